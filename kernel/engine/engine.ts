@@ -1,0 +1,68 @@
+import type { ByteReader, Sink } from "../lib/bytes.ts"
+
+/** Part of the keyspace. A range owns its span of keys in all but `system`. */
+export type Space = 1 | 2 | 3 | 4 | 5 | 6
+export const SPACE_VERSIONS: Space = 1
+export const SPACE_INTENTS: Space = 2
+export const SPACE_RECORDS: Space = 3
+export const SPACE_IDEMPOTENCY: Space = 4
+export const SPACE_META: Space = 5
+export const SPACE_SYSTEM: Space = 6
+
+/**
+ * One physical write. Keys and values are byte strings: one char a byte, so `<` is byte order and
+ * nothing shared can be changed. `clear` removes every key in `[key, value)`; an empty `value` there is
+ * unbounded.
+ */
+export type Write = {
+  readonly space: Space
+  readonly type: "put" | "delete" | "clear"
+  readonly key: string
+  readonly value: string
+}
+
+/**
+ * A place in an ordered walk. `valid` is false once the walk has left its bounds; `key` and `value` may
+ * be read only while it is true. A cursor sees the state as it was when it was opened.
+ */
+export interface Cursor {
+  readonly valid: boolean
+  readonly key: string
+  readonly value: string
+  next(): void
+}
+
+/** A consistent state of all spaces. */
+export interface ReadView {
+  get(space: Space, key: string): string | null
+  /** Keys in `[start, end)`, an empty `end` is unbounded; from the last to the first when `reverse`. */
+  cursor(space: Space, start: string, end: string, reverse: boolean): Cursor
+}
+
+/**
+ * The ordered store under one volume. Every call is synchronous and seen at once by the next; nothing
+ * is durable before a checkpoint taken after it has completed. A crash goes back to the last durable
+ * checkpoint, no more and no less.
+ */
+export interface Engine extends ReadView {
+  /** All writes or none, in order. */
+  apply(writes: readonly Write[]): void
+  /** The state now, unmoved by later writes. O(1). */
+  snapshot(): ReadView
+}
+
+const WRITE_TYPES = ["put", "delete", "clear"] as const
+
+export function writeWrite(write: Write, sink: Sink): void {
+  sink.u8(write.space)
+  sink.u8(write.type === "put" ? 0 : write.type === "delete" ? 1 : 2)
+  sink.str(write.key)
+  sink.str(write.value)
+}
+
+export function readWrite(reader: ByteReader): Write {
+  const space = reader.u8()
+  const type = WRITE_TYPES[reader.u8()]
+  if (space < 1 || space > 6 || type === undefined) reader.fail()
+  return { space: (reader.failed ? 1 : space) as Space, type: type ?? "put", key: reader.str(), value: reader.str() }
+}

@@ -1,0 +1,74 @@
+import type { StoreId, TenantId } from "../ids.ts"
+import type { Bootstrap } from "../raft/types.ts"
+
+/** Every duration in microseconds. The defaults are those `orrery start` ships (DESIGN §14). */
+export type KernelConfig = {
+  readonly cluster: string
+  readonly store: StoreId
+  /** Tenants with a volume here, ascending. */
+  readonly tenants: readonly TenantId[]
+  /** Applied once, into an empty store; every store of the cluster is given the same. */
+  readonly bootstrap: ClusterBootstrap | null
+  readonly timing: Timing
+  readonly limits: Limits
+}
+
+/** The birth of a cluster: one document, identical everywhere; it becomes entry 1 of each group. */
+export type ClusterBootstrap = {
+  readonly cluster: string
+  /** First incarnations: a store of another one was wiped and may not use its old names. */
+  readonly stores: readonly { readonly store: StoreId; readonly incarnation: number; readonly region: string; readonly zone: string }[]
+  readonly groups: readonly Bootstrap[]
+}
+
+export type Timing = {
+  /** Heartbeat of a group while it is active. */
+  readonly heartbeatUs: number
+  /** A follower campaigns after a silence drawn from [min, max). */
+  readonly electionUsMin: number
+  readonly electionUsMax: number
+  /** Largest difference between any two clocks of the cluster; a store fences itself at 80 % of it. */
+  readonly clockBoundUs: number
+  readonly requestDeadlineUs: number
+  /** Age at which tokens may be forgotten: below the horizon the answer is `tokenExpired`. */
+  readonly tokenTtlUs: number
+}
+
+export type Limits = {
+  /** Appends in flight to one follower. */
+  readonly windowMessagesMax: number
+  readonly windowBytesMax: number
+  /** Bytes of entries in one append. */
+  readonly appendBytesMax: number
+  /** Bytes of log a leader holds uncommitted; beyond it new writes are `overloaded`. */
+  readonly uncommittedBytesMax: number
+  /** Requests one group holds at once; beyond it new ones are `overloaded`. */
+  readonly requestsMax: number
+  /** Applied entries kept in the log behind a durable checkpoint, for followers that lag a little. */
+  readonly logKeepEntries: number
+  /** A volume is checkpointed after this much log. */
+  readonly checkpointLogBytes: number
+  readonly segmentBytesFirst: number
+  readonly segmentBytesMax: number
+}
+
+export const DEFAULT_TIMING: Timing = {
+  heartbeatUs: 100_000,
+  electionUsMin: 1_000_000,
+  electionUsMax: 2_000_000,
+  clockBoundUs: 250_000,
+  requestDeadlineUs: 10_000_000,
+  tokenTtlUs: 600_000_000,
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  windowMessagesMax: 256,
+  windowBytesMax: 4 << 20,
+  appendBytesMax: 1 << 20,
+  uncommittedBytesMax: 64 << 20,
+  requestsMax: 4_096,
+  logKeepEntries: 4_096,
+  checkpointLogBytes: 16 << 20,
+  segmentBytesFirst: 1 << 20,
+  segmentBytesMax: 128 << 20,
+}

@@ -1,0 +1,40 @@
+import type { Incarnation, Lsn, Mono, StoreId, VolumeId, Wall } from "../ids.ts"
+import type { RaftMessage } from "../raft/message.ts"
+import type { AdminRequest, KvRequest } from "../range/request.ts"
+
+/** Every input carries both clocks, stamped by the host when it hands the input over. */
+export type Stamp = { readonly mono: Mono; readonly wall: Wall }
+
+/** Who speaks to whom, on every frame between stores. */
+export type FrameHeader = {
+  readonly version: number
+  readonly cluster: string
+  readonly fromStore: StoreId
+  readonly toStore: StoreId
+  readonly fromIncarnation: Incarnation
+  readonly fromBoot: number
+  readonly configEpoch: number
+  /** The sender's wall clock when the frame left. */
+  readonly wall: Wall
+}
+
+/** What one store released to another at one moment, in emission order. */
+export type Frame = { readonly header: FrameHeader; readonly messages: readonly RaftMessage[] }
+
+export type Input = Stamp &
+  (
+    | { readonly type: "wake" }
+    | { readonly type: "frame"; readonly frame: Frame }
+    | { readonly type: "request"; readonly session: number; readonly request: KvRequest }
+    | { readonly type: "admin"; readonly session: number; readonly request: AdminRequest }
+    /** Every frame of this volume's log up to and including `lsn` is on disk. */
+    | { readonly type: "appendSynced"; readonly volume: VolumeId; readonly lsn: Lsn }
+    | { readonly type: "appendFailed"; readonly volume: VolumeId; readonly lsn: Lsn }
+    | { readonly type: "segmentCreated"; readonly volume: VolumeId; readonly segment: number }
+    | { readonly type: "segmentRefused"; readonly volume: VolumeId; readonly segment: number; readonly code: "diskFull" }
+    | { readonly type: "checkpointSynced"; readonly volume: VolumeId; readonly checkpoint: number }
+    | { readonly type: "checkpointRefused"; readonly volume: VolumeId; readonly checkpoint: number; readonly code: "diskFull" }
+    | { readonly type: "checkpointFailed"; readonly volume: VolumeId; readonly checkpoint: number }
+    /** The host has handed over what it had: the kernel frames log batches here and nowhere else. */
+    | { readonly type: "turnEnded" }
+  )

@@ -1,0 +1,51 @@
+import type { GroupId, LogIndex, ReplicaId, Term, Timestamp, VolumeId } from "../ids.ts"
+import type { Configuration } from "../raft/types.ts"
+
+/**
+ * What the kernel has to say for people and checkers. The simulator checks them online, the shell turns
+ * them into logs, metrics and traces. A mark is a probe with a dotted name, for rare paths.
+ */
+export type Observation =
+  | { readonly type: "mark"; readonly name: string }
+  | {
+      readonly type: "roleChanged"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly term: Term
+      readonly role: "follower" | "candidate" | "leader" | "learner" | "recovering"
+    }
+  /** A vote this replica means to keep; `granted` to itself when it campaigns. */
+  | { readonly type: "voted"; readonly group: GroupId; readonly replica: ReplicaId; readonly term: Term; readonly votedFor: ReplicaId }
+  /** The log of a replica changed: entries from `index` on were replaced by these. */
+  | {
+      readonly type: "logChanged"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly index: LogIndex
+      readonly terms: readonly Term[]
+      readonly digests: readonly number[]
+    }
+  | { readonly type: "committed"; readonly group: GroupId; readonly replica: ReplicaId; readonly term: Term; readonly index: LogIndex }
+  /** Up to and including `index`; the hash is that of the whole state of the range after it. */
+  | {
+      readonly type: "applied"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly index: LogIndex
+      readonly term: Term
+      readonly digest: number
+      readonly hashHigh: number
+      readonly hashLow: number
+    }
+  | { readonly type: "snapshotInstalled"; readonly group: GroupId; readonly replica: ReplicaId; readonly index: LogIndex; readonly term: Term }
+  | {
+      readonly type: "configurationChanged"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly index: LogIndex
+      readonly configuration: Configuration
+    }
+  | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
+  | { readonly type: "recovered"; readonly volume: VolumeId; readonly verdict: string; readonly lsn: number }
+  | { readonly type: "fenced"; readonly reason: string; readonly fenced: boolean }
+  | { readonly type: "lowWaterSet"; readonly group: GroupId; readonly replica: ReplicaId; readonly timestamp: Timestamp }

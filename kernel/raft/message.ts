@@ -1,0 +1,267 @@
+import type { GroupId, LogIndex, Mono, ReplicaId, Term } from "../ids.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
+import type { RangeDescriptor } from "../range/descriptor.ts"
+import { readDescriptor, writeDescriptor } from "../range/descriptor.ts"
+import {
+  readConfiguration,
+  readEntry,
+  writeConfiguration,
+  writeEntry,
+  type Configuration,
+  type Entry,
+} from "./types.ts"
+
+type Envelope = {
+  readonly group: GroupId
+  readonly from: ReplicaId
+  readonly to: ReplicaId
+  readonly term: Term
+}
+
+/** Raft (extended version), figure 2. An empty `entries` is a probe. */
+export type AppendEntries = Envelope & {
+  readonly type: "appendEntries"
+  readonly prevIndex: LogIndex
+  readonly prevTerm: Term
+  readonly leaderCommit: LogIndex
+  readonly entries: readonly Entry[]
+  /** Lets a store that was made a member create its replica. Null to replicas that have answered before. */
+  readonly descriptor: RangeDescriptor | null
+}
+
+/**
+ * `matchIndex` is the last index known to match the leader's when `success`; else the reply rejects
+ * `rejectedIndex` and hints where the logs may agree (§5.3, the optimisation of its last paragraph).
+ */
+export type AppendReply = Envelope & {
+  readonly type: "appendReply"
+  readonly success: boolean
+  readonly matchIndex: LogIndex
+  readonly rejectedIndex: LogIndex
+  readonly hintIndex: LogIndex
+  readonly hintTerm: Term
+}
+
+/** Authority, commit and one read-index `round` for all reads that waited when it was sent. */
+export type Heartbeat = Envelope & {
+  readonly type: "heartbeat"
+  readonly leaderCommit: LogIndex
+  readonly round: number
+  readonly sentMono: Mono
+}
+
+export type HeartbeatReply = Envelope & {
+  readonly type: "heartbeatReply"
+  readonly round: number
+  /** The heartbeat's own stamp: the leader bounds the follower's clock by it. */
+  readonly sentMono: Mono
+  readonly lastIndex: LogIndex
+}
+
+/** §5.2; with `preVote` the question of §9.6 of the Raft thesis: `term` is the one it would campaign in. */
+export type VoteRequest = Envelope & {
+  readonly type: "voteRequest"
+  readonly preVote: boolean
+  /** Asked by its leader to campaign: a fresh leader elsewhere is no reason to refuse. */
+  readonly transfer: boolean
+  readonly lastIndex: LogIndex
+  readonly lastTerm: Term
+}
+
+export type VoteReply = Envelope & {
+  readonly type: "voteReply"
+  readonly preVote: boolean
+  readonly granted: boolean
+}
+
+/** Leadership transfer: campaign now (Raft thesis, §3.10). */
+export type TimeoutNow = Envelope & { readonly type: "timeoutNow" }
+
+/** The whole state of a range at `lastIndex`. §7. */
+export type InstallSnapshot = Envelope & {
+  readonly type: "installSnapshot"
+  readonly lastIndex: LogIndex
+  readonly lastTerm: Term
+  readonly descriptor: RangeDescriptor
+  readonly configuration: Configuration
+  /** Index of the entry `configuration` came from. */
+  readonly configurationIndex: LogIndex
+  readonly data: Uint8Array
+}
+
+export type SnapshotReply = Envelope & {
+  readonly type: "snapshotReply"
+  readonly lastIndex: LogIndex
+  readonly success: boolean
+}
+
+export type RaftMessage =
+  | AppendEntries
+  | AppendReply
+  | Heartbeat
+  | HeartbeatReply
+  | VoteRequest
+  | VoteReply
+  | TimeoutNow
+  | InstallSnapshot
+  | SnapshotReply
+
+const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
+  appendEntries: 1,
+  appendReply: 2,
+  heartbeat: 3,
+  heartbeatReply: 4,
+  voteRequest: 5,
+  voteReply: 6,
+  timeoutNow: 7,
+  installSnapshot: 8,
+  snapshotReply: 9,
+}
+
+/** `whole` false leaves an entry's fields to its digest: for hashing, where the entry was digested before. */
+export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): void {
+  sink.u8(TAGS[message.type])
+  sink.uint(message.group)
+  sink.uint(message.from)
+  sink.uint(message.to)
+  sink.uint(message.term)
+  switch (message.type) {
+    case "appendEntries":
+      sink.uint(message.prevIndex)
+      sink.uint(message.prevTerm)
+      sink.uint(message.leaderCommit)
+      sink.bool(message.descriptor !== null)
+      if (message.descriptor !== null) writeDescriptor(message.descriptor, sink)
+      sink.uint(message.entries.length)
+      for (const entry of message.entries) {
+        if (whole) writeEntry(entry, sink)
+        else writeEntryDigest(entry, sink)
+      }
+      break
+    case "appendReply":
+      sink.bool(message.success)
+      sink.uint(message.matchIndex)
+      sink.uint(message.rejectedIndex)
+      sink.uint(message.hintIndex)
+      sink.uint(message.hintTerm)
+      break
+    case "heartbeat":
+      sink.uint(message.leaderCommit)
+      sink.uint(message.round)
+      sink.uint(message.sentMono)
+      break
+    case "heartbeatReply":
+      sink.uint(message.round)
+      sink.uint(message.sentMono)
+      sink.uint(message.lastIndex)
+      break
+    case "voteRequest":
+      sink.bool(message.preVote)
+      sink.bool(message.transfer)
+      sink.uint(message.lastIndex)
+      sink.uint(message.lastTerm)
+      break
+    case "voteReply":
+      sink.bool(message.preVote)
+      sink.bool(message.granted)
+      break
+    case "timeoutNow":
+      break
+    case "installSnapshot":
+      sink.uint(message.lastIndex)
+      sink.uint(message.lastTerm)
+      writeDescriptor(message.descriptor, sink)
+      writeConfiguration(message.configuration, sink)
+      sink.uint(message.configurationIndex)
+      sink.bytes(message.data)
+      break
+    case "snapshotReply":
+      sink.uint(message.lastIndex)
+      sink.bool(message.success)
+      break
+  }
+}
+
+function writeEntryDigest(entry: Entry, sink: Sink): void {
+  sink.uint(entry.length)
+  sink.u32(entry.digestHigh)
+  sink.u32(entry.digestLow)
+}
+
+/** Turns the reader `failed` when the bytes are no message. */
+export function readMessage(reader: ByteReader): RaftMessage {
+  const tag = reader.u8()
+  const group = reader.uint()
+  const from = reader.uint()
+  const to = reader.uint()
+  const term = reader.uint()
+  switch (tag) {
+    case 1: {
+      const prevIndex = reader.uint()
+      const prevTerm = reader.uint()
+      const leaderCommit = reader.uint()
+      const descriptor = reader.bool() ? readDescriptor(reader) : null
+      const entries: Entry[] = []
+      for (let left = reader.count(4); left > 0; left--) entries.push(readEntry(reader))
+      return { type: "appendEntries", group, from, to, term, prevIndex, prevTerm, leaderCommit, entries, descriptor }
+    }
+    case 2: {
+      const success = reader.bool()
+      const matchIndex = reader.uint()
+      const rejectedIndex = reader.uint()
+      const hintIndex = reader.uint()
+      const hintTerm = reader.uint()
+      return { type: "appendReply", group, from, to, term, success, matchIndex, rejectedIndex, hintIndex, hintTerm }
+    }
+    case 3: {
+      const leaderCommit = reader.uint()
+      const round = reader.uint()
+      return { type: "heartbeat", group, from, to, term, leaderCommit, round, sentMono: reader.uint() }
+    }
+    case 4: {
+      const round = reader.uint()
+      const sentMono = reader.uint()
+      return { type: "heartbeatReply", group, from, to, term, round, sentMono, lastIndex: reader.uint() }
+    }
+    case 5: {
+      const preVote = reader.bool()
+      const transfer = reader.bool()
+      const lastIndex = reader.uint()
+      return { type: "voteRequest", group, from, to, term, preVote, transfer, lastIndex, lastTerm: reader.uint() }
+    }
+    case 6: {
+      const preVote = reader.bool()
+      return { type: "voteReply", group, from, to, term, preVote, granted: reader.bool() }
+    }
+    case 7:
+      return { type: "timeoutNow", group, from, to, term }
+    case 8: {
+      const lastIndex = reader.uint()
+      const lastTerm = reader.uint()
+      const descriptor = readDescriptor(reader)
+      const configuration = readConfiguration(reader)
+      const configurationIndex = reader.uint()
+      const data = reader.bytes()
+      return {
+        type: "installSnapshot",
+        group,
+        from,
+        to,
+        term,
+        lastIndex,
+        lastTerm,
+        descriptor,
+        configuration,
+        configurationIndex,
+        data,
+      }
+    }
+    case 9: {
+      const lastIndex = reader.uint()
+      return { type: "snapshotReply", group, from, to, term, lastIndex, success: reader.bool() }
+    }
+    default:
+      reader.fail()
+      return { type: "timeoutNow", group: 0, from: 0, to: 0, term: 0 }
+  }
+}
