@@ -87,13 +87,24 @@ export type FaultKind =
   // the kernel of `stores` is replaced by load(save()): nothing may change
   | "reload"
 
+/**
+ * Whom a fault strikes. With `role` "stores" the lists say it; otherwise `stores` is taken at the moment
+ * of activation from the group's replicas, and empty `peers` are all other stores.
+ */
+export type FaultTarget = {
+  readonly role: "stores" | "leader" | "followers"
+  readonly stores: readonly number[]
+  readonly peers: readonly number[]
+  readonly group: number
+}
+
 /** In force in [at, until); an event without duration has `until` = `at`. */
 export type PlanFault = {
   readonly id: number
   readonly at: number
   readonly until: number
   readonly kind: FaultKind
-  readonly target: { readonly stores: readonly number[]; readonly peers: readonly number[]; readonly group: number }
+  readonly target: FaultTarget
   readonly args: Readonly<Record<string, number>>
 }
 
