@@ -143,7 +143,7 @@ export class RaftLog {
   lastIndexWithTermAtMost(index: LogIndex, term: Term): LogEnd {
     let at = Math.min(index, this.lastIndex)
     while (at > this.#start.index && this.termAt(at)! > term) at--
-    return { index: at, term: this.termAt(at)! }
+    return { index: at, term: this.termAt(at) ?? 0 }
   }
 
   save(sink: Sink): void {

@@ -163,7 +163,7 @@ function sendAppend(
       prevTerm,
       leaderCommit: state.commitIndex,
       entries,
-      descriptor: null,
+      descriptor: progress.known ? null : state.descriptor,
     },
   })
   return true

@@ -1,10 +1,9 @@
 import type { GroupId, LogIndex, Lsn, Mono, ReplicaId, Term, Timestamp, Wall } from "../ids.ts"
 import type { Rng } from "../lib/rng.ts"
 import type { Observation } from "../node/observation.ts"
-import type { Member } from "../range/descriptor.ts"
+import type { Member, RangeDescriptor } from "../range/descriptor.ts"
 import type { WalItem } from "../wal/item.ts"
-import type { Timing } from "../node/config.ts"
-import type { Limits } from "../node/config.ts"
+import type { Limits, Timing } from "../node/config.ts"
 import type { Lane } from "../node/effect.ts"
 import type { ConfigurationLog } from "./membership.ts"
 import type { RaftLog } from "./log.ts"
@@ -24,8 +23,8 @@ export type StepContext = {
   readonly durableLsn: Lsn
   /** This store does not trust its own clock: it leads nothing. */
   readonly fenced: boolean
-  /** The state machine has applied up to here. */
-  readonly appliedIndex: LogIndex
+  /** Nothing was assigned or served above this timestamp: what a transfer hands over. */
+  readonly highWater: Timestamp
 }
 
 export type RaftEffect =
@@ -73,6 +72,8 @@ export type RaftState = {
   readonly timing: Timing
   readonly limits: Limits
   readonly rng: Rng
+  /** What a store is told that does not know it holds a replica yet. */
+  descriptor: RangeDescriptor
   term: Term
   /** 0: nobody. */
   votedFor: ReplicaId
