@@ -4,7 +4,7 @@ import { test } from "vitest"
 import type { KvResult, Operation } from "#sim/check/history.ts"
 import { checkLinearizable } from "#sim/check/linearizable.ts"
 import { MapKeys, runRequest } from "#sim/check/models.ts"
-import { smallHistory } from "../../support/history-arbitraries.ts"
+import { type RunShape, smallHistory, trueRun } from "../../support/history-arbitraries.ts"
 
 /**
  * The definition itself: every order that respects real time, and every choice of the requests of unknown
@@ -47,6 +47,29 @@ test("on 10,000 small histories the checker says what trying every order says, a
     { numRuns: runs, seed: 1 },
   )
   assert.ok(valid > runs * 0.2 && valid < runs * 0.8, `${valid} of ${runs} are linearizable`)
+})
+
+const SHAPES: readonly RunShape[] = [
+  { count: 300, clients: 8, keys: 3, types: ["get", "put"], values: 0, infoPercent: 5, manyPercent: 0 },
+  { count: 300, clients: 8, keys: 3, types: ["get", "put", "cas", "delete"], values: 3, infoPercent: 5, manyPercent: 0 },
+  { count: 300, clients: 8, keys: 3, types: ["get", "append"], values: 0, infoPercent: 5, manyPercent: 0 },
+  { count: 300, clients: 8, keys: 3, types: ["get", "increment"], values: 0, infoPercent: 3, manyPercent: 0 },
+  { count: 100, clients: 4, keys: 3, types: ["get", "put", "increment", "append"], values: 3, infoPercent: 2, manyPercent: 0 },
+  { count: 100, clients: 4, keys: 5, types: ["get", "put", "cas", "delete"], values: 2, infoPercent: 3, manyPercent: 40 },
+  { count: 100, clients: 4, keys: 5, types: ["get", "put", "increment", "scan"], values: 3, infoPercent: 2, manyPercent: 20 },
+]
+
+test("a true run of many clients is never accused, whatever its operations", () => {
+  let unknown = 0
+  fc.assert(
+    fc.property(fc.integer(), fc.constantFrom(...SHAPES), (seed, shape) => {
+      const { verdict } = checkLinearizable(trueRun(seed, shape), { stepsMax: 100_000 })
+      assert.notEqual(verdict, "invalid")
+      if (verdict === "unknown") unknown++
+    }),
+    { numRuns: 400, seed: 5 },
+  )
+  assert.ok(unknown <= 8, `${unknown} of 400 runs were beyond the budget`)
 })
 
 test("a search without memory of configurations reaches the same verdicts", () => {
