@@ -136,7 +136,7 @@ export class PartitionSearch {
       keys,
       (key) => this.#values[this.#states.get(this.#state, this.#indexOf(key))]!,
     )
-    this.#longest = new Array<string | null>(keys.length).fill(null)
+    this.#longest = keys.map(() => null)
     this.#indexSightings()
 
     this.#memo = options.room === null ? null : new SequenceSet(options.room)
