@@ -52,7 +52,7 @@ const pointOp: fc.Arbitrary<KvOp> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record(
-      { type: fc.constant("increment" as const), key, by: fc.integer({ min: 1, max: 2 }) },
+      { type: fc.constant("increment" as const), key, by: fc.integer({ min: -1, max: 2 }) },
       PLAIN,
     ),
   },

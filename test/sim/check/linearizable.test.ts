@@ -195,7 +195,7 @@ function hard(key: string): Operation[] {
   const unknown = Array.from({ length: 40 }, (_, i) =>
     lost(i, 0, [{ type: "increment", key, by: 2 * i + 2 }]),
   )
-  return [...unknown, ok(100, 1, 2, [get(key)], [saw("1")])]
+  return [...unknown, ok(100, 1, 2, [get(key)], [saw("401")])]
 }
 
 test("a budget too small is unknown, never a verdict, and no more than the budget is spent", () => {
@@ -268,7 +268,7 @@ test("an explanation keeps the increments that a count rests on", () => {
 test("an explanation ends with the first answer that nothing fits, and takes what was under way as unknown", () => {
   const underWay = ok(1, 0, 100, [put("x", "a")], [DONE])
   const [sees, misses] = [ok(2, 1, 2, [get("x")], [saw("a")]), ok(3, 3, 4, [get("x")], [saw(null)])]
-  const later = ok(4, 200, 201, [get("x")], [saw("nonsense")])
+  const later = ok(4, 200, 201, [get("x")], [saw(null)])
   const { explanation } = checkLinearizable([underWay, sees, misses, later], { stepsMax: 99 })
   assert.deepEqual(
     explanation?.operations.map(({ id, outcome }) => [id, outcome]),
@@ -278,6 +278,16 @@ test("an explanation ends with the first answer that nothing fits, and takes wha
       [3, "ok"],
     ],
   )
+})
+
+test("a value that nobody wrote is wrong at once, and is the whole story", () => {
+  const orphan = ok(4, 200, 201, [get("a")], [saw("nonsense")])
+  const { verdict, steps, explanation } = checkLinearizable(
+    [ok(1, 0, 1, [put("a", "1")], [DONE]), orphan, ok(2, 2, 3, [put("a", "2")], [DONE])],
+    { stepsMax: 99 },
+  )
+  assert.deepEqual([verdict, steps, explanation?.operations], ["invalid", 0, [orphan]])
+  assert.ok(explanation?.lines.includes("  It does not fit even alone."))
 })
 
 test("an explanation may drop a write that began only after all who saw its value", () => {
