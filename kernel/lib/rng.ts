@@ -57,3 +57,8 @@ export class Sfc32 implements Rng {
     return rng
   }
 }
+
+/** An integer in [0, bound), for bounds far below 2^32 as good as even. */
+export function below(rng: Rng, bound: number): number {
+  return Math.floor((rng.u32() / 0x1_0000_0000) * bound)
+}
