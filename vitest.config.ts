@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os"
-import { defineConfig } from "vitest/config"
+import { defineConfig, type ViteUserConfig } from "vitest/config"
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     // Processes, not threads: tests start workers and trap globals of their own.
@@ -13,3 +13,5 @@ export default defineConfig({
     hookTimeout: 60_000,
   },
 })
+
+export default config
