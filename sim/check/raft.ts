@@ -250,6 +250,9 @@ export function applied(world: WorldView, replica: ReplicaMirror, o: Observed<"a
   if (booting) {
     replica.bootApplied = o.index
     if (o.index > replica.commit) replica.commit = o.index
+  } else if (o.digest === 0 && o.index <= replica.group.leaderCommit) {
+    // A snapshot took the state machine's place; its log follows once the checkpoint is durable.
+    if (o.index > replica.commit) replica.commit = o.index
   } else if (o.index > replica.commit) {
     world.report(
       "RAFT-state-machine-safety",
