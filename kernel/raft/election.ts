@@ -1,7 +1,8 @@
 import type { LogIndex, Mono, Term } from "../ids.ts"
+import { below } from "../lib/rng.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { TimeoutNow, VoteReply, VoteRequest } from "./message.ts"
-import { hasQuorum, includes, isVoter, memberOf, members, quorumLost } from "./quorum.ts"
+import { hasQuorum, includes, isVoter, members, quorumLost } from "./quorum.ts"
 import { becomeLeader } from "./replication.ts"
 import type { Outbox, RaftState, Role, StepContext } from "./state.ts"
 
@@ -13,7 +14,7 @@ import type { Outbox, RaftState, Role, StepContext } from "./state.ts"
 /** Draws the next silence this replica will bear. */
 export function resetElectionDeadline(state: RaftState, now: Mono): void {
   const { electionUsMin, electionUsMax } = state.timing
-  state.electionDeadline = now + electionUsMin + state.rng.below(electionUsMax - electionUsMin)
+  state.electionDeadline = now + electionUsMin + below(state.rng, electionUsMax - electionUsMin)
 }
 
 /** Whether the leader was heard of so lately that nobody should be made to depose it. */
@@ -220,7 +221,3 @@ export function handleTimeoutNow(state: RaftState, message: TimeoutNow, context:
   campaign(state, false, true, context, out)
 }
 
-/** Who a message says it comes from, by the configuration in force; null when it names nobody we know. */
-export function sender(state: RaftState, replica: number): Member | null {
-  return memberOf(state.configurations.current, replica)
-}

@@ -1,5 +1,5 @@
 import type { GroupId, LogIndex, Lsn, Mono, ReplicaId, Term, Timestamp, Wall } from "../ids.ts"
-import type { Rng } from "../lib/rng.ts"
+import type { Sfc32 } from "../lib/rng.ts"
 import type { Observation } from "../node/observation.ts"
 import type { Member, RangeDescriptor } from "../range/descriptor.ts"
 import type { WalItem } from "../wal/item.ts"
@@ -71,7 +71,7 @@ export type RaftState = {
   readonly replica: ReplicaId
   readonly timing: Timing
   readonly limits: Limits
-  readonly rng: Rng
+  readonly rng: Sfc32
   /** What a store is told that does not know it holds a replica yet. */
   descriptor: RangeDescriptor
   term: Term
