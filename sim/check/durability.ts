@@ -153,10 +153,17 @@ function isHeld(durable: DurableReplica, replica: ReplicaMirror, index: number):
   const digest = replica.log.digestAt(index)
   if (digest !== ABSENT) return durable.holds(index, digest)
   // No longer in memory, or never: only presence can be asked.
-  return durable.applied >= index || (durable.isWhole && index <= durable.log.last && index <= replica.log.last)
+  return (
+    durable.applied >= index || (durable.isWhole && index <= durable.log.last && index <= replica.log.last)
+  )
 }
 
-function snapshotAcknowledged(world: WorldView, store: StoreMirror, replica: ReplicaMirror, index: number): void {
+function snapshotAcknowledged(
+  world: WorldView,
+  store: StoreMirror,
+  replica: ReplicaMirror,
+  index: number,
+): void {
   const durable = store.durables[replica.group.id]
   // Who holds the log up to there needs no snapshot of it.
   if (durable !== undefined && isHeld(durable, replica, index)) return

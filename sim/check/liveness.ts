@@ -74,7 +74,10 @@ export function checkQuiet(view: QuietView): Violation | null {
   })
   for (const store of view.stores) {
     if (!store.up && store.downBy === null) {
-      return violate("LIVE-store-up", `Store ${store.store} is down at the end of quiet and no fault keeps it so.`)
+      return violate(
+        "LIVE-store-up",
+        `Store ${store.store} is down at the end of quiet and no fault keeps it so.`,
+      )
     }
   }
   if (view.now - view.calmSince < settleUs(view.timing)) return null
@@ -140,7 +143,10 @@ function checkGroup(view: QuietView, group: number): Problem | null {
       }
     }
     if (lagMax === 0 && !sameConfiguration(status.configuration, leader.configuration)) {
-      return { oracle: "RAFT-config-overlap", message: `${name} ends quiet in another configuration than its leader.` }
+      return {
+        oracle: "RAFT-config-overlap",
+        message: `${name} ends quiet in another configuration than its leader.`,
+      }
     }
   }
   return null
@@ -226,7 +232,11 @@ export class LivelockChecker implements OnlineChecker {
   #disturbedAt = 0
   #window = -1
 
-  constructor(phases: PlanPhases, timing: Timing, groups: readonly { readonly group: number; readonly replicas: number }[]) {
+  constructor(
+    phases: PlanPhases,
+    timing: Timing,
+    groups: readonly { readonly group: number; readonly replicas: number }[],
+  ) {
     this.#phases = phases
     this.#timing = timing
     for (const { group, replicas } of groups) {
@@ -301,7 +311,10 @@ export class LivelockChecker implements OnlineChecker {
         if (!isSettled) group.rises = 0
         else if (role === "candidate" || role === "leader") group.rises++
         if (group.rises > RISES_MAX) {
-          world.report("LIVE-no-livelock", `Group ${id} goes on to term ${term} in settled quiet, rise ${group.rises}.`)
+          world.report(
+            "LIVE-no-livelock",
+            `Group ${id} goes on to term ${term} in settled quiet, rise ${group.rises}.`,
+          )
         }
         group.term = term
       }

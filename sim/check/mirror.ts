@@ -26,7 +26,11 @@ export type LogItem =
   | { readonly type: "entries"; readonly group: number; readonly entries: readonly LoggedEntry[] }
   | { readonly type: "hardState"; readonly group: number; readonly term: number; readonly votedFor: number }
   | { readonly type: "logStart"; readonly group: number; readonly index: number; readonly term: number }
-  | { readonly type: "replicaCreated"; readonly replica: number; readonly descriptor: { readonly groupId: number } }
+  | {
+      readonly type: "replicaCreated"
+      readonly replica: number
+      readonly descriptor: { readonly groupId: number }
+    }
   | { readonly type: "replicaRemoved"; readonly group: number; readonly replica: number }
   | { readonly type: "identifiers" | "identity" | "boot" | "volume" | "tombstone" }
 

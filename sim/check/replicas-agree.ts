@@ -28,7 +28,8 @@ export function checkpointTaken(store: StoreMirror, effect: Checkpoint): void {
   if (volume.checkpoints.some((known) => known.id === effect.checkpoint)) return
   const applied: (number | undefined)[] = []
   for (const replica of store.replicas) {
-    if (replica.group.volume === effect.volume && !replica.removed) applied[replica.group.id] = replica.applied
+    if (replica.group.volume === effect.volume && !replica.removed)
+      applied[replica.group.id] = replica.applied
   }
   volume.checkpoints.push({ id: effect.checkpoint, applied })
 }

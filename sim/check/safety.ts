@@ -4,15 +4,7 @@ import type { OnlineChecker, WorldView } from "./checker.ts"
 import { applyItems, messageReleased } from "./durability.ts"
 import { ClusterMirror, type ReplicaMirror, type StoreMirror } from "./mirror.ts"
 import { configurationChanged, configurationCommitted } from "./quorums.ts"
-import {
-  applied,
-  checkLogEnd,
-  committed,
-  logChanged,
-  roleChanged,
-  snapshotInstalled,
-  voted,
-} from "./raft.ts"
+import { applied, checkLogEnd, committed, logChanged, roleChanged, snapshotInstalled, voted } from "./raft.ts"
 import {
   checkBootApplied,
   checkHash,
@@ -146,7 +138,10 @@ export class SafetyChecker implements OnlineChecker {
         break
       case "wake":
         if (store.woken(input.mono) > WAKES_AT_ONCE_MAX) {
-          world.report("LIVE-no-livelock", `Store ${store.id} asks again and again to be woken at ${input.mono} µs.`)
+          world.report(
+            "LIVE-no-livelock",
+            `Store ${store.id} asks again and again to be woken at ${input.mono} µs.`,
+          )
         }
         break
       default:
@@ -188,7 +183,8 @@ export class SafetyChecker implements OnlineChecker {
 
   #recoveredAnyhow(store: StoreMirror, volumeId: number, lsn: number): void {
     const volume = store.volume(volumeId)
-    for (const frame of volume.pending) if (frame.lsn <= lsn && frame.items !== null) applyItems(store, frame.items)
+    for (const frame of volume.pending)
+      if (frame.lsn <= lsn && frame.items !== null) applyItems(store, frame.items)
     volume.pending = []
     volume.durableLsn = lsn
     volume.appendedLsn = lsn

@@ -89,7 +89,11 @@ export class ToldCluster {
     assert.equal(this.violations[0]?.oracle, oracle, JSON.stringify(this.violations))
   }
 
-  step(store: number, input: Partial<Input> & { readonly type: Input["type"] }, effects: readonly Effect[]): void {
+  step(
+    store: number,
+    input: Partial<Input> & { readonly type: Input["type"] },
+    effects: readonly Effect[],
+  ): void {
     this.now += 1_000
     const stamped = { mono: this.now, wall: this.now, ...input } as Input
     this.checker.stepped?.(this.#world, store, stamped, effects)
@@ -112,7 +116,9 @@ export class ToldCluster {
     this.#lsns.set(store, lsn)
     const bytes = new Uint8Array(0)
     this.#items.set(bytes, items)
-    this.step(store, { type: "turnEnded" }, [{ type: "append", volume: VOLUME, lsn, segment: 1, offset: 0, bytes }])
+    this.step(store, { type: "turnEnded" }, [
+      { type: "append", volume: VOLUME, lsn, segment: 1, offset: 0, bytes },
+    ])
     return lsn
   }
 
@@ -125,7 +131,9 @@ export class ToldCluster {
   }
 
   release(store: number, message: RaftMessage): void {
-    const effect: Effect = { type: "send", to: message.to, lane: "raft", message, barrier: null }
+    // Replica n lives on store n.
+    const to: number = message.to
+    const effect: Effect = { type: "send", to, lane: "raft", message, barrier: null }
     this.step(store, { type: "wake" }, [effect])
     this.checker.released?.(this.#world, store, effect)
   }
@@ -151,7 +159,8 @@ export class ToldCluster {
     this.#lsns.set(store, lsn)
     this.checker.storeBooted?.(this.#world, store, 2)
     const recovered: Observation = { type: "recovered", volume: VOLUME, verdict: "clean", lsn }
-    for (const observation of [recovered, ...observations]) this.checker.observed?.(this.#world, store, observation)
+    for (const observation of [recovered, ...observations])
+      this.checker.observed?.(this.#world, store, observation)
     this.step(store, { type: "wake" }, [])
   }
 
@@ -172,7 +181,11 @@ export class ToldCluster {
   /** `leader` wins `term` with the votes of `voters`, itself among them. */
   elect(leader: number, term: number, voters: readonly number[]): void {
     for (const store of voters) {
-      this.say(store, role(store, term, store === leader ? "candidate" : "follower"), voted(store, term, leader))
+      this.say(
+        store,
+        role(store, term, store === leader ? "candidate" : "follower"),
+        voted(store, term, leader),
+      )
       this.write(store, hardState(term, leader))
       if (store !== leader) this.release(store, voteReply(store, leader, term))
     }
@@ -224,7 +237,16 @@ export function committed(replica: number, term: number, index: number): Observa
 
 export function applied(replica: number, at: Entry, hash: number): Observation {
   const { index, term, digestLow } = at
-  return { type: "applied", group: GROUP, replica, index, term, digest: digestLow, hashHigh: 0, hashLow: hash }
+  return {
+    type: "applied",
+    group: GROUP,
+    replica,
+    index,
+    term,
+    digest: digestLow,
+    hashHigh: 0,
+    hashLow: hash,
+  }
 }
 
 export function configured(replica: number, index: number, to: Configuration): Observation {
