@@ -87,8 +87,15 @@ export function messageReleased(
       checkSnapshotConfiguration(world, replica)
       snapshotAcknowledged(world, store, replica, message.lastIndex)
       return
-    default:
+    case "appendEntries":
+    case "heartbeat":
+    case "timeoutNow":
+    case "installSnapshot":
       promise(replica, message.term)
+      return
+    case "removed":
+      // Anyone may tell a replica that, in a term that is not durable yet.
+      return
   }
 }
 

@@ -39,8 +39,9 @@ export class SafetyChecker implements OnlineChecker {
     for (const replica of store.replicas) replica.crash()
   }
 
-  storeBooted(_world: WorldView, storeId: number): void {
-    this.#mirror.store(storeId).booting = true
+  storeBooted(world: WorldView, storeId: number): void {
+    // A store that stopped itself crashed as well.
+    if (!this.#mirror.store(storeId).booting) this.storeCrashed(world, storeId)
   }
 
   stepped(world: WorldView, storeId: number, input: Input, effects: readonly Effect[]): void {

@@ -89,15 +89,23 @@ test("a quiet part shorter than the settling time is excused", () => {
 })
 
 test("a request without an answer after its deadline fires progress; earlier or in time it does not", () => {
-  const request = { id: 5, group: 1, sentAt: SETTLE, deadlineAt: SETTLE + 10, answered: false }
+  const request = {
+    id: 5,
+    group: 1,
+    sentAt: SETTLE,
+    deadlineAt: SETTLE + 10,
+    answeredAt: null as number | null,
+    abandoned: false,
+  }
   const asked = (change: Partial<typeof request>): QuietView => ({
     ...WELL,
     requests: [{ ...request, ...change }],
   })
   assert.equal(checkQuiet(asked({}))?.oracle, "LIVE-progress")
-  assert.equal(checkQuiet(asked({ answered: true })), null)
+  assert.equal(checkQuiet(asked({ answeredAt: SETTLE + 5 })), null)
   assert.equal(checkQuiet(asked({ deadlineAt: WELL.now + 1 })), null)
   assert.equal(checkQuiet(asked({ sentAt: SETTLE - 1 })), null)
+  assert.equal(checkQuiet(asked({ abandoned: true })), null)
 })
 
 test("a member that stays behind, one that is not repaired and a queue that stays full fire converge", () => {
@@ -105,8 +113,17 @@ test("a member that stays behind, one that is not repaired and a queue that stay
   assert.equal(checkQuiet(second({ role: "recovering" }))?.oracle, "LIVE-converge")
   const full = { ...WELL, stores: [store(1), store(2), { ...store(3), held: 400 }] }
   assert.equal(checkQuiet(full)?.oracle, "LIVE-converge")
-  const request = { id: 5, group: 1, sentAt: SETTLE, deadlineAt: WELL.now + 1, answered: false }
+  const request = {
+    id: 5,
+    group: 1,
+    sentAt: SETTLE,
+    deadlineAt: WELL.now + 1,
+    answeredAt: null,
+    abandoned: false,
+  }
   assert.equal(checkQuiet({ ...second({ appliedIndex: 8 }), requests: [request] }), null)
+  const justAnswered = { ...request, answeredAt: WELL.now - 1 }
+  assert.equal(checkQuiet({ ...second({ appliedIndex: 8 }), requests: [justAnswered] }), null)
 })
 
 test("equal applied index with another state, or another configuration, is named for what it is", () => {
