@@ -172,7 +172,8 @@ function elementsOf(
 export function checkCommitOrder(history: readonly Operation[]): readonly Violation[] {
   const writes = new Map<string, Operation[]>()
   for (const operation of history) {
-    if (operation.outcome !== "ok" || operation.commitTs === 0 || operation.endedAt === INSTANT_NEVER) continue
+    if (operation.outcome !== "ok" || operation.commitTs === 0 || operation.endedAt === INSTANT_NEVER)
+      continue
     for (const key of changedKeys(operation)) {
       const list = writes.get(key)
       if (list === undefined) writes.set(key, [operation])

@@ -96,6 +96,7 @@ function until(operations: readonly Operation[], end: number): readonly Operatio
 
 /** Drops ever smaller stretches of operations, until no single one can go. */
 function shrunk(operations: readonly Operation[], trial: Trial): readonly Operation[] {
+  const counted = countersOf(operations)
   let kept = operations
   let stretch = Math.max(kept.length >> 1, 1)
   for (;;) {
@@ -103,7 +104,9 @@ function shrunk(operations: readonly Operation[], trial: Trial): readonly Operat
     // From the end, so that readers go before those whose writes they saw.
     for (let end = kept.length; end > 0 && !trial.isSpent; end -= stretch) {
       const start = Math.max(end - stretch, 0)
-      const bound = boundIn(kept, start, end)
+      // Most of a counter's history is bound for good: no use in asking who has seen it.
+      if (kept.slice(start, end).every((operation) => countsOn(operation, counted))) continue
+      const bound = boundIn(kept, start, end, counted)
       const rest = kept.filter((operation, i) => i < start || i >= end || bound.has(operation))
       if (rest.length === kept.length || !trial.isInvalid(rest)) continue
       kept = rest
@@ -115,11 +118,12 @@ function shrunk(operations: readonly Operation[], trial: Trial): readonly Operat
 }
 
 /** Of the operations in `[start, end)`, the writes that someone outside has seen or may have seen. */
-function boundIn(operations: readonly Operation[], start: number, end: number): ReadonlySet<Operation> {
-  const counted = new Set<string>()
-  for (const { request } of operations) {
-    for (const op of request) if (op.type === "increment") counted.add(op.key)
-  }
+function boundIn(
+  operations: readonly Operation[],
+  start: number,
+  end: number,
+  counted: ReadonlySet<string>,
+): ReadonlySet<Operation> {
   const seen = new Map<string, { readonly sighting: Sighting; readonly by: Operation }[]>()
   const note = (operation: Operation): void => {
     for (const sighting of observed(operation)) {
@@ -141,15 +145,28 @@ function boundIn(operations: readonly Operation[], start: number, end: number): 
   return bound
 }
 
+function countersOf(operations: readonly Operation[]): ReadonlySet<string> {
+  const counted = new Set<string>()
+  for (const { request } of operations) {
+    for (const op of request) if (op.type === "increment") counted.add(op.key)
+  }
+  return counted
+}
+
+/** Whether the operation writes a key that is counted on: any later count rests on it. */
+function countsOn({ request }: Operation, counted: ReadonlySet<string>): boolean {
+  return request.some((op) => op.type !== "scan" && op.type !== "get" && counted.has(op.key))
+}
+
 function isSeen(
   operation: Operation,
   counted: ReadonlySet<string>,
   seen: ReadonlyMap<string, readonly { readonly sighting: Sighting; readonly by: Operation }[]>,
 ): boolean {
+  if (countsOn(operation, counted)) return true
   const made = produced(operation)
   for (const op of operation.request) {
-    if (!mayWrite(op) || op.type === "scan") continue
-    if (counted.has(op.key)) return true
+    if (op.type === "get" || op.type === "scan") continue
     for (const { sighting, by } of seen.get(op.key) ?? []) {
       if (operation.invokedAt > by.endedAt) continue
       if (made.some(({ key, value }) => key === sighting.key && value === sighting.value)) return true
@@ -180,7 +197,8 @@ function told(
     invariant(results !== null, "Cannot explain: a placed operation is refused")
   }
   const names = placed.map(({ id }) => `#${id}`)
-  const order = names.length === 0 ? "Nothing can come first" : `At best one can place ${clipped(names.join(", "))}`
+  const order =
+    names.length === 0 ? "Nothing can come first" : `At best one can place ${clipped(names.join(", "))}`
   lines.push(`${order}; then ${clipped(holdings(keys, held))}.`)
   const left = stuck.map(({ id }) => `#${id}`)
   lines.push(`No place is left for ${clipped(left.join(", "))}.`)

@@ -41,7 +41,8 @@ export class PairTable {
   #rehash(): void {
     this.#slots = new Int32Array(this.#slots.length * 2)
     for (let number = 1; number <= this.#count; number++) {
-      let slot = mixed(Math.imul(this.left(number), 0x9e37_79b1) ^ this.right(number)) & (this.#slots.length - 1)
+      let slot =
+        mixed(Math.imul(this.left(number), 0x9e37_79b1) ^ this.right(number)) & (this.#slots.length - 1)
       while (this.#slots[slot] !== 0) slot = (slot + 1) & (this.#slots.length - 1)
       this.#slots[slot] = number
     }

@@ -89,9 +89,21 @@ export function writeHistory(operations: readonly Operation[]): string {
     const f = nameOf(request)
     const key = keyOf(request)
     const started = { process, type: "invoke", f, key, value: askedOf(request), time: operation.invokedAt }
-    lines.push({ time: operation.invokedAt, rank: 0, id, text: JSON.stringify({ ...started, id, request, token }) })
+    lines.push({
+      time: operation.invokedAt,
+      rank: 0,
+      id,
+      text: JSON.stringify({ ...started, id, request, token }),
+    })
     const { outcome, results, commitTs, retries } = operation
-    const ended = { process, type: outcome, f, key, value: heardOf(request, results), time: operation.endedAt }
+    const ended = {
+      process,
+      type: outcome,
+      f,
+      key,
+      value: heardOf(request, results),
+      time: operation.endedAt,
+    }
     const text = JSON.stringify({ ...ended, id, results, commitTs, retries })
     lines.push({ time: operation.endedAt, rank: 1, id, text })
   }
@@ -123,7 +135,11 @@ export function readHistory(text: string): ParsedHistory {
       }
     } catch (error) {
       if (!(error instanceof FormError) && !(error instanceof SyntaxError)) throw error
-      return { type: "malformed", line: i + 1, message: `Cannot read history, line ${i + 1}: ${error.message}` }
+      return {
+        type: "malformed",
+        line: i + 1,
+        message: `Cannot read history, line ${i + 1}: ${error.message}`,
+      }
     }
   }
   for (const [id, fields] of starts) {
@@ -158,7 +174,8 @@ function operationOf(id: number, started: Fields, ended: Fields): Operation {
   const invokedAt = naturalOf(started["time"], "time")
   const endedAt = naturalOf(ended["time"], "time")
   if (endedAt < invokedAt) throw new FormError(`operation ${id} ends before it starts`)
-  if (outcome !== "info" && endedAt === INSTANT_NEVER) throw new FormError(`an end without a time is ${outcome}`)
+  if (outcome !== "info" && endedAt === INSTANT_NEVER)
+    throw new FormError(`an end without a time is ${outcome}`)
   const process = naturalOf(started["process"], "process")
   if (ended["process"] !== process) throw new FormError(`operation ${id} changes its process`)
   // What outside checkers read must say what we read: the plain fields are derived, never trusted.
@@ -240,7 +257,12 @@ function opOf(json: unknown): KvOp {
     case "cas": {
       exactly(fields, ["type", "key", "expected", "value"])
       const expected = fields["expected"] === null ? null : latin1Of(fields["expected"], "expected")
-      return { type, key: latin1Of(fields["key"], "key"), expected, value: latin1Of(fields["value"], "value") }
+      return {
+        type,
+        key: latin1Of(fields["key"], "key"),
+        expected,
+        value: latin1Of(fields["value"], "value"),
+      }
     }
     case "increment":
       exactly(fields, ["type", "key", "by"])

@@ -80,7 +80,8 @@ function partitionsOf(history: readonly Operation[]): readonly Partition[] {
   const found = new Set<string>()
   for (const operation of operations) {
     invariant(
-      operation.invokedAt <= operation.endedAt && (operation.outcome === "ok") === (operation.results !== null),
+      operation.invokedAt <= operation.endedAt &&
+        (operation.outcome === "ok") === (operation.results !== null),
       () => `Cannot check: operation ${operation.id} has impossible times or results`,
     )
     forEachNamedKey(operation, (key) => found.add(key))

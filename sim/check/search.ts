@@ -118,7 +118,10 @@ export class PartitionSearch {
       else this.#returnOf[~op] = entry
     }
     this.#cursor = this.#next[0]!
-    this.#optionalNext = Int32Array.from({ length: optional.length + 1 }, (_, i) => (i + 1) % (optional.length + 1))
+    this.#optionalNext = Int32Array.from(
+      { length: optional.length + 1 },
+      (_, i) => (i + 1) % (optional.length + 1),
+    )
     this.#optionalPrev = Int32Array.from(this.#optionalNext, (_, i) => (i === 0 ? optional.length : i - 1))
 
     this.#keys = keys
@@ -129,7 +132,10 @@ export class PartitionSearch {
     })
     this.#states = new ArrayTable(Math.max(keys.length, 1))
     this.#state = this.#states.zeros
-    this.#overlay = new Overlay(keys, (key) => this.#values[this.#states.get(this.#state, this.#indexOf(key))]!)
+    this.#overlay = new Overlay(
+      keys,
+      (key) => this.#values[this.#states.get(this.#state, this.#indexOf(key))]!,
+    )
     this.#longest = new Array<string | null>(keys.length).fill(null)
     this.#indexSightings()
 
@@ -339,7 +345,8 @@ export class PartitionSearch {
 
   /** Whether the step from `before` to `after` lost a value that is still wanted. */
   #isHopeless(before: number, after: number): boolean {
-    if (before === after) return false
+    // Who tells how far one can come must not stop where it is only clear that the rest will fail.
+    if (before === after || this.#isTold) return false
     if (this.#keys.length === 1) return this.#isLost(0, before, after)
     const op = this.#frameOp[this.#depth - 1]!
     for (const key of writtenKeys(this.#operations[op]!)) {
@@ -479,7 +486,8 @@ function entriesOf(required: readonly Operation[]): Int32Array {
   let call = 0
   let at = 0
   for (const op of returns) {
-    while (call < required.length && required[call]!.invokedAt <= required[op]!.endedAt) entries[at++] = call++
+    while (call < required.length && required[call]!.invokedAt <= required[op]!.endedAt)
+      entries[at++] = call++
     entries[at++] = ~op
   }
   return entries

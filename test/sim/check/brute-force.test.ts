@@ -42,7 +42,10 @@ test("on 10,000 small histories the checker says what trying every order says, a
     fc.property(smallHistory(6), (history) => {
       const expected = isLinearizable(history)
       if (expected) valid++
-      assert.equal(checkLinearizable(history, { stepsMax: STEPS_MAX }).verdict, expected ? "valid" : "invalid")
+      assert.equal(
+        checkLinearizable(history, { stepsMax: STEPS_MAX }).verdict,
+        expected ? "valid" : "invalid",
+      )
     }),
     { numRuns: runs, seed: 1 },
   )
@@ -51,12 +54,44 @@ test("on 10,000 small histories the checker says what trying every order says, a
 
 const SHAPES: readonly RunShape[] = [
   { count: 300, clients: 8, keys: 3, types: ["get", "put"], values: 0, infoPercent: 5, manyPercent: 0 },
-  { count: 300, clients: 8, keys: 3, types: ["get", "put", "cas", "delete"], values: 3, infoPercent: 5, manyPercent: 0 },
+  {
+    count: 300,
+    clients: 8,
+    keys: 3,
+    types: ["get", "put", "cas", "delete"],
+    values: 3,
+    infoPercent: 5,
+    manyPercent: 0,
+  },
   { count: 300, clients: 8, keys: 3, types: ["get", "append"], values: 0, infoPercent: 5, manyPercent: 0 },
   { count: 300, clients: 8, keys: 3, types: ["get", "increment"], values: 0, infoPercent: 3, manyPercent: 0 },
-  { count: 100, clients: 4, keys: 3, types: ["get", "put", "increment", "append"], values: 3, infoPercent: 2, manyPercent: 0 },
-  { count: 100, clients: 4, keys: 5, types: ["get", "put", "cas", "delete"], values: 2, infoPercent: 3, manyPercent: 40 },
-  { count: 100, clients: 4, keys: 5, types: ["get", "put", "increment", "scan"], values: 3, infoPercent: 2, manyPercent: 20 },
+  {
+    count: 100,
+    clients: 4,
+    keys: 3,
+    types: ["get", "put", "increment", "append"],
+    values: 3,
+    infoPercent: 2,
+    manyPercent: 0,
+  },
+  {
+    count: 100,
+    clients: 4,
+    keys: 5,
+    types: ["get", "put", "cas", "delete"],
+    values: 2,
+    infoPercent: 3,
+    manyPercent: 40,
+  },
+  {
+    count: 100,
+    clients: 4,
+    keys: 5,
+    types: ["get", "put", "increment", "scan"],
+    values: 3,
+    infoPercent: 2,
+    manyPercent: 20,
+  },
 ]
 
 test("a true run of many clients is never accused, whatever its operations", () => {
