@@ -51,9 +51,10 @@ function drawHost(chance: Chance, scenario: Scenario): PlanHost {
   return {
     transport: chance.pick(["objects", "bytes"] as const),
     latencyUsMin,
-    latencyUsMean: latencyUsMin + chance.spread(50, 20 * MS),
+    // What comes on top of the least, on average.
+    latencyUsMean: chance.spread(50, 20 * MS),
     syncUsMin,
-    syncUsMean: syncUsMin + chance.spread(20, 10 * MS),
+    syncUsMean: chance.spread(20, 10 * MS),
     // Often every input has a turn of its own, sometimes a turn takes all that comes in five milliseconds.
     turnUsMax: chance.percent(40) ? 0 : chance.spread(10, 5 * MS),
     ...scenario.host,

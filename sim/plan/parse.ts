@@ -85,6 +85,8 @@ function rangeShape(): Shape<Bootstrap> {
       voters: members,
       outgoing: members,
       learners: members,
+      promoting: list(whole(1)),
+      nextReplica: whole(1),
     }),
   })
 }

@@ -1,3 +1,4 @@
+import { unreachable } from "#kernel"
 import type { Chance } from "./chance.ts"
 import { weighted } from "./chance.ts"
 import type { FaultKind, FaultTarget, PlanCluster, PlanFault } from "./plan.ts"
@@ -147,15 +148,12 @@ export function drawFault(chance: Chance, ground: Ground, kind: FaultKind): read
     case "removeReplica":
     case "transferLeader":
       return drawTopology(target, ground, kind, span)
-    case "reload":
-      return [
-        event(
-          kind,
-          { at: span.at, until: span.at },
-          target.percent(50) ? all(ground) : victims(target, ground),
-          {},
-        ),
-      ]
+    case "reload": {
+      const at = { at: span.at, until: span.at }
+      return [event(kind, at, target.percent(50) ? all(ground) : victims(target, ground), {})]
+    }
+    default:
+      return unreachable(kind)
   }
 }
 
@@ -204,6 +202,11 @@ function all(ground: Ground): FaultTarget {
   return targetStores(storeIds(ground), [])
 }
 
+/** Every link between stores. */
+function everywhere(ground: Ground): FaultTarget {
+  return targetStores(storeIds(ground), storeIds(ground))
+}
+
 /** Mostly one store or a leader, sometimes a minority, rarely more than that. */
 function victims(chance: Chance, ground: Ground): FaultTarget {
   const dice = chance.below(100)
@@ -221,7 +224,7 @@ function one(chance: Chance, ground: Ground): FaultTarget {
 /** Every link, the links of some stores, the leader's, or the links between two stores. */
 function somewhere(chance: Chance, ground: Ground): FaultTarget {
   const dice = chance.below(100)
-  if (dice < 40) return all(ground)
+  if (dice < 40) return everywhere(ground)
   if (dice < 60) return targetLeader(chance, ground)
   const stores = storeIds(ground)
   if (dice < 85)
@@ -234,7 +237,7 @@ function drawDelay(chance: Chance): Readonly<Record<string, number>> {
   const minUs = chance.between(0, 30 * MS)
   return {
     minUs,
-    meanUs: minUs + chance.spread(MS, 100 * MS),
+    meanUs: chance.spread(MS, 100 * MS),
     tailPpm: chance.pick([0, 1_000, 20_000]),
     tailUs: chance.spread(100 * MS, 5 * SECOND),
   }
@@ -306,26 +309,15 @@ function drawClock(chance: Chance, ground: Ground, kind: FaultKind, span: Span):
   const draw = chance.of("args")
   const victim = targetStores([store], [])
   const signed = draw.percent(50) ? 1 : -1
-  switch (kind) {
-    case "clockDrift":
-      return [event(kind, span, victim, { ppm: signed * draw.between(1, 500) })]
-    case "clockFreeze":
-      // A clock that stands still falls behind by as long as it stands.
-      return [
-        event(
-          kind,
-          { at: span.at, until: Math.min(span.until, span.at + draw.between(MS, room)) },
-          victim,
-          {},
-        ),
-      ]
-    case "clockStep":
-      return [
-        event(kind, { at: span.at, until: span.at }, victim, { offsetUs: signed * draw.spread(MS, room) }),
-      ]
-    default:
-      return [event(kind, span, victim, { offsetUs: signed * draw.between(MS, room) })]
+  if (kind === "clockDrift") return [event(kind, span, victim, { ppm: signed * draw.between(1, 500) })]
+  if (kind === "clockFreeze") {
+    // A clock that stands still falls behind by as long as it stands.
+    return [
+      event(kind, { at: span.at, until: Math.min(span.until, span.at + draw.between(MS, room)) }, victim, {}),
+    ]
   }
+  const offsetUs = signed * draw.spread(MS, room)
+  return [event(kind, kind === "clockStep" ? { at: span.at, until: span.at } : span, victim, { offsetUs })]
 }
 
 /** A clock far beyond the bound: the store must fence itself, and nothing may lie meanwhile. */
@@ -356,27 +348,21 @@ export function drawTopology(
     const until = Math.min(ground.untilUs, Math.max(span.until, span.at + 5 * SECOND))
     return [event(kind, { at: span.at, until }, { role: "stores", stores: [store], peers: [], group }, {})]
   }
-  switch (kind) {
-    case "addVoter":
-    case "addLearner": {
-      if (outside.length === 0) return []
-      const store = chance.pick(outside)
-      if (kind === "addVoter") ground.members.set(group, [...members, store])
-      return asked(store)
-    }
-    case "removeReplica": {
-      // Below three voters a run would show little but waiting.
-      if (members.length <= 3) return []
-      const store = chance.pick(members)
-      ground.members.set(
-        group,
-        members.filter((member) => member !== store),
-      )
-      return asked(store)
-    }
-    default:
-      return members.length === 0 ? [] : asked(chance.pick(members))
+  if (kind === "addVoter" || kind === "addLearner") {
+    if (outside.length === 0) return []
+    const store = chance.pick(outside)
+    if (kind === "addVoter") ground.members.set(group, [...members, store])
+    return asked(store)
   }
+  if (kind === "transferLeader") return members.length === 0 ? [] : asked(chance.pick(members))
+  // Below three voters a run would show little but waiting.
+  if (members.length <= 3) return []
+  const store = chance.pick(members)
+  ground.members.set(
+    group,
+    members.filter((member) => member !== store),
+  )
+  return asked(store)
 }
 
 function byNumber(a: number, b: number): number {

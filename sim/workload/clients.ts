@@ -32,7 +32,8 @@ type Client = {
 export class Clients {
   readonly #plan: Plan
   readonly #port: ClientPort
-  readonly #clients: readonly (Client | null)[]
+  readonly #clients: ReadonlyMap<number, Client>
+  readonly #processes: number
   readonly #tenants: ReadonlyMap<number, number>
   /** Finished operations in the order of their ends. */
   readonly history: Operation[] = []
@@ -48,13 +49,17 @@ export class Clients {
     this.#tenants = new Map(
       plan.cluster.ranges.map(({ descriptor }) => [descriptor.rangeId, descriptor.tenant]),
     )
-    let count = 0
-    for (const op of ops) count = Math.max(count, op.client)
-    const queues: PlanOp[][] = Array.from({ length: count + 1 }, () => [])
-    for (const op of ops) queues[op.client]!.push(op)
-    this.#clients = queues.map((queue, client) =>
-      queue.length === 0 ? null : this.#newClient(client, queue),
-    )
+    const queues = new Map<number, PlanOp[]>()
+    let last = 0
+    for (const op of ops) {
+      const queue = queues.get(op.client)
+      if (queue === undefined) queues.set(op.client, [op])
+      else queue.push(op)
+      last = Math.max(last, op.client)
+    }
+    this.#processes = last + 1
+    const ids = [...queues.keys()].sort((a, b) => a - b)
+    this.#clients = new Map(ids.map((id) => [id, this.#newClient(id, queues.get(id)!)]))
   }
 
   #newClient(client: number, ops: PlanOp[]): Client {
@@ -78,43 +83,38 @@ export class Clients {
   }
 
   start(): void {
-    for (const client of this.#clients) if (client !== null) this.#sleep(client, client.ops[0]!.at)
-  }
-
-  /** Operations that have begun and not ended. */
-  get running(): number {
-    let count = 0
-    for (const client of this.#clients) if (client?.running != null) count++
-    return count
+    for (const client of this.#clients.values()) this.#sleep(client, client.ops[0]!.at)
   }
 
   /** Start of the operation that has been running longest; `INSTANT_NEVER` when none runs. */
   get oldestRunning(): number {
     let oldest = INSTANT_NEVER
-    for (const client of this.#clients)
-      if (client?.running != null) oldest = Math.min(oldest, client.invokedAt)
+    for (const client of this.#clients.values()) {
+      if (client.running !== null) oldest = Math.min(oldest, client.invokedAt)
+    }
     return oldest
   }
 
   clientWoken(id: number): void {
-    const client = this.#clients[id]
-    if (client == null || client.wakeAt !== this.#port.now) return
+    const client = this.#clients.get(id)
+    if (client === undefined || client.wakeAt !== this.#port.now) return
     if (client.running === null) this.#begin(client)
     else this.#resume(client, "timeout")
   }
 
   replyArrived(id: number, reply: KvReply): void {
-    const client = this.#clients[id]
-    if (client == null || client.running === null || client.awaited !== reply.id) return
+    const client = this.#clients.get(id)
+    if (client === undefined || client.running === null || client.awaited !== reply.id) return
     this.#resume(client, reply)
   }
 
   /** The run is over: what nobody has heard of yet stays unknown for ever. */
   finish(): void {
-    for (const client of this.#clients) {
-      if (client?.running == null) continue
+    for (const client of this.#clients.values()) {
+      if (client.running === null) continue
       const writes = client.ops[client.next]!.op.ops.some(mayWrite)
       this.#record(client, client.memory.cutShort(writes), INSTANT_NEVER)
+      client.running = null
     }
   }
 
@@ -181,7 +181,7 @@ export class Clients {
       retries: ending.retries,
     })
     // An outside checker takes a process for dead whose request never ended: the client goes on as another.
-    if (ending.outcome === "info") client.process += this.#clients.length
+    if (ending.outcome === "info") client.process += this.#processes
   }
 }
 
