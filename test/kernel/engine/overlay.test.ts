@@ -105,13 +105,17 @@ const step = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.constantFrom(
-      "snapshot",
-      "freeze",
-      "baseTakes",
-      "settle",
-      "thaw",
-      "crash",
-      "reload" as const,
+      ...([
+        "snapshot",
+        "freeze",
+        "freeze",
+        "baseTakes",
+        "settle",
+        "settle",
+        "thaw",
+        "crash",
+        "reload",
+      ] as const),
     ),
   },
 )

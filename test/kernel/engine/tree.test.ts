@@ -108,12 +108,12 @@ test("an open cursor sees the tree as it was, while the tree goes on", () => {
   assert.deepEqual(seen, before)
 })
 
-test("a hundred thousand keys in ascending order are all there and in order", () => {
+test("twenty thousand keys in ascending order are all there and in order", () => {
   const tree = new Tree<number>()
-  for (let i = 0; i < 100_000; i++) tree.put(String(i).padStart(6, "0"), i)
-  assert.equal(tree.size, 100_000)
+  for (let i = 0; i < 20_000; i++) tree.put(String(i).padStart(5, "0"), i)
+  assert.equal(tree.size, 20_000)
   const rows = rowsOf(tree)
-  assert.equal(rows.length, 100_000)
+  assert.equal(rows.length, 20_000)
   for (const [at, [name, value]] of rows.entries()) assert.isTrue(value === at && Number(name) === at)
-  assert.equal(rowsOf(tree, "050000", "050010").length, 10)
+  assert.equal(rowsOf(tree, "05000", "05010").length, 10)
 })
