@@ -146,7 +146,7 @@ export class Replica {
     for (const effect of effects) {
       switch (effect.type) {
         case "persist":
-          this.volume.append(effect.item)
+          this.volume.appendFor(this.group, effect.item)
           break
         case "send":
           moment.out.push({

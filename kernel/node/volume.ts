@@ -1,7 +1,7 @@
 import { OverlayEngine } from "../engine/overlay.ts"
 import type { Base } from "../engine/base.ts"
 import type { ReadView } from "../engine/engine.ts"
-import type { GroupId, LogIndex, Lsn, VolumeId } from "../ids.ts"
+import type { GroupId, Incarnation, LogIndex, Lsn, VolumeId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import type { WalItem } from "../wal/item.ts"
@@ -14,24 +14,30 @@ type Checkpoint = { readonly id: number; readonly applied: ReadonlyMap<GroupId, 
 /** One tenant's directory: a log, an engine, and the checkpoints that let the log be forgotten. */
 export class Volume {
   readonly id: VolumeId
+  /** The name of this volume's content, in every segment of its log. */
+  readonly incarnation: Incarnation
   readonly wal: Wal
+  readonly #base: Base
   readonly engine: OverlayEngine
   /** Frozen, and not durable yet. */
   #checkpoint: Checkpoint | null = null
   #lastCheckpoint: number
   /** Applied indexes that the last durable checkpoint contains. */
-  #durableApplied: ReadonlyMap<GroupId, LogIndex>
+  #durableApplied: ReadonlyMap<GroupId, LogIndex> = new Map()
   #logBytes = 0
   /** Wanted whatever the log weighs: a snapshot waits for it. */
   #isWanted = false
   #isRefused = false
+  /** Groups that wait for something to be durable, in the order they began to. */
+  #awaiting = new Set<GroupId>()
 
-  constructor(id: VolumeId, wal: Wal, base: Base, engine: OverlayEngine, durableApplied: ReadonlyMap<GroupId, LogIndex>) {
+  constructor(id: VolumeId, incarnation: Incarnation, wal: Wal, base: Base, engine: OverlayEngine) {
     this.id = id
+    this.incarnation = incarnation
+    this.#base = base
     this.wal = wal
     this.engine = engine
     this.#lastCheckpoint = base.checkpoint
-    this.#durableApplied = durableApplied
   }
 
   /** What an effect waits for that rests on everything appended so far. */
@@ -50,6 +56,24 @@ export class Volume {
 
   append(item: WalItem): Lsn {
     return this.wal.append(item)
+  }
+
+  /** Appends for a group, which is to hear when that is durable. */
+  appendFor(group: GroupId, item: WalItem): Lsn {
+    this.#awaiting.add(group)
+    return this.wal.append(item)
+  }
+
+  /** The log is durable up to `lsn`: who waited for some of it? */
+  synced(lsn: Lsn): readonly GroupId[] {
+    this.wal.synced(lsn)
+    const groups = [...this.#awaiting]
+    this.#awaiting.clear()
+    return groups
+  }
+
+  stillAwaits(group: GroupId): void {
+    this.#awaiting.add(group)
   }
 
   wantCheckpoint(): void {
@@ -80,10 +104,10 @@ export class Volume {
   }
 
   /** The base contains the frozen changes, durably. */
-  checkpointSynced(id: number, base: Base): ReadonlyMap<GroupId, LogIndex> {
+  checkpointSynced(id: number): ReadonlyMap<GroupId, LogIndex> {
     const checkpoint = this.#checkpoint
     invariant(checkpoint !== null && checkpoint.id === id, "A checkpoint completed that was not under way")
-    this.engine.settle(id, base)
+    this.engine.settle(id, this.#base)
     this.#checkpoint = null
     this.#durableApplied = checkpoint.applied
     return checkpoint.applied
@@ -101,6 +125,7 @@ export class Volume {
 
   save(sink: Sink): void {
     sink.uint(this.id)
+    sink.uint(this.incarnation)
     this.wal.save(sink)
     this.engine.save(sink)
     sink.bool(this.#checkpoint !== null)
@@ -111,13 +136,16 @@ export class Volume {
     sink.uint(this.#logBytes)
     sink.bool(this.#isWanted)
     sink.bool(this.#isRefused)
+    sink.uint(this.#awaiting.size)
+    for (const group of this.#awaiting) sink.uint(group)
   }
 
-  static load(reader: ByteReader, portsOf: (id: VolumeId) => WalPorts, baseOf: (id: VolumeId) => Base): Volume {
+  static load(reader: ByteReader, portsOf: (id: VolumeId, incarnation: Incarnation) => WalPorts, baseOf: (id: VolumeId) => Base): Volume {
     const id = reader.uint()
-    const wal = Wal.load(reader, portsOf(id))
+    const incarnation = reader.uint()
+    const wal = Wal.load(reader, portsOf(id, incarnation))
     const base = baseOf(id)
-    const volume = new Volume(id, wal, base, OverlayEngine.load(reader, base), new Map())
+    const volume = new Volume(id, incarnation, wal, base, OverlayEngine.load(reader, base))
     const isUnderWay = reader.bool()
     const checkpoint = reader.uint()
     const applied = loadApplied(reader)
@@ -127,6 +155,7 @@ export class Volume {
     volume.#logBytes = reader.uint()
     volume.#isWanted = reader.bool()
     volume.#isRefused = reader.bool()
+    for (let left = reader.count(); left > 0; left--) volume.#awaiting.add(reader.uint())
     return volume
   }
 }

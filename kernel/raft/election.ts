@@ -5,6 +5,7 @@ import type { TimeoutNow, VoteReply, VoteRequest } from "./message.ts"
 import { hasQuorum, includes, isVoter, members, quorumLost } from "./quorum.ts"
 import { becomeLeader } from "./replication.ts"
 import type { Outbox, RaftState, Role, StepContext } from "./state.ts"
+import type { LogEnd } from "./types.ts"
 
 /**
  * Elections: pre-vote, vote, and the rules by which a fresh leader is left in peace.
@@ -152,7 +153,8 @@ export function handleVoteRequest(
     return
   }
   if (!request.preVote && request.term > state.term) becomeFollower(state, request.term, 0, context, out)
-  const upToDate = state.log.isUpToDate({ index: request.lastIndex, term: request.lastTerm })
+  const end = { index: request.lastIndex, term: request.lastTerm }
+  const upToDate = state.log.isUpToDate(end) && !isBehind(end, state.recovery?.end ?? null)
   const mayVote = state.recovery === null || state.recovery.identified
   if (request.preVote) {
     reply(state, request, from, request.term > state.term && upToDate && mayVote, context, out)
@@ -169,6 +171,11 @@ export function handleVoteRequest(
     out.push({ type: "observe", observation: { type: "voted", group, replica, term, votedFor: request.from } })
   }
   reply(state, request, from, granted, context, out)
+}
+
+/** A damaged replica votes as the log it had. */
+function isBehind(end: LogEnd, known: LogEnd | null): boolean {
+  return known !== null && (end.term < known.term || (end.term === known.term && end.index < known.index))
 }
 
 function reply(

@@ -458,6 +458,7 @@ export class Raft {
     const recovery = state.recovery
     if (recovery === null || recovery.repairTo === null || state.log.durableIndex < recovery.repairTo) return
     state.recovery = null
+    out.push({ type: "persist", item: { type: "repaired", group: state.group } })
     if (state.role === "recovering") {
       state.role = "follower"
       observeRole(state, out)
@@ -475,6 +476,12 @@ export class Raft {
   /** The snapshot taken in does not add up: as if it had never come. */
   refuseSnapshot(): void {
     this.#state.installing = null
+  }
+
+  /** Whether something of this replica is not durable yet. */
+  needsSync(durableLsn: number): boolean {
+    const { log, hardStateLsn } = this.#state
+    return log.durableIndex < log.lastIndex || hardStateLsn > durableLsn
   }
 
   /** Whether a fresh leader speaks to this replica. */
@@ -533,6 +540,9 @@ export class Raft {
       sink.uint(state.recovery.firstDamaged)
       sink.bool(state.recovery.repairTo !== null)
       sink.uint(state.recovery.repairTo ?? 0)
+      sink.bool(state.recovery.end !== null)
+      sink.uint(state.recovery.end?.index ?? 0)
+      sink.uint(state.recovery.end?.term ?? 0)
       sink.bool(state.recovery.identified)
     }
   }
@@ -592,7 +602,10 @@ export class Raft {
       const firstDamaged = reader.uint()
       const known = reader.bool()
       const repairTo = reader.uint()
-      state.recovery = { firstDamaged, repairTo: known ? repairTo : null, identified: reader.bool() }
+      const hasEnd = reader.bool()
+      const end = { index: reader.uint(), term: reader.uint() }
+      const identified = reader.bool()
+      state.recovery = { firstDamaged, repairTo: known ? repairTo : null, end: hasEnd ? end : null, identified }
     }
     return raft
   }

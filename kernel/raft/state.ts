@@ -8,6 +8,7 @@ import type { Lane } from "../node/effect.ts"
 import type { ConfigurationLog } from "./membership.ts"
 import type { RaftLog } from "./log.ts"
 import type { InstallSnapshot, RaftMessage } from "./message.ts"
+import type { LogEnd } from "./types.ts"
 import type { Progress } from "./progress.ts"
 import type { ReadIndexQueue } from "./read-index.ts"
 
@@ -61,7 +62,9 @@ export type Recovery = {
   readonly firstDamaged: LogIndex
   /** Null: not known until a leader has spoken. */
   repairTo: LogIndex | null
-  /** Every damaged frame has an intact identifier. */
+  /** Where the log ended before the damage; null when nobody remembers. */
+  readonly end: LogEnd | null
+  /** Term, vote and end are known from intact identifiers: it may vote, as the log that ends there. */
   readonly identified: boolean
 }
 

@@ -166,7 +166,7 @@ export function decodeFrame(bytes: Uint8Array, offset: number, context: FrameCon
 
 /** True when some sector's share of `[start, end)` is all zero: bytes that were never written look so. */
 export function hasZeroSector(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const next = Math.min(nextSector(at), end)
     if (allZero(bytes, at, next)) return true
     at = next

@@ -48,7 +48,12 @@ export type WalItem =
   | { readonly type: "replicaCreated"; readonly replica: ReplicaId; readonly descriptor: RangeDescriptor }
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
   /** System volume only, as are the three that follow. */
-  | { readonly type: "identity"; readonly cluster: string; readonly store: StoreId; readonly incarnation: Incarnation }
+  | {
+      readonly type: "identity"
+      readonly cluster: string
+      readonly store: StoreId
+      readonly incarnation: Incarnation
+    }
   | { readonly type: "boot"; readonly boot: number }
   | { readonly type: "volume"; readonly volume: VolumeId; readonly incarnation: Incarnation }
   | { readonly type: "tombstone"; readonly group: GroupId; readonly replica: ReplicaId }
@@ -170,7 +175,8 @@ export function writeIdentifiers(identifiers: readonly Identifier[], sink: Sink)
 
 export function readIdentifiers(reader: ByteReader): readonly Identifier[] {
   const identifiers: Identifier[] = []
-  for (let left = reader.count(9); left > 0 && !reader.failed; left--) identifiers.push(readIdentifier(reader))
+  for (let left = reader.count(9); left > 0 && !reader.failed; left--)
+    identifiers.push(readIdentifier(reader))
   return identifiers
 }
 
@@ -241,7 +247,8 @@ export function readItem(reader: ByteReader): WalItem {
       return { type: "tombstone", group: reader.uint(), replica: reader.uint() }
     case 11: {
       const settled: LsnRange[] = []
-      for (let left = reader.count(2); left > 0; left--) settled.push({ first: reader.uint(), last: reader.uint() })
+      for (let left = reader.count(2); left > 0; left--)
+        settled.push({ first: reader.uint(), last: reader.uint() })
       return { type: "damaged", settled, marks: readMarks(reader) }
     }
     case 12:

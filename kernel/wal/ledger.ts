@@ -4,7 +4,15 @@ import { invariant, unreachable } from "../lib/invariant.ts"
 import type { Entry } from "../raft/types.ts"
 import { readDescriptor, writeDescriptor, type RangeDescriptor } from "../range/descriptor.ts"
 import { entryChecksum } from "./identifiers.ts"
-import { readIdentifier, readMark, writeIdentifier, writeMark, type DamageMark, type Identifier, type WalItem } from "./item.ts"
+import {
+  readIdentifier,
+  readMark,
+  writeIdentifier,
+  writeMark,
+  type DamageMark,
+  type Identifier,
+  type WalItem,
+} from "./item.ts"
 
 /** Entries `[first, the next run's first)` are of this term. */
 type Run = { readonly first: LogIndex; readonly term: Term }
@@ -53,11 +61,19 @@ export class Ledger {
   /** Entries noted since `framed`: not yet in any segment. */
   #unframed: Map<GroupId, LogIndex> = new Map()
 
-  identity: { readonly cluster: string; readonly store: StoreId; readonly incarnation: Incarnation; readonly lsn: Lsn } | null = null
+  identity: {
+    readonly cluster: string
+    readonly store: StoreId
+    readonly incarnation: Incarnation
+    readonly lsn: Lsn
+  } | null = null
   boot: { readonly boot: number; readonly lsn: Lsn } | null = null
   readonly volumes: Map<VolumeId, { readonly incarnation: Incarnation; readonly lsn: Lsn }> = new Map()
   readonly tombstones: Map<GroupId, Map<ReplicaId, Lsn>> = new Map()
-  readonly witnesses: Map<GroupId, { readonly volume: VolumeId; readonly identifier: Identifier; readonly lsn: Lsn }> = new Map()
+  readonly witnesses: Map<
+    GroupId,
+    { readonly volume: VolumeId; readonly identifier: Identifier; readonly lsn: Lsn }
+  > = new Map()
 
   /** Takes in one item that travels, or travelled, in frame `lsn`. Robust against any order of items. */
   note(item: WalItem, lsn: Lsn): void {
@@ -130,7 +146,10 @@ export class Ledger {
   /** A segment that frames may lie in from now on. */
   addSegment(sequence: number, sizeBytes: number): void {
     const last = this.segments.at(-1)
-    invariant(last === undefined || last.sequence < sequence, "Cannot add a segment: its sequence is not the highest")
+    invariant(
+      last === undefined || last.sequence < sequence,
+      "Cannot add a segment: its sequence is not the highest",
+    )
     this.segments.push({ sequence, sizeBytes, firstLsn: 0, live: new Map() })
   }
 
@@ -323,13 +342,19 @@ export class Ledger {
     ledger.#unframed = loadIndexes(reader)
     for (let left = reader.count(); left > 0; left--) ledger.#touched.add(reader.uint())
     if (reader.bool()) {
-      ledger.identity = { cluster: reader.str(), store: reader.uint(), incarnation: reader.uint(), lsn: reader.uint() }
+      ledger.identity = {
+        cluster: reader.str(),
+        store: reader.uint(),
+        incarnation: reader.uint(),
+        lsn: reader.uint(),
+      }
     }
     if (reader.bool()) ledger.boot = { boot: reader.uint(), lsn: reader.uint() }
     for (let left = reader.count(3); left > 0; left--) {
       ledger.volumes.set(reader.uint(), { incarnation: reader.uint(), lsn: reader.uint() })
     }
-    for (let left = reader.count(2); left > 0; left--) ledger.tombstones.set(reader.uint(), loadIndexes(reader))
+    for (let left = reader.count(2); left > 0; left--)
+      ledger.tombstones.set(reader.uint(), loadIndexes(reader))
     for (let left = reader.count(11); left > 0; left--) {
       const volume = reader.uint()
       const identifier = readIdentifier(reader)

@@ -2,7 +2,7 @@ import type { Incarnation, Lsn, StoreId, VolumeId } from "../ids.ts"
 import { decodeWitness, witnessOf, type Witness } from "./identifiers.ts"
 import type { Identifier, LsnRange, WalItem } from "./item.ts"
 import { Ledger } from "./ledger.ts"
-import { verdictOf, type RowId, type Verdict } from "./recovery-table.ts"
+import { RECOVERY_TABLE, type RowId, type Verdict } from "./recovery-table.ts"
 import { replay, settles, type RecoveredGroup, type Replayed } from "./replay.ts"
 import { isBlank, scan, type Image, type Reason, type Scan } from "./scan.ts"
 import { decodeSegmentHeader, type DecodedHeader, type VolumeIdentity } from "./segment.ts"
@@ -59,7 +59,7 @@ export function recoverVolume(image: VolumeImage): RecoveredVolume {
       segments.every((segment, i) => headers[i]!.type === "zero" && isBlank(imageOf(segment, headers[i]!)))
     const row: RowId = isEmpty ? "empty" : "unreadableIdentity"
     return {
-      verdict: verdictOf(row),
+      verdict: RECOVERY_TABLE[row].verdict,
       reasons: [{ row, segment: segments[0]?.sequence ?? 0, offset: 0, lsn: 0, group: 0 }],
       damage: [],
       incarnation: null,
@@ -75,12 +75,23 @@ export function recoverVolume(image: VolumeImage): RecoveredVolume {
   return assemble(image, images, scan(images, witness), witness, incarnation, nextSequence)
 }
 
-function imageOf(segment: { readonly sequence: number; readonly bytes: Uint8Array }, header: DecodedHeader): Image {
-  return { sequence: segment.sequence, bytes: segment.bytes, header: header.type === "header" ? header.header : null }
+function imageOf(
+  segment: { readonly sequence: number; readonly bytes: Uint8Array },
+  header: DecodedHeader,
+): Image {
+  return {
+    sequence: segment.sequence,
+    bytes: segment.bytes,
+    header: header.type === "header" ? header.header : null,
+  }
 }
 
 /** The two verdicts that stop a store before anything is read. */
-function refuse(image: VolumeImage, segments: VolumeImage["segments"], headers: readonly DecodedHeader[]): RecoveredVolume | null {
+function refuse(
+  image: VolumeImage,
+  segments: VolumeImage["segments"],
+  headers: readonly DecodedHeader[],
+): RecoveredVolume | null {
   let incarnation = image.identity.incarnation
   for (let i = 0; i < segments.length; i++) {
     const decoded = headers[i]!
@@ -103,7 +114,7 @@ function refuse(image: VolumeImage, segments: VolumeImage["segments"], headers: 
 
 function refusal(row: RowId, segment: number): RecoveredVolume {
   return {
-    verdict: verdictOf(row),
+    verdict: RECOVERY_TABLE[row].verdict,
     reasons: [{ row, segment, offset: 0, lsn: 0, group: 0 }],
     damage: [],
     incarnation: null,
@@ -190,7 +201,10 @@ function settlement(open: readonly LsnRange[], replayed: Replayed): readonly Wal
   return items
 }
 
-function ledgerOf(images: readonly Image[], scanned: Scan): { readonly ledger: Ledger; readonly identifiers: readonly Identifier[] } {
+function ledgerOf(
+  images: readonly Image[],
+  scanned: Scan,
+): { readonly ledger: Ledger; readonly identifiers: readonly Identifier[] } {
   const ledger = new Ledger()
   let identifiers: readonly Identifier[] = []
   let at = 0

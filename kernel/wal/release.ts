@@ -61,7 +61,8 @@ function restatements(ledger: Ledger, head: Lsn): WalItem[] {
     if (isOld(record.lsn)) items.push({ type: "volume", volume, incarnation: record.incarnation })
   }
   for (const [group, replicas] of sorted(ledger.tombstones)) {
-    for (const [replica, lsn] of sorted(replicas)) if (isOld(lsn)) items.push({ type: "tombstone", group, replica })
+    for (const [replica, lsn] of sorted(replicas))
+      if (isOld(lsn)) items.push({ type: "tombstone", group, replica })
   }
   restateWitnesses(ledger, isOld, items)
   const identifiers: Identifier[] = []

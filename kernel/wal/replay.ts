@@ -143,7 +143,8 @@ class Replay {
     }
     const { lastIndex, lastTerm, checksum } = ends(state)
     const isSame =
-      !state.isBroken && sameState(identifier, lastIndex, lastTerm, identifier.term, identifier.votedFor, checksum)
+      !state.isBroken &&
+      sameState(identifier, lastIndex, lastTerm, identifier.term, identifier.votedFor, checksum)
     if (identifier.term !== state.term || identifier.votedFor !== state.votedFor) {
       state.term = identifier.term
       state.votedFor = identifier.votedFor
@@ -154,7 +155,12 @@ class Replay {
       return
     }
     state.isBroken = true
-    state.loss = { firstIndex, end: { term: identifier.lastTerm, index: identifier.lastIndex }, hardKnown: true, isMarked }
+    state.loss = {
+      firstIndex,
+      end: { term: identifier.lastTerm, index: identifier.lastIndex },
+      hardKnown: true,
+      isMarked,
+    }
   }
 
   #create(group: GroupId): State {
@@ -271,14 +277,22 @@ class Replay {
     if (first > lastIndex + 1 && !state.isBroken) {
       state.isBroken = true
       state.hasGap = true
-      state.loss = { firstIndex: state.loss?.firstIndex ?? null, end: null, hardKnown: false, isMarked: state.loss?.isMarked ?? false }
+      state.loss = {
+        firstIndex: state.loss?.firstIndex ?? null,
+        end: null,
+        hardKnown: false,
+        isMarked: state.loss?.isMarked ?? false,
+      }
     }
     if (state.isBroken) {
       if (state.isStartKnown && first <= state.startIndex + 1 && state.loss?.isMarked !== true) {
         // Written anew from its first entry on: whatever was lost of it no longer matters.
         state.isBroken = false
         state.entries = entries.slice(state.startIndex + 1 - first)
-        state.loss = state.loss?.hardKnown === false ? { ...state.loss, end: { term: last.term, index: last.index } } : null
+        state.loss =
+          state.loss?.hardKnown === false
+            ? { ...state.loss, end: { term: last.term, index: last.index } }
+            : null
         return
       }
       // Not joined to what was there, which may have been replaced in between; but it ends what could still be true.
@@ -298,7 +312,12 @@ class Replay {
       state.entries = []
       state.isBroken = true
       state.hasGap = true
-      state.loss = { firstIndex: state.loss?.firstIndex ?? null, end: null, hardKnown: false, isMarked: state.loss?.isMarked ?? false }
+      state.loss = {
+        firstIndex: state.loss?.firstIndex ?? null,
+        end: null,
+        hardKnown: false,
+        isMarked: state.loss?.isMarked ?? false,
+      }
     } else if (position > 0) {
       const at = state.entries[position - 1]
       // Raft (extended version), §7: what follows the checkpoint's last entry stays, if that entry is in this log.
@@ -346,7 +365,8 @@ class Replay {
       const state = this.#states.get(identifier.group)
       if (state === undefined) continue
       const isNewer = identifier.term > state.term
-      if (!isNewer && !(identifier.term === state.term && state.votedFor === 0 && identifier.votedFor !== 0)) continue
+      if (!isNewer && !(identifier.term === state.term && state.votedFor === 0 && identifier.votedFor !== 0))
+        continue
       state.term = identifier.term
       state.votedFor = identifier.votedFor
       state.isAdopted = true
@@ -383,7 +403,11 @@ class Replay {
   }
 }
 
-function ends(state: State): { readonly lastIndex: LogIndex; readonly lastTerm: Term; readonly checksum: number } {
+function ends(state: State): {
+  readonly lastIndex: LogIndex
+  readonly lastTerm: Term
+  readonly checksum: number
+} {
   const last = state.entries.at(-1)
   return {
     lastIndex: last?.index ?? state.startIndex,
@@ -439,9 +463,9 @@ export function settles(frames: readonly ScannedFrame[], range: LsnRange): boole
     if (frame.header.lsn <= range.last) continue
     for (const item of frame.items) {
       if (item.type !== "damaged") continue
-      if (item.settled.some((settled) => settled.first <= range.first && range.last <= settled.last)) return true
+      if (item.settled.some((settled) => settled.first <= range.first && range.last <= settled.last))
+        return true
     }
   }
   return false
 }
-

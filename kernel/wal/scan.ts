@@ -1,12 +1,25 @@
 import type { GroupId, Lsn } from "../ids.ts"
-import { allZero, decodeFrame, decodeHeader, FRAME_ALIGNMENT, FRAME_HEADER_BYTES, hasZeroSector, nextSector, type FrameHeader } from "./frame.ts"
+import {
+  allZero,
+  decodeFrame,
+  decodeHeader,
+  FRAME_ALIGNMENT,
+  FRAME_HEADER_BYTES,
+  hasZeroSector,
+  nextSector,
+  type FrameHeader,
+} from "./frame.ts"
 import type { Witness } from "./identifiers.ts"
 import type { LsnRange, WalItem } from "./item.ts"
 import type { RowId } from "./recovery-table.ts"
 import { SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment.ts"
 
 /** One segment as it was read; `header` is null when neither copy is intact. */
-export type Image = { readonly sequence: number; readonly bytes: Uint8Array; readonly header: SegmentHeader | null }
+export type Image = {
+  readonly sequence: number
+  readonly bytes: Uint8Array
+  readonly header: SegmentHeader | null
+}
 
 /** A row of the table that applied, and where. */
 export type Reason = {
@@ -126,7 +139,13 @@ class Scanner {
     return end
   }
 
-  #accept(image: Image, offset: number, header: FrameHeader, items: readonly WalItem[], isFirst: boolean): void {
+  #accept(
+    image: Image,
+    offset: number,
+    header: FrameHeader,
+    items: readonly WalItem[],
+    isFirst: boolean,
+  ): void {
     const lsn = header.lsn
     if (this.#expected !== null && lsn < this.#expected) {
       const before = this.#frames.findLast((frame) => frame.header.lsn < lsn)
@@ -179,7 +198,8 @@ class Scanner {
     if (isHeadGone || firstLsn > head) this.#addDamage(head, Math.max(head, firstLsn - 1))
     for (let i = 1; i < this.#images.length; i++) {
       const isGap = this.#images[i]!.sequence !== this.#images[i - 1]!.sequence + 1
-      if (isGap && this.#images[i]!.sequence > this.#firstSequence) this.#reason("missingSegment", this.#images[i]!, 0)
+      if (isGap && this.#images[i]!.sequence > this.#firstSequence)
+        this.#reason("missingSegment", this.#images[i]!, 0)
     }
   }
 
@@ -193,7 +213,8 @@ class Scanner {
       this.#addDamage(expected, witness.lsn)
       // The slot says where that frame ended, so what may have come after it can still be judged.
       const at = this.#images.findIndex((candidate) => candidate.sequence >= witness.segment)
-      const place = at >= 0 && this.#images[at]!.sequence === witness.segment ? witness.endOffset : SEGMENT_HEADER_BYTES
+      const place =
+        at >= 0 && this.#images[at]!.sequence === witness.segment ? witness.endOffset : SEGMENT_HEADER_BYTES
       const row = at < 0 ? null : this.#tailRow(at, place, witness.lsn + 1, witness.checksum)
       if (row === null || row.isTorn) this.#isWitnessedToTheEnd = true
       else this.#addDamage(witness.lsn + 1, witness.lsn + 1)
@@ -216,10 +237,14 @@ class Scanner {
       const image = this.#images[i]!
       const at = i === from ? Math.ceil(offset / FRAME_ALIGNMENT) * FRAME_ALIGNMENT : SEGMENT_HEADER_BYTES
       if (at >= image.bytes.length || allZero(image.bytes, at, image.bytes.length)) {
-        if (image.header === null && i === this.#images.length - 1) this.#reason("emptySegment", image, 0, expected)
+        if (image.header === null && i === this.#images.length - 1)
+          this.#reason("emptySegment", image, 0, expected)
         continue
       }
-      const row = image.header === null ? garbage("unreadableSegment", image, at, expected) : shapeOf(image, at, expected, previous)
+      const row =
+        image.header === null
+          ? garbage("unreadableSegment", image, at, expected)
+          : shapeOf(image, at, expected, previous)
       if (!row.isTorn) return row
       found ??= row
     }
@@ -232,7 +257,13 @@ class Scanner {
     if (witness === null) return
     const frame = this.#frames.find((candidate) => candidate.header.lsn === witness.lsn)
     if (frame === undefined || frame.header.checksum === witness.checksum) return
-    this.#reasons.push({ row: "witnessContradicts", segment: frame.segment, offset: 0, lsn: witness.lsn, group: 0 })
+    this.#reasons.push({
+      row: "witnessContradicts",
+      segment: frame.segment,
+      offset: 0,
+      lsn: witness.lsn,
+      group: 0,
+    })
     this.#addDamage(witness.lsn, witness.lsn)
   }
 
@@ -286,7 +317,9 @@ function shapeOf(image: Image, offset: number, expected: Lsn, previous: number |
     if (header.end > bytes.length) return torn("tornShort")
     // A frame is the last thing ever written to its segment: behind a torn one there is nothing.
     if (!allZero(bytes, header.end, bytes.length)) return garbage("garbage", image, offset, expected)
-    return hasZeroSector(bytes, offset, header.end) ? torn("tornZeroSector") : garbage("garbage", image, offset, expected)
+    return hasZeroSector(bytes, offset, header.end)
+      ? torn("tornZeroSector")
+      : garbage("garbage", image, offset, expected)
   }
   const boundary = nextSector(offset)
   if (allZero(bytes, offset, Math.min(boundary, bytes.length))) return torn("tornZeroStart")
@@ -302,12 +335,15 @@ function garbage(row: RowId, image: Image, offset: number, lsn: Lsn): TailRow {
 
 /** No frame ever lay here: everything behind the header zone is zero. */
 export function isBlank(image: Image): boolean {
-  return image.bytes.length <= SEGMENT_HEADER_BYTES || allZero(image.bytes, SEGMENT_HEADER_BYTES, image.bytes.length)
+  return (
+    image.bytes.length <= SEGMENT_HEADER_BYTES ||
+    allZero(image.bytes, SEGMENT_HEADER_BYTES, image.bytes.length)
+  )
 }
 
 /** Offset of the first whole frame at or after `from`, trying every aligned position; null when there is none. */
 function findFrame(bytes: Uint8Array, from: number, context: SegmentHeader): number | null {
-  for (let at = from; at + FRAME_HEADER_BYTES <= bytes.length; ) {
+  for (let at = from; at + FRAME_HEADER_BYTES <= bytes.length;) {
     // Zeros are most of what there is to skip.
     const isZero = bytes[at] === 0 && bytes[at + 1] === 0 && bytes[at + 2] === 0 && bytes[at + 3] === 0
     const decoded = isZero ? null : decodeFrame(bytes, at, context)

@@ -49,7 +49,10 @@ export type DecodedHeader =
 
 /** The whole header zone. */
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
-  invariant(header.identity.cluster.length <= CLUSTER_BYTES_MAX, "Cannot encode a segment header: name too long")
+  invariant(
+    header.identity.cluster.length <= CLUSTER_BYTES_MAX,
+    "Cannot encode a segment header: name too long",
+  )
   const writer = new ByteWriter(SECTOR_BYTES)
   for (let i = 0; i < MAGIC.length; i++) writer.u8(MAGIC.charCodeAt(i))
   writer.u32(SEGMENT_FORMAT)
@@ -107,7 +110,9 @@ function decodeRecord(bytes: Uint8Array, at: number): DecodedHeader {
 }
 
 export function sameIdentity(a: VolumeIdentity, b: VolumeIdentity): boolean {
-  return a.cluster === b.cluster && a.store === b.store && a.incarnation === b.incarnation && a.volume === b.volume
+  return (
+    a.cluster === b.cluster && a.store === b.store && a.incarnation === b.incarnation && a.volume === b.volume
+  )
 }
 
 /**

@@ -49,9 +49,20 @@ type Segment = { readonly sequence: number; readonly sizeBytes: number; readonly
 /** A log that has never been written to. */
 export function emptyWalStart(nextSequence: number): WalStart {
   // Older files may lie about when a volume begins again under a new incarnation: they are let go of first.
-  const items: readonly WalItem[] = nextSequence > 1 ? [{ type: "released", below: nextSequence, lsn: 1 }] : []
+  const items: readonly WalItem[] =
+    nextSequence > 1 ? [{ type: "released", below: nextSequence, lsn: 1 }] : []
   const ledger = new Ledger()
-  return { ledger, nextLsn: 1, previous: 0, nextSequence, segmentBytes: 0, end: null, identifiers: [], releaseBelow: nextSequence, items }
+  return {
+    ledger,
+    nextLsn: 1,
+    previous: 0,
+    nextSequence,
+    segmentBytes: 0,
+    end: null,
+    identifiers: [],
+    releaseBelow: nextSequence,
+    items,
+  }
 }
 
 /**
@@ -150,7 +161,10 @@ export class Wal {
 
   append(item: WalItem): Lsn {
     invariant(item.type !== "identifiers", "Cannot append identifiers: the log writes its own")
-    invariant(item.type !== "released" && item.type !== "damaged", "Cannot append: only the log itself says this")
+    invariant(
+      item.type !== "released" && item.type !== "damaged",
+      "Cannot append: only the log itself says this",
+    )
     if (item.type === "entries") this.#checkEntries(item)
     return this.#add(item)
   }
@@ -240,12 +254,18 @@ export class Wal {
     const entries = item.entries
     invariant(entries.length > 0, "Cannot append entries: there are none")
     for (let i = 1; i < entries.length; i++) {
-      invariant(entries[i]!.index === entries[0]!.index + i, "Cannot append entries: they are not consecutive")
+      invariant(
+        entries[i]!.index === entries[0]!.index + i,
+        "Cannot append entries: they are not consecutive",
+      )
     }
     const record = this.#ledger.groups.get(item.group)
     const lastIndex = record?.lastIndex ?? 0
     invariant(entries[0]!.index <= lastIndex + 1, "Cannot append entries: they would leave a gap")
-    invariant(entries[0]!.index > (record?.startIndex ?? 0), "Cannot append entries: they lie before the log's start")
+    invariant(
+      entries[0]!.index > (record?.startIndex ?? 0),
+      "Cannot append entries: they lie before the log's start",
+    )
   }
 
   #add(item: WalItem): Lsn {
@@ -312,7 +332,9 @@ export class Wal {
     if (this.#next !== null || this.#isRefused) return null
     const current = this.#current
     const isStuck =
-      this.#pendingCount > 0 && !this.#isInFlight && (current === null || !this.#hasRoom(current, this.#offset))
+      this.#pendingCount > 0 &&
+      !this.#isInFlight &&
+      (current === null || !this.#hasRoom(current, this.#offset))
     if (!isStuck && (current === null || this.#offset * 2 <= current.sizeBytes)) return null
     // Where the disk was too full for a large one, a small one may still fit.
     const previousBytes = this.#isFull ? 0 : this.#segmentBytes
@@ -371,7 +393,10 @@ export class Wal {
       sink.uint(this.#end.offset)
     }
     sink.uint(this.#witnessedLsn)
-    saveGroups([...this.#unwitnessed].toSorted((a, b) => a - b), sink)
+    saveGroups(
+      [...this.#unwitnessed].toSorted((a, b) => a - b),
+      sink,
+    )
     saveGroups(this.#witnessed, sink)
     sink.uint(this.#releaseBelow)
     sink.uint(this.#releaseLsn)
