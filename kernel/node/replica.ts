@@ -220,6 +220,8 @@ export class Replica {
 
   /** The first entry of a term says below which timestamp this leader assigns nothing. */
   #lead(highWater: number | null, moment: Moment): void {
+    // A fenced store gives up in the very step in which it won.
+    if (!this.raft.isLeader) return
     const lowWater = this.service.becameLeader(highWater, this.#serviceContext(moment))
     const { group, replica } = this
     moment.out.push({ type: "observe", observation: { type: "lowWaterSet", group, replica, timestamp: lowWater } })
