@@ -87,8 +87,15 @@ export function messageReleased(
       checkSnapshotConfiguration(world, replica)
       snapshotAcknowledged(world, store, replica, message.lastIndex)
       return
-    default:
+    case "appendEntries":
+    case "heartbeat":
+    case "timeoutNow":
+    case "installSnapshot":
       promise(replica, message.term)
+      return
+    case "removed":
+      // Anyone may tell a replica that, in a term that is not durable yet.
+      return
   }
 }
 
@@ -153,12 +160,20 @@ function isHeld(durable: DurableReplica, replica: ReplicaMirror, index: number):
   const digest = replica.log.digestAt(index)
   if (digest !== ABSENT) return durable.holds(index, digest)
   // No longer in memory, or never: only presence can be asked.
-  return durable.applied >= index || (durable.log.base <= durable.applied && index <= durable.log.last && index <= replica.log.last)
+  return (
+    durable.applied >= index || (durable.isWhole && index <= durable.log.last && index <= replica.log.last)
+  )
 }
 
-function snapshotAcknowledged(world: WorldView, store: StoreMirror, replica: ReplicaMirror, index: number): void {
+function snapshotAcknowledged(
+  world: WorldView,
+  store: StoreMirror,
+  replica: ReplicaMirror,
+  index: number,
+): void {
   const durable = store.durables[replica.group.id]
-  if (durable !== undefined && durable.applied >= index) return
+  // Who holds the log up to there needs no snapshot of it.
+  if (durable !== undefined && isHeld(durable, replica, index)) return
   world.report(
     "RAFT-ack-durable",
     `${nameOf(replica)} acknowledges a snapshot at ${index}; its last durable checkpoint is at ${durable?.applied ?? 0}.`,

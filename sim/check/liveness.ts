@@ -17,7 +17,7 @@ export type QuietView = {
   readonly calmSince: number
   readonly timing: Timing
   readonly stores: readonly QuietStore[]
-  /** Requests whose client still waits or waited in this quiet part; abandoned ones are left out. */
+  /** Those of this quiet part, and older ones whose client still waits. */
   readonly requests: readonly QuietRequest[]
 }
 
@@ -37,8 +37,10 @@ export type QuietRequest = {
   readonly group: number
   readonly sentAt: number
   readonly deadlineAt: number
-  /** It got its last answer: a result or a final error. Refusals it retried are none. */
-  readonly answered: boolean
+  /** When it got its last answer, a result or a final error; a refusal that is retried is none. Null: not yet. */
+  readonly answeredAt: number | null
+  /** Its client forgot it at once: it needs no answer, yet may still make work. */
+  readonly abandoned: boolean
 }
 
 export type Excuse =
@@ -51,6 +53,7 @@ export type Excuse =
 const SETTLE_ELECTIONS = 8
 /** Entries a follower may be behind for each request that is under way. */
 const ENTRIES_PER_REQUEST = 4
+const HEARTBEATS_UNDER_WAY = 10
 
 export function settleUs(timing: Timing): number {
   return SETTLE_ELECTIONS * timing.electionUsMax
@@ -74,7 +77,10 @@ export function checkQuiet(view: QuietView): Violation | null {
   })
   for (const store of view.stores) {
     if (!store.up && store.downBy === null) {
-      return violate("LIVE-store-up", `Store ${store.store} is down at the end of quiet and no fault keeps it so.`)
+      return violate(
+        "LIVE-store-up",
+        `Store ${store.store} is down at the end of quiet and no fault keeps it so.`,
+      )
     }
   }
   if (view.now - view.calmSince < settleUs(view.timing)) return null
@@ -84,16 +90,17 @@ export function checkQuiet(view: QuietView): Violation | null {
     if (problem !== null) return violate(problem.oracle, problem.message)
   }
   for (const request of view.requests) {
-    if (request.answered || request.deadlineAt > view.now || !isAble(view, request.group)) continue
+    if (request.answeredAt !== null || request.abandoned || request.deadlineAt > view.now) continue
+    if (!isAble(view, request.group)) continue
     if (request.sentAt < view.calmSince + settleUs(view.timing)) continue
     return violate(
       "LIVE-progress",
       `Request ${request.id} to group ${request.group}, sent at ${request.sentAt} µs in quiet, has no answer after its deadline.`,
     )
   }
-  const waiting = view.requests.filter((request) => !request.answered).length
+  const isBusy = view.requests.some((request) => isUnderWay(view, request))
   for (const store of view.stores) {
-    if (!store.up || waiting > 0) continue
+    if (!store.up || isBusy) continue
     // Heartbeats and their answers may be under way at any moment; work may not.
     const usual = 4 * view.stores.length * Math.max(1, store.groups.length)
     if (store.inbox > usual || store.held > usual) {
@@ -117,8 +124,10 @@ function checkGroup(view: QuietView, group: number): Problem | null {
       message: `Group ${group} has a quorum and no leader ${view.now - view.calmSince} µs into quiet.`,
     }
   }
-  const waiting = view.requests.filter((request) => request.group === group && !request.answered).length
-  const lagMax = waiting * ENTRIES_PER_REQUEST
+  const underWay = view.requests.filter(
+    (request) => request.group === group && isUnderWay(view, request),
+  ).length
+  const lagMax = underWay * ENTRIES_PER_REQUEST
   for (const { store, status } of members) {
     if (!isMember(leader, status)) continue
     const name = `Group ${group} replica ${status.replica} (store ${store})`
@@ -140,10 +149,19 @@ function checkGroup(view: QuietView, group: number): Problem | null {
       }
     }
     if (lagMax === 0 && !sameConfiguration(status.configuration, leader.configuration)) {
-      return { oracle: "RAFT-config-overlap", message: `${name} ends quiet in another configuration than its leader.` }
+      return {
+        oracle: "RAFT-config-overlap",
+        message: `${name} ends quiet in another configuration than its leader.`,
+      }
     }
   }
   return null
+}
+
+/** Followers learn of a commit with the next heartbeat: what was answered a moment ago is still under way. */
+function isUnderWay(view: QuietView, request: QuietRequest): boolean {
+  const since = view.now - HEARTBEATS_UNDER_WAY * view.timing.heartbeatUs
+  return request.answeredAt === null ? request.deadlineAt > since : request.answeredAt > since
 }
 
 function groupsOf(view: QuietView): readonly number[] {
@@ -182,10 +200,13 @@ function isMember(leader: GroupStatus, status: GroupStatus): boolean {
   return voters.some(is) || outgoing.some(is) || learners.some(is)
 }
 
-/** It has a quorum by the configuration of its most advanced replica that is up. */
+/** It has a quorum by the configuration of its leader, or else of its most advanced replica that is up. */
 function isAble(view: QuietView, group: number): boolean {
-  let best: GroupStatus | null = null
-  for (const { status } of upStatuses(view, group)) {
+  const members = upStatuses(view, group)
+  const leader = leaderOf(members)
+  let best: GroupStatus | null = leader
+  for (const { status } of members) {
+    if (leader !== null) break
     if (
       best === null ||
       status.term > best.term ||
@@ -226,7 +247,11 @@ export class LivelockChecker implements OnlineChecker {
   #disturbedAt = 0
   #window = -1
 
-  constructor(phases: PlanPhases, timing: Timing, groups: readonly { readonly group: number; readonly replicas: number }[]) {
+  constructor(
+    phases: PlanPhases,
+    timing: Timing,
+    groups: readonly { readonly group: number; readonly replicas: number }[],
+  ) {
     this.#phases = phases
     this.#timing = timing
     for (const { group, replicas } of groups) {
@@ -301,7 +326,10 @@ export class LivelockChecker implements OnlineChecker {
         if (!isSettled) group.rises = 0
         else if (role === "candidate" || role === "leader") group.rises++
         if (group.rises > RISES_MAX) {
-          world.report("LIVE-no-livelock", `Group ${id} goes on to term ${term} in settled quiet, rise ${group.rises}.`)
+          world.report(
+            "LIVE-no-livelock",
+            `Group ${id} goes on to term ${term} in settled quiet, rise ${group.rises}.`,
+          )
         }
         group.term = term
       }

@@ -3,8 +3,9 @@
  * (observations), what was handed to the disk (the items of `append` effects), what the disk confirmed.
  *
  * Contract with the kernel, beyond the types:
- * - `logChanged.digests`, `applied.digest` are `Entry.digestLow`; 0 in `applied` is "not known" (after a
- *   snapshot, at boot). Neither digest is ever negative.
+ * - `logChanged.digests`, `applied.digest` are `Entry.digestLow`; 0 in `applied` is "not known" (from a
+ *   snapshot or checkpoint). It is said as soon as a snapshot has replaced the state machine, before the
+ *   checkpoint of it; `snapshotInstalled` when that is durable and the log is cut.
  * - Observations of one step come in the order of the changes: a step-down before the truncation it
  *   allows, entries before their commit, the commit before the apply.
  * - At boot, among the effects of `open`, a store says for each volume `recovered` (the last lsn it
@@ -25,7 +26,11 @@ export type LogItem =
   | { readonly type: "entries"; readonly group: number; readonly entries: readonly LoggedEntry[] }
   | { readonly type: "hardState"; readonly group: number; readonly term: number; readonly votedFor: number }
   | { readonly type: "logStart"; readonly group: number; readonly index: number; readonly term: number }
-  | { readonly type: "replicaCreated"; readonly replica: number; readonly descriptor: { readonly groupId: number } }
+  | {
+      readonly type: "replicaCreated"
+      readonly replica: number
+      readonly descriptor: { readonly groupId: number }
+    }
   | { readonly type: "replicaRemoved"; readonly group: number; readonly replica: number }
   | { readonly type: "identifiers" | "identity" | "boot" | "volume" | "tombstone" }
 
@@ -176,7 +181,12 @@ export class DurableReplica {
   /** The entry at `index` would be there after a crash now. */
   holds(index: number, digest: number): boolean {
     if (this.applied >= index) return true
-    return this.log.base <= this.applied && this.log.digestAt(index) === digest
+    return this.isWhole && this.log.digestAt(index) === digest
+  }
+
+  /** The log goes on where the checkpoint ends. Entry 1 is in the bootstrap document as well. */
+  get isWhole(): boolean {
+    return this.log.base <= Math.max(this.applied, 1)
   }
 }
 

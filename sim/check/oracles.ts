@@ -29,7 +29,8 @@ export const ORACLES: readonly Oracle[] = [
   },
   {
     id: "RAFT-monotonic-term",
-    promises: "A replica's term never falls in a boot, nor over a restart below one it has claimed anything in.",
+    promises:
+      "A replica's term never falls in a boot, nor over a restart below one it has claimed anything in.",
     notVerified: "Terms named only in refusals, which may be sent before they are durable.",
   },
   {
@@ -55,7 +56,8 @@ export const ORACLES: readonly Oracle[] = [
   },
   {
     id: "RAFT-leader-completeness",
-    promises: "An entry committed in a term is in the log of every leader of a later one, at once and for good.",
+    promises:
+      "An entry committed in a term is in the log of every leader of a later one, at once and for good.",
     notVerified: "Entries the leader has compacted: HASH-replicas-agree covers their effect.",
   },
   {
@@ -104,12 +106,14 @@ export const ORACLES: readonly Oracle[] = [
   },
   {
     id: "WAL-release",
-    promises: "After a boot every replica has the term, vote and entries its disk held, whatever was released.",
+    promises:
+      "After a boot every replica has the term, vote and entries its disk held, whatever was released.",
     notVerified: "Entries a durable checkpoint contains. Runs whose plan damages synced bytes.",
   },
   {
     id: "HASH-replicas-agree",
-    promises: "At equal applied index all replicas of a group report equal state, after replay or snapshot as well.",
+    promises:
+      "At equal applied index all replicas of a group report equal state, after replay or snapshot as well.",
     notVerified: "Indexes at which only one replica stopped. That the incremental hash is that of the data.",
   },
   {
@@ -125,7 +129,8 @@ export const ORACLES: readonly Oracle[] = [
   {
     id: "LIVE-leader",
     promises: "A group with a quorum has one leader, whom nobody has left behind, once quiet has settled.",
-    notVerified: "Quiet parts shorter than the settling time (excuse tooShort), groups without quorum (noQuorum).",
+    notVerified:
+      "Quiet parts shorter than the settling time (excuse tooShort), groups without quorum (noQuorum).",
   },
   {
     id: "LIVE-progress",
@@ -134,17 +139,27 @@ export const ORACLES: readonly Oracle[] = [
   },
   {
     id: "LIVE-converge",
-    promises: "By the end of quiet all members have applied what is committed, but for requests under way, and queues are empty.",
+    promises:
+      "By the end of quiet all members have applied what is committed, but for requests under way, and queues are empty.",
     notVerified: "Replicas that were removed.",
   },
   {
     id: "LIVE-no-livelock",
     promises:
       "In settled quiet terms stop rising, messages are in proportion to heartbeats and requests, and no store wakes for ever at one instant.",
-    notVerified: "Slow livelocks: under 500 needless messages a second, or under three elections a quiet part.",
+    notVerified:
+      "Slow livelocks: under 500 needless messages a second, or under three elections a quiet part.",
   },
-  { id: "RES-inbox", promises: "A store's inbox is bounded.", notVerified: "Between two looks of the world." },
-  { id: "RES-held", promises: "Effects that wait for a barrier are bounded.", notVerified: "Between two looks of the world." },
+  {
+    id: "RES-inbox",
+    promises: "A store's inbox is bounded.",
+    notVerified: "Between two looks of the world.",
+  },
+  {
+    id: "RES-held",
+    promises: "Effects that wait for a barrier are bounded.",
+    notVerified: "Between two looks of the world.",
+  },
   { id: "RES-timers", promises: "A store leaks no timers.", notVerified: "Between two looks of the world." },
   {
     id: "RES-requests",

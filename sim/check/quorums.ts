@@ -113,7 +113,9 @@ export function checkSnapshotConfiguration(world: WorldView, replica: ReplicaMir
 
 export function sameConfiguration(a: Configuration, b: Configuration): boolean {
   return (
-    sameMembers(a.voters, b.voters) && sameMembers(a.outgoing, b.outgoing) && sameMembers(a.learners, b.learners)
+    sameMembers(a.voters, b.voters) &&
+    sameMembers(a.outgoing, b.outgoing) &&
+    sameMembers(a.learners, b.learners)
   )
 }
 
@@ -136,6 +138,8 @@ function text(configuration: Configuration): string {
 export function hasQuorum(configuration: Configuration, alive: (store: number) => boolean): boolean {
   const majority = (members: Members): boolean =>
     members.filter((member) => alive(member.store)).length * 2 > members.length
-  return majority(configuration.voters) && (configuration.outgoing.length === 0 || majority(configuration.outgoing))
+  return (
+    majority(configuration.voters) &&
+    (configuration.outgoing.length === 0 || majority(configuration.outgoing))
+  )
 }
-

@@ -29,7 +29,10 @@ export function roleChanged(world: WorldView, replica: ReplicaMirror, o: Observe
   const group = replica.group
   const other = group.leaders.get(o.term)
   if (other !== undefined && other !== replica.id) {
-    world.report("RAFT-election-safety", `${nameOf(replica)} leads term ${o.term}, which replica ${other} led before.`)
+    world.report(
+      "RAFT-election-safety",
+      `${nameOf(replica)} leads term ${o.term}, which replica ${other} led before.`,
+    )
   }
   group.leaders.set(o.term, replica.id)
   for (let index = group.commitTerms.first; index < group.commitTerms.end; index++) {
@@ -73,7 +76,12 @@ export function checkOneVote(
   votes.set(term, votedFor)
 }
 
-export function logChanged(world: WorldView, replica: ReplicaMirror, o: Observed<"logChanged">, booting: boolean): void {
+export function logChanged(
+  world: WorldView,
+  replica: ReplicaMirror,
+  o: Observed<"logChanged">,
+  booting: boolean,
+): void {
   if (booting && !replica.saidLog) {
     replica.saidLog = true
     replica.log.reset(o.index - 1, o.index === 1 ? 0 : ABSENT)
@@ -93,7 +101,10 @@ function checkReplaced(world: WorldView, replica: ReplicaMirror, o: Observed<"lo
   const log = replica.log
   if (o.index > log.last) {
     if (o.index > log.last + 1 && !replica.snapshotInStep) {
-      world.report("RAFT-log-matching", `${nameOf(replica)} appends at ${o.index}; its log ends at ${log.last}.`)
+      world.report(
+        "RAFT-log-matching",
+        `${nameOf(replica)} appends at ${o.index}; its log ends at ${log.last}.`,
+      )
     }
     return
   }
@@ -163,7 +174,12 @@ function checkMatching(
   }
 }
 
-export function committed(world: WorldView, replica: ReplicaMirror, o: Observed<"committed">, isUp: boolean): void {
+export function committed(
+  world: WorldView,
+  replica: ReplicaMirror,
+  o: Observed<"committed">,
+  isUp: boolean,
+): void {
   if (o.index < replica.commit) {
     world.report(
       "RAFT-monotonic-commit",
@@ -239,7 +255,12 @@ function agree(
   return true
 }
 
-export function applied(world: WorldView, replica: ReplicaMirror, o: Observed<"applied">, booting: boolean): void {
+export function applied(
+  world: WorldView,
+  replica: ReplicaMirror,
+  o: Observed<"applied">,
+  booting: boolean,
+): void {
   if (o.index < replica.applied) {
     world.report(
       "RAFT-monotonic-applied",
@@ -249,6 +270,9 @@ export function applied(world: WorldView, replica: ReplicaMirror, o: Observed<"a
   }
   if (booting) {
     replica.bootApplied = o.index
+    if (o.index > replica.commit) replica.commit = o.index
+  } else if (o.digest === 0 && o.index <= replica.group.leaderCommit) {
+    // A snapshot took the state machine's place; its log follows once the checkpoint is durable.
     if (o.index > replica.commit) replica.commit = o.index
   } else if (o.index > replica.commit) {
     world.report(
@@ -260,7 +284,11 @@ export function applied(world: WorldView, replica: ReplicaMirror, o: Observed<"a
   replica.applied = o.index
 }
 
-export function snapshotInstalled(world: WorldView, replica: ReplicaMirror, o: Observed<"snapshotInstalled">): void {
+export function snapshotInstalled(
+  world: WorldView,
+  replica: ReplicaMirror,
+  o: Observed<"snapshotInstalled">,
+): void {
   const group = replica.group
   if (o.index < replica.applied) {
     world.report(

@@ -28,7 +28,8 @@ export function checkpointTaken(store: StoreMirror, effect: Checkpoint): void {
   if (volume.checkpoints.some((known) => known.id === effect.checkpoint)) return
   const applied: (number | undefined)[] = []
   for (const replica of store.replicas) {
-    if (replica.group.volume === effect.volume && !replica.removed) applied[replica.group.id] = replica.applied
+    if (replica.group.volume === effect.volume && !replica.removed)
+      applied[replica.group.id] = replica.applied
   }
   volume.checkpoints.push({ id: effect.checkpoint, applied })
 }
@@ -56,7 +57,7 @@ export function checkpointDropped(store: StoreMirror, volumeId: number, id: numb
  */
 export function checkBootApplied(world: WorldView, store: StoreMirror, replica: ReplicaMirror): void {
   const durable = store.durables[replica.group.id]
-  if (durable === undefined || replica.removed) return
+  if (durable === undefined || replica.removed || durable.replica !== replica.id) return
   const index = replica.bootApplied
   if (index !== durable.applied && !(index <= 1 && durable.applied <= 1)) {
     const underWay = store.volume(replica.group.volume).checkpoints

@@ -42,7 +42,12 @@ export function checkLoad(
   const bound = (oracle: string, what: string, actual: number, max: number): Violation | null =>
     actual <= max
       ? null
-      : { oracle, message: `Store ${load.store} holds ${actual} ${what}; its limit is ${max}.`, at: now, event }
+      : {
+          oracle,
+          message: `Store ${load.store} holds ${actual} ${what}; its limit is ${max}.`,
+          at: now,
+          event,
+        }
   // A log entry that is kept has less than a checkpoint's worth of log behind it, or is one of the spares.
   const entriesMax =
     limits.logKeepEntries + Math.ceil((CHECKPOINT_SLACK * limits.checkpointLogBytes) / ENTRY_BYTES_MIN)
@@ -53,7 +58,12 @@ export function checkLoad(
   for (const group of load.groups) {
     found ??=
       bound("RES-requests", `requests of group ${group.group}`, group.waitingRequests, limits.requestsMax) ??
-      bound("RES-log", `log entries of group ${group.group}`, group.lastIndex - group.firstIndex + 1, entriesMax)
+      bound(
+        "RES-log",
+        `log entries of group ${group.group}`,
+        group.lastIndex - group.firstIndex + 1,
+        entriesMax,
+      )
   }
   return found
 }

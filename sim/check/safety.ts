@@ -4,15 +4,7 @@ import type { OnlineChecker, WorldView } from "./checker.ts"
 import { applyItems, messageReleased } from "./durability.ts"
 import { ClusterMirror, type ReplicaMirror, type StoreMirror } from "./mirror.ts"
 import { configurationChanged, configurationCommitted } from "./quorums.ts"
-import {
-  applied,
-  checkLogEnd,
-  committed,
-  logChanged,
-  roleChanged,
-  snapshotInstalled,
-  voted,
-} from "./raft.ts"
+import { applied, checkLogEnd, committed, logChanged, roleChanged, snapshotInstalled, voted } from "./raft.ts"
 import {
   checkBootApplied,
   checkHash,
@@ -47,8 +39,9 @@ export class SafetyChecker implements OnlineChecker {
     for (const replica of store.replicas) replica.crash()
   }
 
-  storeBooted(_world: WorldView, storeId: number): void {
-    this.#mirror.store(storeId).booting = true
+  storeBooted(world: WorldView, storeId: number): void {
+    // A store that stopped itself crashed as well.
+    if (!this.#mirror.store(storeId).booting) this.storeCrashed(world, storeId)
   }
 
   stepped(world: WorldView, storeId: number, input: Input, effects: readonly Effect[]): void {
@@ -146,7 +139,10 @@ export class SafetyChecker implements OnlineChecker {
         break
       case "wake":
         if (store.woken(input.mono) > WAKES_AT_ONCE_MAX) {
-          world.report("LIVE-no-livelock", `Store ${store.id} asks again and again to be woken at ${input.mono} µs.`)
+          world.report(
+            "LIVE-no-livelock",
+            `Store ${store.id} asks again and again to be woken at ${input.mono} µs.`,
+          )
         }
         break
       default:
@@ -188,7 +184,8 @@ export class SafetyChecker implements OnlineChecker {
 
   #recoveredAnyhow(store: StoreMirror, volumeId: number, lsn: number): void {
     const volume = store.volume(volumeId)
-    for (const frame of volume.pending) if (frame.lsn <= lsn && frame.items !== null) applyItems(store, frame.items)
+    for (const frame of volume.pending)
+      if (frame.lsn <= lsn && frame.items !== null) applyItems(store, frame.items)
     volume.pending = []
     volume.durableLsn = lsn
     volume.appendedLsn = lsn
