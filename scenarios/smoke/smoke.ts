@@ -10,7 +10,13 @@ export const main: Scenario = scenario({
   workload: { kinds: ["register"], clients: 3, operations: 60, keys: 2 },
   faults: {
     script: [
-      { kind: "crash", stores: "leader", atUs: [2 * SECOND, 3 * SECOND], forUs: SECOND, args: { restartUs: SECOND, powerLoss: 1 } },
+      {
+        kind: "crash",
+        stores: "leader",
+        atUs: [2 * SECOND, 3 * SECOND],
+        forUs: SECOND,
+        args: { restartUs: SECOND, powerLoss: 1 },
+      },
     ],
   },
   phases: { rounds: 1, faultsUs: 5 * SECOND, quietUs: 18 * SECOND },

@@ -16,7 +16,7 @@ const MS = 1_000
 const SECOND = 1_000_000
 
 /** The kernel in the tree. */
-export const OWN_BUILD = "own"
+export const OWN_BUILD = "current"
 
 /** The end of the last quiet part belongs to the final reads: no drawn operation starts in it. */
 export const FINAL_US: number = 5 * SECOND

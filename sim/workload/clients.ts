@@ -1,4 +1,5 @@
 import type { KvOp, KvReply, KvRequest, KvResult, RangeDescriptor } from "#kernel"
+import type { QuietRequest } from "../check/liveness.ts"
 import { INSTANT_NEVER, type Operation } from "../check/history.ts"
 import type { Plan, PlanOp } from "../plan/plan.ts"
 import { isRepeatable, mayWrite } from "../plan/well-formed.ts"
@@ -17,16 +18,6 @@ export interface ClientHost {
   clientSend(client: number, store: number, request: KvRequest): void
   /** Calls `timerFired` at this time; it replaces the time set before. Null: never. */
   setClientTimer(client: number, at: number | null): void
-}
-
-/** An operation as liveness sees it: when it began, when its client must have heard, and whether it has. */
-export type Waited = {
-  readonly id: number
-  readonly group: number
-  readonly sentAt: number
-  readonly deadlineAt: number
-  readonly answered: boolean
-  readonly endedAt: number
 }
 
 type Client = {
@@ -53,8 +44,8 @@ export class Clients {
   readonly #prefixes: ReadonlyMap<number, string>
   /** Finished operations in the order of their ends. */
   readonly history: Operation[] = []
-  /** The same for liveness, without those nobody waited for. */
-  readonly waited: Waited[] = []
+  /** The same for liveness. */
+  readonly waited: QuietRequest[] = []
   invoked = 0
   ok = 0
   fail = 0
@@ -104,10 +95,10 @@ export class Clients {
   }
 
   /** Operations that have not ended, for liveness. */
-  running(): readonly Waited[] {
-    const waited: Waited[] = []
+  running(): readonly QuietRequest[] {
+    const waited: QuietRequest[] = []
     for (const client of this.#clients.values()) {
-      if (client.running !== null) waited.push(this.#waitedFor(client, false, INSTANT_NEVER))
+      if (client.running !== null) waited.push(this.#waitedFor(client, null))
     }
     return waited
   }
@@ -167,18 +158,23 @@ export class Clients {
       result = client.running!.next("timeout")
     }
     this.#record(client, result.value, host.now)
-    if (!client.ops[client.next]!.op.abandoned)
-      this.waited.push(this.#waitedFor(client, result.value.answered, host.now))
+    this.waited.push(this.#waitedFor(client, result.value.answered ? host.now : null))
     client.running = null
     client.next++
     host.setClientTimer(id, client.next < client.ops.length ? client.ops[client.next]!.at : null)
   }
 
-  #waitedFor(client: Client, answered: boolean, endedAt: number): Waited {
+  #waitedFor(client: Client, answeredAt: number | null): QuietRequest {
     const { id, op } = client.ops[client.next]!
     const patience = isRepeatable({ op }) ? PATIENCE * op.timeoutUs : op.timeoutUs
-    const group = this.#ranges.get(op.range)!.groupId
-    return { id, group, sentAt: client.invokedAt, deadlineAt: client.invokedAt + patience, answered, endedAt }
+    return {
+      id,
+      group: this.#ranges.get(op.range)!.groupId,
+      sentAt: client.invokedAt,
+      deadlineAt: client.invokedAt + patience,
+      answeredAt,
+      abandoned: op.abandoned,
+    }
   }
 
   #record(client: Client, ending: Ending, endedAt: number): void {
