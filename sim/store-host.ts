@@ -113,6 +113,16 @@ export class StoreHost {
     this.#outbox = Array.from<RaftMessage[] | null>({ length: slots }).fill(null)
   }
 
+  /** Inputs not yet handed over. */
+  get inboxCount(): number {
+    return this.process.kinds.length
+  }
+
+  /** Effects whose barrier is not met. */
+  get heldCount(): number {
+    return this.#held.length
+  }
+
   get alive(): boolean {
     return this.kernel !== null
   }
