@@ -185,19 +185,6 @@ export function frameItems(bytes: Uint8Array): readonly WalItem[] | null {
   return readItems(bytes, FRAME_HEADER_BYTES, length, getU32(bytes, 28), getU32(bytes, 32))
 }
 
-/** The items of a frame whose bytes are known to be whole, wherever it is to lie; null when they are no frame. */
-export function frameItems(bytes: Uint8Array): readonly WalItem[] | null {
-  const length = bytes.length < FRAME_HEADER_BYTES ? 0 : getU32(bytes, 0)
-  if (length <= FRAME_HEADER_BYTES || length > bytes.length) return null
-  const body = bytes.slice(FRAME_HEADER_BYTES, length)
-  const mask = getU32(bytes, 28)
-  if (mask !== 0) applyMask(body, 0, body.length, mask)
-  const reader = new ByteReader(body)
-  const items: WalItem[] = []
-  for (let left = getU32(bytes, 32); left > 0 && !reader.failed; left--) items.push(readItem(reader))
-  return reader.failed || reader.remaining > 0 ? null : items
-}
-
 /** True when some sector's share of `[start, end)` is all zero: bytes that were never written look so. */
 export function hasZeroSector(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at < end;) {
