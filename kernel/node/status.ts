@@ -1,0 +1,46 @@
+import type { Base } from "../engine/base.ts"
+import type { GroupId, Incarnation, LogIndex, ReplicaId, StoreId, Term, VolumeId } from "../ids.ts"
+import type { Configuration } from "../raft/types.ts"
+import type { RangeDescriptor } from "../range/descriptor.ts"
+import type { Stamp } from "./input.ts"
+
+/** What a host read from one volume's directory at start: the kernel decides what it means. */
+export type VolumeImage = {
+  readonly volume: VolumeId
+  readonly segments: readonly { readonly sequence: number; readonly bytes: Uint8Array }[]
+  /** The side slot; null when it was never written or cannot be read. */
+  readonly witness: Uint8Array | null
+  readonly base: Base
+}
+
+/** One start of a process: its clocks and its chance. */
+export type BootStamp = Stamp & { readonly seedHigh: number; readonly seedLow: number }
+
+/** Who this store is: the host writes it into the header of every frame. */
+export type Identity = {
+  readonly cluster: string
+  readonly store: StoreId
+  readonly incarnation: Incarnation
+  readonly boot: number
+  readonly configEpoch: number
+}
+
+/** One replica as a person sees it. */
+export type GroupStatus = {
+  readonly group: GroupId
+  readonly replica: ReplicaId
+  readonly role: "follower" | "candidate" | "leader" | "learner" | "recovering"
+  readonly term: Term
+  /** 0 when no leader is known. */
+  readonly leader: ReplicaId
+  readonly lastIndex: LogIndex
+  readonly commitIndex: LogIndex
+  readonly appliedIndex: LogIndex
+  readonly firstIndex: LogIndex
+  readonly configuration: Configuration
+  readonly descriptor: RangeDescriptor
+  /** Commutative hash of the range's state at `appliedIndex`. */
+  readonly hashHigh: number
+  readonly hashLow: number
+  readonly waitingRequests: number
+}

@@ -1,0 +1,127 @@
+import type { Bootstrap, KvOp, Limits, Timing } from "#kernel"
+
+/**
+ * A run as data. A seed only draws a plan; replay, shrinking and editing by hand work on the plan.
+ * Every time is in microseconds since the start of the run, every operation and fault is explicit and
+ * has an id that survives the removal of others.
+ */
+export type Plan = {
+  readonly format: 1
+  readonly scenario: string
+  /** Content hashes or names of kernel builds; the first one starts. */
+  readonly builds: readonly string[]
+  readonly cluster: PlanCluster
+  readonly workload: PlanWorkload
+  readonly faults: readonly PlanFault[]
+  readonly phases: PlanPhases
+  readonly host: PlanHost
+  readonly seed: number
+}
+
+export type PlanCluster = {
+  /** Store ids from 1; the first `stores` of them exist from the start, spares are born empty when asked. */
+  readonly stores: number
+  readonly spares: number
+  readonly tenants: readonly number[]
+  readonly ranges: readonly Bootstrap[]
+  readonly config: { readonly timing: Timing; readonly limits: Limits }
+}
+
+export type PlanWorkload = {
+  readonly kind: string
+  readonly clients: number
+  readonly ops: readonly PlanOp[]
+}
+
+/** A client runs its operations one after the other, none before its time. */
+export type PlanOp = {
+  readonly id: number
+  readonly at: number
+  readonly client: number
+  readonly op: PlanRequest
+}
+
+export type PlanRequest = {
+  readonly ops: readonly KvOp[]
+  readonly range: number
+  /** With a token a repeat is safe, so the client retries after a timeout; without one it gives up as "info". */
+  readonly token: boolean
+  readonly timeoutUs: number
+  /** Sends every request this many times (late duplicates of the network are faults, these are the client's). */
+  readonly copies: number
+  /** The client forgets the request at once: nobody waits for its answer. */
+  readonly abandoned: boolean
+}
+
+export type FaultKind =
+  // network: `stores` to `peers`, and back unless args.oneWay is 1
+  | "partition"
+  | "drop" // args.ratioPpm
+  | "duplicate" // args.ratioPpm
+  | "delay" // args.minUs, args.meanUs, args.tailPpm, args.tailUs
+  | "corrupt" // args.ratioPpm: one bit of the frame's bytes flips
+  | "capacity" // args.messages: more in flight on one link are dropped
+  | "clog" // nothing leaves the link until lifted, then all of it
+  | "flap" // args.upUs, args.downUs
+  | "misroute" // args.ratioPpm: delivered to another store
+  // process
+  | "crash" // stores; back after args.restartUs; args.powerLoss 1: unsynced writes may be lost, torn, reordered
+  | "crashLoop" // args.times, args.upUs, args.restartUs, args.powerLoss
+  | "pause"
+  | "slowProcess" // args.factor: turns take this many times longer
+  // disk
+  | "syncError" // the next sync fails: fatal for the store, which restarts after args.restartUs
+  | "diskFull"
+  | "slowDisk" // args.factor
+  | "stalledDisk"
+  // clock
+  | "clockOffset" // args.offsetUs
+  | "clockDrift" // args.ppm
+  | "clockStep" // args.offsetUs, at once
+  | "clockFreeze"
+  // topology: asked of the leader of `group`, until accepted or lifted
+  | "addVoter"
+  | "addLearner"
+  | "removeReplica"
+  | "transferLeader"
+  // the kernel of `stores` is replaced by load(save()): nothing may change
+  | "reload"
+
+/**
+ * Whom a fault strikes. With `role` "stores" the lists say it; otherwise `stores` is taken at the moment
+ * of activation from the group's replicas, and empty `peers` are all other stores.
+ */
+export type FaultTarget = {
+  readonly role: "stores" | "leader" | "followers"
+  readonly stores: readonly number[]
+  readonly peers: readonly number[]
+  readonly group: number
+}
+
+/** In force in [at, until); an event without duration has `until` = `at`. */
+export type PlanFault = {
+  readonly id: number
+  readonly at: number
+  readonly until: number
+  readonly kind: FaultKind
+  readonly target: FaultTarget
+  readonly args: Readonly<Record<string, number>>
+}
+
+/**
+ * Safety under faults → quiet (all faults lifted, workload goes on) → liveness, possibly several times:
+ * each round lasts `faultsUs + quietUs`. Checkers of liveness look at the end of each quiet part.
+ */
+export type PlanPhases = { readonly rounds: number; readonly faultsUs: number; readonly quietUs: number }
+
+/** How the hosts of this run behave when nothing is wrong. */
+export type PlanHost = {
+  /** Messages cross as objects or as bytes: the hash is the same. */
+  readonly transport: "objects" | "bytes"
+  readonly latencyUsMin: number
+  readonly latencyUsMean: number
+  readonly syncUsMin: number
+  readonly syncUsMean: number
+  /** A turn collects inputs for up to this long. */
+  readonly turnUsMax: number
+}
