@@ -241,6 +241,12 @@ export class Ledger {
     this.#touched.add(record.group)
     if (index < record.startIndex) return
     const known = record.runs[0]?.first ?? record.lastIndex + 1
+    // Read back after a release: the entries between went with their segments, those after them stay.
+    if (record.runs.length > 0 && index < known - 1) {
+      record.startIndex = index
+      record.startTerm = term
+      return
+    }
     // As Raft (extended version), §7: the suffix stays if the entry at `index` is the one the checkpoint ends with.
     const keeps = index < record.lastIndex && (index === known - 1 || this.#termAt(record, index) === term)
     if (keeps) {

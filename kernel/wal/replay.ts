@@ -307,18 +307,10 @@ class Replay {
   #logStart(state: State, index: LogIndex, term: Term): void {
     const position = index - state.startIndex
     if (state.isStartKnown && position <= 0) return
-    if (!state.isStartKnown && position < 0 && state.entries.length > 0) {
-      // What lies between the start and the first entry that was read is missing.
-      state.entries = []
-      state.isBroken = true
-      state.hasGap = true
-      state.loss = {
-        firstIndex: state.loss?.firstIndex ?? null,
-        end: null,
-        hardKnown: false,
-        isMarked: state.loss?.isMarked ?? false,
-      }
-    } else if (position > 0) {
+    // Older than the first entry read: what lies between went with released segments, and the start that
+    // allowed their release is said further on. If it is not, nothing vouches for these entries.
+    if (!state.isStartKnown && position < 0 && state.entries.length > 0) return
+    if (position > 0) {
       const at = state.entries[position - 1]
       // Raft (extended version), §7: what follows the checkpoint's last entry stays, if that entry is in this log.
       state.entries = at !== undefined && at.term === term ? state.entries.slice(position) : []
