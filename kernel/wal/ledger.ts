@@ -265,7 +265,11 @@ export class Ledger {
     if (mark.keptIndex !== record.lastIndex || mark.keptTerm !== record.lastTerm) record.checksum = 0
     record.lastIndex = mark.keptIndex
     record.lastTerm = mark.keptTerm
-    if (record.replica === 0) record.replica = mark.replica
+    if (record.replica !== mark.replica) {
+      record.replica = mark.replica
+      record.descriptor = null
+      record.replicaLsn = 0
+    }
     record.mark = mark
     record.markLsn = lsn
     this.#touched.add(record.group)

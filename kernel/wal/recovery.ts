@@ -200,17 +200,16 @@ function assemble(
 /** What the next recovery must not have to find out again. */
 function settlement(open: readonly LsnRange[], replayed: Replayed, ledger: Ledger): readonly WalItem[] {
   const items: WalItem[] = []
-  const replicas = new Map(replayed.groups.map((group) => [group.group, group.replica]))
+  const groups = new Set(replayed.groups.map((group) => group.group))
   for (const [group, record] of sorted(ledger.groups)) {
     // Removed in a lost frame, as the side slot knew: the next recovery has only this to go by.
-    if (replicas.get(group) !== record.replica && record.replica !== 0) {
-      items.push({ type: "replicaRemoved", group, replica: record.replica })
-    }
+    if (!groups.has(group)) items.push({ type: "replicaRemoved", group, replica: record.replica })
   }
   items.push({ type: "damaged", settled: open, marks: replayed.marks })
   const adopted = new Set(replayed.adopted)
   for (const group of replayed.groups) {
-    if (!adopted.has(group.group)) continue
+    const isReplaced = ledger.groups.get(group.group)?.replica !== group.replica
+    if (!adopted.has(group.group) && !isReplaced) continue
     items.push({ type: "hardState", group: group.group, term: group.term, votedFor: group.votedFor })
   }
   return items

@@ -345,6 +345,8 @@ class Replay {
   }
 
   #mark(mark: DamageMark): void {
+    const known = this.#states.get(mark.group)?.replica ?? 0
+    if (known !== 0 && known !== mark.replica) this.#states.delete(mark.group)
     const state = this.#stateOf(mark.group)
     this.#seen.add(mark.group)
     state.hasGap = false

@@ -94,7 +94,7 @@ test("no flipped bit of a synced frame is accepted or cut away, with or without 
 
 test("what recovery made of damage is written down: the next one finds the same, and calls it settled", () => {
   const rng = new Sfc32(4, 4)
-  for (let n = 0; n < 400; n++) {
+  for (let n = 0; n < 800; n++) {
     const { rig, durable } = syncedLog(7_000_000 + n, 8, n % 2 === 0)
     const { segment, at, bit } = drawFlip(rng, rig)
     rig.segments.get(segment)![at]! ^= bit
