@@ -16,6 +16,8 @@ class Life {
   readonly #rng: Sfc32
   #flying: Flying[] = []
   #requests = 0
+  /** Sent before with a token: a client that heard nothing sends it again. */
+  readonly #past: (readonly [ops: readonly KvOp[], more: Partial<KvRequest>])[] = []
   reloads = 0
   readonly seen: Set<string> = new Set()
 
@@ -104,12 +106,17 @@ class Life {
 
   #request(store: Store): void {
     const id = ++this.#requests
+    const again = this.#past[this.#rng.below(4 * this.#past.length + 1)]
+    if (again !== undefined) {
+      store.request(again[0], { ...again[1], id })
+      return
+    }
     const ops = Array.from({ length: 1 + this.#rng.below(3) }, () => this.#op())
-    const seq = 1 + this.#rng.below(Math.ceil(this.#requests / 2))
-    const token = { client: 1, birth: fromWall(EPOCH_US), seq, ackedSeq: Math.max(0, seq - 5) }
-    const more: Partial<KvRequest> = { id, token: this.#rng.below(2) === 0 ? token : null }
+    const token = { client: 1, birth: fromWall(EPOCH_US), seq: id, ackedSeq: Math.max(0, id - 40) }
     const deadlineUs = this.#rng.below(4) === 0 ? 50_000 : 0
-    store.request(ops, { ...more, deadlineUs })
+    const more: Partial<KvRequest> = { id, token: this.#rng.below(2) === 0 ? token : null, deadlineUs }
+    if (more.token !== null) this.#past.push([ops, more])
+    store.request(ops, more)
   }
 
   #admin(store: Store): void {
