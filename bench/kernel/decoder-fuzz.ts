@@ -1,0 +1,407 @@
+import { ByteReader, ByteWriter, type Sink } from "#kernel/lib/bytes.ts"
+import { crc32c } from "#kernel/lib/crc32c.ts"
+import { Sfc32, type Rng } from "#kernel/lib/rng.ts"
+import type { Space } from "#kernel/engine/engine.ts"
+import { decodeFrame, encodeFrame } from "#kernel/node/frame-codec.ts"
+import type { Frame } from "#kernel/node/input.ts"
+import { readMessage, writeMessage, type RaftMessage } from "#kernel/raft/message.ts"
+import { makeEntry, type Configuration } from "#kernel/raft/types.ts"
+import { readReply, readRequest, writeReply, writeRequest } from "#kernel/range/request-codec.ts"
+import type { KvReply, KvRequest } from "#kernel/range/request.ts"
+import { StateHash } from "#kernel/range/state-hash.ts"
+import { decodeSnapshot } from "#kernel/range/state-machine.ts"
+
+/**
+ * Bytes nobody vouches for, for the decoders between stores: good ones with one to four changes, half of
+ * them sealed again, so that the checksum before them keeps nothing from being read.
+ */
+
+// ── One of everything ──────────────────────────────────────────────────────────────────────────────
+
+const WIDE = 0x12_3456_7890
+const member = { replica: 2, store: 300, incarnation: WIDE }
+const configuration: Configuration = {
+  voters: [member, { ...member, replica: 3 }],
+  outgoing: [member],
+  learners: [{ ...member, replica: 4 }],
+  promoting: [4],
+  nextReplica: 5,
+}
+const descriptor = { rangeId: 7, groupId: 1, tenant: 0, start: "a", end: "z", generation: 3 }
+const envelope = { group: 1, from: 2, to: 3, term: 9 }
+const put = { space: 1, type: "put", key: "key", value: "value" } as const
+const batch = {
+  generation: 3,
+  leaseSequence: 1,
+  closedTs: WIDE,
+  minVersion: 1,
+  writes: [put, { ...put, space: 4, type: "delete", value: "" } as const],
+}
+const entries = [
+  makeEntry(4, 8, { type: "batch", batch }),
+  makeEntry(5, 9, { type: "configuration", configuration }),
+  makeEntry(6, 9, { type: "bootstrap", bootstrap: { descriptor, configuration } }),
+]
+
+const MESSAGES: readonly RaftMessage[] = [
+  { type: "appendEntries", ...envelope, prevIndex: 3, prevTerm: 8, leaderCommit: 3, entries, descriptor },
+  {
+    type: "appendEntries",
+    ...envelope,
+    prevIndex: 3,
+    prevTerm: 8,
+    leaderCommit: 3,
+    entries: [],
+    descriptor: null,
+  },
+  {
+    type: "appendReply",
+    ...envelope,
+    success: true,
+    matchIndex: 3,
+    rejectedIndex: 0,
+    hintIndex: 0,
+    hintTerm: 0,
+  },
+  { type: "heartbeat", ...envelope, leaderCommit: 3, round: 2, sentMono: WIDE },
+  { type: "heartbeatReply", ...envelope, round: 2, sentMono: WIDE, lastIndex: 3 },
+  { type: "voteRequest", ...envelope, preVote: true, transfer: false, lastIndex: 3, lastTerm: 8 },
+  { type: "voteReply", ...envelope, preVote: true, granted: false },
+  { type: "timeoutNow", ...envelope, highWater: WIDE },
+  {
+    type: "installSnapshot",
+    ...envelope,
+    lastIndex: 3,
+    lastTerm: 8,
+    descriptor,
+    configuration,
+    configurationIndex: 1,
+    data: new Uint8Array([1, 2, 3, 4]),
+  },
+  { type: "snapshotReply", ...envelope, lastIndex: 3, success: true },
+  { type: "removed", ...envelope },
+]
+
+const header = {
+  version: 1,
+  cluster: "orbit",
+  fromStore: 2,
+  toStore: 3,
+  fromIncarnation: WIDE,
+  fromBoot: 4,
+  configEpoch: 0,
+  wall: 1_700_000_000_000_000,
+}
+const FRAMES: readonly Frame[] = [
+  { header, messages: [] },
+  { header, messages: MESSAGES },
+  ...MESSAGES.map((message) => ({ header, messages: [message, MESSAGES[3]!] })),
+]
+
+const request: KvRequest = {
+  id: 9,
+  tenant: 0,
+  rangeId: 7,
+  generation: 3,
+  token: { client: 1, birth: WIDE, seq: 5, ackedSeq: 4 },
+  deadlineUs: 1_000,
+  read: "strong",
+  readTs: 0,
+  txn: null,
+  principal: "p",
+  configEpoch: 0,
+  bundleHash: "",
+  trace: "t",
+  ops: [
+    { type: "get", key: "a" },
+    { type: "put", key: "a", value: "v" },
+    { type: "delete", key: "a" },
+    { type: "cas", key: "a", expected: null, value: "v" },
+    { type: "cas", key: "a", expected: "w", value: "v" },
+    { type: "increment", key: "a", by: -5 },
+    { type: "append", key: "a", value: "v" },
+    { type: "scan", start: "a", end: "z", limit: 9, reverse: true },
+  ],
+}
+const REQUESTS: readonly KvRequest[] = [request, { ...request, token: null, read: "eventual", ops: [] }]
+const REPLIES: readonly KvReply[] = [
+  {
+    type: "ok",
+    id: 9,
+    commitTs: WIDE,
+    results: [
+      { type: "value", value: "v" },
+      { type: "value", value: null },
+      { type: "done" },
+      { type: "swapped", swapped: true },
+      { type: "count", value: -5 },
+      { type: "rows", rows: [["a", "b"]], more: true },
+    ],
+  },
+  { type: "error", id: 9, error: { code: "notLeader", hint: 3, term: 9 } },
+  { type: "error", id: 9, error: { code: "notLeader", hint: null, term: 9 } },
+  { type: "error", id: 9, error: { code: "staleGeneration", descriptor } },
+  { type: "error", id: 9, error: { code: "tooLarge", limit: 3, actual: 4 } },
+  { type: "error", id: 9, error: { code: "notAnInteger", key: "a" } },
+  { type: "error", id: 9, error: { code: "badRequest", reason: "no" } },
+  { type: "error", id: 9, error: { code: "overloaded" } },
+]
+
+type Row = { readonly space: Space; readonly key: string; readonly value: string }
+type Snapshot = { readonly indexes: readonly number[]; readonly rows: readonly Row[] }
+
+const SNAPSHOTS: readonly Snapshot[] = [
+  { indexes: [3, 1, 0, 0, 0], rows: [] },
+  {
+    indexes: [WIDE, 9, WIDE, 5, 1],
+    rows: [
+      { space: 1, key: "a", value: "1" },
+      { space: 1, key: "b", value: "22" },
+      { space: 3, key: "c", value: "" },
+      { space: 4, key: "d", value: "4444" },
+    ],
+  },
+]
+
+/** As `StateMachine.encodeSnapshot` lays it out. */
+function writeSnapshot({ indexes, rows }: Snapshot, sink: Sink): void {
+  const hash = new StateHash()
+  for (const row of rows) hash.add(row.space, row.key, row.value)
+  sink.u8(1)
+  for (const index of indexes) sink.uint(index)
+  sink.u32(hash.high)
+  sink.u32(hash.low)
+  for (const row of rows) {
+    sink.u8(row.space)
+    sink.str(row.key)
+    sink.str(row.value)
+  }
+  sink.u8(0)
+}
+
+// ── Decoders ───────────────────────────────────────────────────────────────────────────────────────
+
+function bytesBy<Type>(write: (value: Type, sink: Sink) => void): (value: Type) => Uint8Array {
+  return (value) => {
+    const writer = new ByteWriter()
+    write(value, writer)
+    return writer.finish()
+  }
+}
+
+/** Reads to the end of the bytes, or not at all. */
+function whole<Type>(read: (reader: ByteReader) => Type): (bytes: Uint8Array) => Type | null {
+  return (bytes) => {
+    const reader = new ByteReader(bytes)
+    const value = read(reader)
+    return reader.failed || reader.remaining > 0 ? null : value
+  }
+}
+
+const messageBytes = bytesBy<RaftMessage>((message, sink) => writeMessage(message, sink, true))
+const requestBytes = bytesBy(writeRequest)
+const replyBytes = bytesBy(writeReply)
+const snapshotBytes = bytesBy(writeSnapshot)
+
+function again<Type>(
+  decode: (bytes: Uint8Array) => Type | null,
+  encode: (value: Type) => Uint8Array,
+): Decoder {
+  return (bytes) => {
+    const value = decode(bytes)
+    return value === null ? null : encode(value)
+  }
+}
+
+function snapshotAgain(bytes: Uint8Array): Uint8Array | null {
+  const decoded = decodeSnapshot(bytes)
+  if (decoded === null) return null
+  const { appliedIndex, appliedTerm, lowWater, horizon, leaseSequence } = decoded.applied
+  const indexes = [appliedIndex, appliedTerm, lowWater, horizon, leaseSequence]
+  return snapshotBytes({ indexes, rows: decoded.rows })
+}
+
+/** Gives what it read, encoded again; null when it refuses. */
+type Decoder = (bytes: Uint8Array) => Uint8Array | null
+
+/** Length and CRC-32C of a frame, made right. */
+function sealFrame(bytes: Uint8Array): void {
+  if (bytes.length < 10) return
+  const view = new DataView(bytes.buffer)
+  view.setUint32(6, bytes.length - 10, true)
+  view.setUint32(2, crc32c(bytes, 6, bytes.length), true)
+}
+
+/** The hash of a snapshot, made right for whatever rows can be read. */
+function sealSnapshot(bytes: Uint8Array): void {
+  const reader = new ByteReader(bytes)
+  reader.u8()
+  for (let i = 0; i < 5; i++) reader.uint()
+  const at = reader.offset
+  reader.u32()
+  reader.u32()
+  const hash = new StateHash()
+  while (!reader.failed && reader.remaining > 0) {
+    const space = reader.u8()
+    if (space === 0) break
+    const key = reader.str()
+    const value = reader.str()
+    if (!reader.failed) hash.add(space as Space, key, value)
+  }
+  if (reader.failed) return
+  const view = new DataView(bytes.buffer)
+  view.setUint32(at, hash.high, true)
+  view.setUint32(at + 4, hash.low, true)
+}
+
+type Target = {
+  readonly name: string
+  readonly share: number
+  readonly corpus: readonly Uint8Array[]
+  readonly decode: Decoder
+  readonly seal: ((bytes: Uint8Array) => void) | null
+  /** Bytes at the start that are left alone, for they are made right afterwards. */
+  readonly spared: number
+}
+
+const frames = FRAMES.map((frame) => encodeFrame(frame))
+const snapshots = SNAPSHOTS.map((snapshot) => snapshotBytes(snapshot))
+const frameAgain = again(decodeFrame, encodeFrame)
+
+const TARGETS: readonly Target[] = [
+  { name: "frame", share: 2, corpus: frames, decode: frameAgain, seal: null, spared: 0 },
+  { name: "frame, sealed again", share: 8, corpus: frames, decode: frameAgain, seal: sealFrame, spared: 10 },
+  {
+    name: "message",
+    share: 2,
+    corpus: MESSAGES.map((message) => messageBytes(message)),
+    decode: again(whole(readMessage), messageBytes),
+    seal: null,
+    spared: 0,
+  },
+  { name: "snapshot", share: 1, corpus: snapshots, decode: snapshotAgain, seal: null, spared: 0 },
+  {
+    name: "snapshot, sealed again",
+    share: 2,
+    corpus: snapshots,
+    decode: snapshotAgain,
+    seal: sealSnapshot,
+    spared: 0,
+  },
+  {
+    name: "saved request",
+    share: 3,
+    corpus: REQUESTS.map((each) => requestBytes(each)),
+    decode: again(whole(readRequest), requestBytes),
+    seal: null,
+    spared: 0,
+  },
+  {
+    name: "saved reply",
+    share: 2,
+    corpus: REPLIES.map((each) => replyBytes(each)),
+    decode: again(whole(readReply), replyBytes),
+    seal: null,
+    spared: 0,
+  },
+]
+
+// ── Mutations ──────────────────────────────────────────────────────────────────────────────────────
+
+const INTERESTING = [0, 1, 2, 0x7f, 0x80, 0xff]
+
+function mutate(rng: Rng, original: Uint8Array, from: number): Uint8Array {
+  let bytes: Uint8Array = original.slice()
+  for (let changes = 1 + rng.below(4); changes > 0; changes--) {
+    const at = from + rng.below(Math.max(1, bytes.length - from))
+    if (at >= bytes.length) continue
+    const kind = rng.below(12)
+    if (kind < 5) bytes[at]! ^= 1 << rng.below(8)
+    else if (kind < 8) bytes[at] = INTERESTING[rng.below(INTERESTING.length)]!
+    else if (kind < 9) bytes.copyWithin(at, from + rng.below(bytes.length - from), bytes.length)
+    else if (kind < 10) bytes = bytes.slice(0, at)
+    else if (kind < 11) bytes = spliced(bytes, at, bytes.subarray(at, at + rng.below(9)))
+    // A count of very many, where one byte was.
+    else bytes = spliced(bytes, at, new Uint8Array([0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]))
+  }
+  return bytes
+}
+
+function spliced(bytes: Uint8Array, at: number, more: Uint8Array): Uint8Array {
+  const longer = new Uint8Array(bytes.length + more.length)
+  longer.set(bytes.subarray(0, at))
+  longer.set(more, at)
+  longer.set(bytes.subarray(at), at + more.length)
+  return longer
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}
+
+export type FuzzCount = {
+  inputs: number
+  rejected: number
+  accepted: number
+  roundTripped: number
+  threw: number
+  /** What passed and does not encode to itself, or passed a checksum that is not its own. */
+  wrong: number
+}
+
+export type FuzzReport = {
+  readonly counts: Readonly<Record<string, FuzzCount>>
+  /** The first few inputs that went wrong, as hexadecimal digits after the name of the decoder. */
+  readonly wrong: readonly string[]
+}
+
+const NONE: FuzzCount = { inputs: 0, rejected: 0, accepted: 0, roundTripped: 0, threw: 0, wrong: 0 }
+
+/** Runs this many inputs through the decoders. `onProgress` hears after every ten thousand. */
+export function fuzzDecoders(
+  inputs: number,
+  seed: number,
+  onProgress: (done: number) => void = () => {},
+): FuzzReport {
+  const rng = new Sfc32(seed, 0)
+  const counts: Record<string, FuzzCount> = {}
+  for (const { name } of TARGETS) counts[name] = { ...NONE }
+  const turns = TARGETS.flatMap((target) => Array.from({ length: target.share }, () => target))
+  const wrong: string[] = []
+  for (let i = 0; i < inputs; i++) {
+    const target = turns[i % turns.length]!
+    const isRight = run(target, rng, counts[target.name]!)
+    if (isRight !== null && wrong.length < 10) wrong.push(`${target.name}: ${isRight}`)
+    if ((i + 1) % 10_000 === 0) onProgress(i + 1)
+  }
+  return { counts, wrong }
+}
+
+/** Null when all is well, else what happened. */
+function run(target: Target, rng: Rng, count: FuzzCount): string | null {
+  const original = target.corpus[rng.below(target.corpus.length)]!
+  const bytes = mutate(rng, original, target.spared)
+  target.seal?.(bytes)
+  count.inputs++
+  const hex = (): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+  let encoded: Uint8Array | null
+  try {
+    encoded = target.decode(bytes)
+  } catch (error) {
+    count.threw++
+    return `threw ${String(error)} on ${hex()}`
+  }
+  if (encoded === null) {
+    count.rejected++
+    return null
+  }
+  count.accepted++
+  // A checksum that was not made right again lets only the original pass.
+  const isUnsealed = target.name === "frame"
+  if (isSame(encoded, bytes) && (!isUnsealed || isSame(bytes, original))) {
+    count.roundTripped++
+    return null
+  }
+  count.wrong++
+  return `accepted ${hex()}`
+}
