@@ -111,6 +111,16 @@ export class StoreHost {
     this.#outbox = Array.from<RaftMessage[] | null>({ length: slots }).fill(null)
   }
 
+  /** Inputs not yet handed over. */
+  get inboxCount(): number {
+    return this.process.kinds.length
+  }
+
+  /** Effects whose barrier is not met. */
+  get heldCount(): number {
+    return this.#held.length
+  }
+
   get alive(): boolean {
     return this.kernel !== null
   }
@@ -332,7 +342,8 @@ export class StoreHost {
       case "send": {
         const slot = effect.to * LANE_COUNT + laneIndex(effect.lane)
         const waiting = this.#outbox[slot]
-        if (waiting === undefined) throw new InvariantError(`Cannot send to store ${effect.to}: no such store`)
+        if (waiting === undefined)
+          throw new InvariantError(`Cannot send to store ${effect.to}: no such store`)
         if (waiting !== null) {
           waiting.push(effect.message)
           break

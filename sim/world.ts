@@ -173,7 +173,9 @@ export class World implements WorldView, Stage, HostWatcher {
   setClientTimer(client: number, at: number | null): void {
     this.#scheduler.cancel(this.#clientTimers[client] ?? NO_EVENT)
     this.#clientTimers[client] =
-      at === null ? NO_EVENT : this.#scheduler.schedule(Math.max(at, this.now), EVENT.clientTimer, client, 0, null)
+      at === null
+        ? NO_EVENT
+        : this.#scheduler.schedule(Math.max(at, this.now), EVENT.clientTimer, client, 0, null)
   }
 
   // What tests, checkers and reports ask.
@@ -205,7 +207,8 @@ export class World implements WorldView, Stage, HostWatcher {
   membersOf(group: number): readonly number[] {
     const stores = new Set<number>()
     const leader = this.leaderOf(group)
-    const status = leader === 0 ? undefined : this.statusOf(leader).find((candidate) => candidate.group === group)
+    const status =
+      leader === 0 ? undefined : this.statusOf(leader).find((candidate) => candidate.group === group)
     const planned = this.plan.cluster.ranges.find((range) => range.descriptor.groupId === group)
     const configuration = status?.configuration ?? planned?.configuration
     if (configuration === undefined) return []
@@ -248,7 +251,11 @@ export class World implements WorldView, Stage, HostWatcher {
     const wasAlive = host.alive
     if (wasAlive) {
       host.crash(powerLoss)
-      this.#listener?.happened(this.now, this.event, `store ${store} ${powerLoss ? "loses power" : "crashes"}`)
+      this.#listener?.happened(
+        this.now,
+        this.event,
+        `store ${store} ${powerLoss ? "loses power" : "crashes"}`,
+      )
       for (const checker of this.#onCrash) checker.storeCrashed!(this, store, powerLoss)
     } else if (powerLoss) host.disk.losePower()
     this.#restartLater(store, Math.max(this.#restartAt[store - 1]!, restartAt))
@@ -384,7 +391,8 @@ export class World implements WorldView, Stage, HostWatcher {
     this.#listener?.happened(this.now, this.event, quiet ? "quiet" : "faults may strike")
     if (!quiet) return
     this.#faults.liftAll()
-    for (const host of this.#hosts) if (host.boots > 0 && !host.alive) this.#restartLater(host.store, this.now)
+    for (const host of this.#hosts)
+      if (host.boots > 0 && !host.alive) this.#restartLater(host.store, this.now)
   }
 
   #restartLater(store: number, at: number): void {
