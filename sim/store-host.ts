@@ -239,21 +239,23 @@ export class StoreHost {
     process.endTurn()
   }
 
-  /** Replaces the kernel by what its own saved bytes give. False when the two differ. */
+  /** Replaces the kernel by what its own saved bytes give. False when the two would save other bytes. */
   reload(): boolean {
     const kernel = this.kernel
     invariant(kernel !== null, "Cannot reload a kernel: the store is down")
-    const before = new ByteWriter(4096)
-    kernel.save(before)
-    const bytes = before.finish()
-    const loaded = this.#build.load(this.#config, bytes, this.disk.bases())
-    const after = new ByteWriter(bytes.length)
-    loaded.save(after)
-    this.kernel = loaded
-    const again = after.view()
-    if (again.length !== bytes.length) return false
-    for (let i = 0; i < bytes.length; i++) if (again[i] !== bytes[i]) return false
-    return true
+    try {
+      const before = new ByteWriter(4096)
+      kernel.save(before)
+      const bytes = before.finish()
+      const loaded = this.#build.load(this.#config, bytes, this.disk.bases())
+      const after = new ByteWriter(bytes.length)
+      loaded.save(after)
+      this.kernel = loaded
+      return sameBytes(after.view(), bytes)
+    } catch (error) {
+      this.#threw(error)
+      return true
+    }
   }
 
   /** Lets out what waits for barriers met by now. */
@@ -472,6 +474,12 @@ function barrierOf(effect: Effect): Barrier | null {
     case "observe":
       return null
   }
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
 }
 
 function laneIndex(lane: Lane): number {

@@ -31,7 +31,7 @@ import type { FaultKind, Plan } from "./plan/plan.ts"
 import { NO_EVENT, Scheduler, type Handle } from "./scheduler.ts"
 import { StoreHost, type HostWatcher } from "./store-host.ts"
 import { TraceHash } from "./trace/hash.ts"
-import type { Listener } from "./trace/recorder.ts"
+import { effectText, type Listener } from "./trace/recorder.ts"
 
 const CLUSTER = "orrery-sim"
 
@@ -284,7 +284,10 @@ export class World implements WorldView, Stage, HostWatcher {
   opened(store: number, boot: BootStamp, effects: readonly Effect[]): void {
     this.trace.opened(store, boot, effects)
     const number = this.host(store).kernel!.identity().boot
-    this.#listener?.happened(this.now, this.event, `store ${store} starts (boot ${number})`)
+    if (this.#listener !== null) {
+      this.#listener.happened(this.now, this.event, `store ${store} starts (boot ${number})`)
+      for (const effect of effects) this.#listener.happened(this.now, this.event, `  ${effectText(effect)}`)
+    }
     for (const checker of this.#onBoot) checker.storeBooted!(this, store, number)
   }
 

@@ -112,6 +112,8 @@ function observationText(observation: Extract<Effect, { readonly type: "observe"
       return `g${observation.group} ${observation.type} ${observation.index}`
     case "voted":
       return `g${observation.group} votes for ${observation.votedFor} in term ${observation.term}`
+    case "recovered":
+      return `recovered v${observation.volume} to lsn ${observation.lsn}: ${observation.verdict}`
     default:
       return observation.type
   }
