@@ -102,7 +102,7 @@ function opShape(): Shape<PlanOp> {
   return record<PlanOp>({
     id: whole(1),
     at: whole(0),
-    client: whole(1),
+    client: whole(0),
     op: record<PlanRequest>({
       ops: list(kvShape()),
       range: whole(1),

@@ -1,4 +1,5 @@
 import { unreachable } from "#kernel"
+import { CLIENT_IDS_FROM } from "./catalogue.ts"
 import type { Chance } from "./chance.ts"
 import { weighted } from "./chance.ts"
 import type { FaultKind, FaultTarget, PlanCluster, PlanFault } from "./plan.ts"
@@ -11,6 +12,9 @@ export type Ground = {
   readonly cluster: PlanCluster
   readonly fromUs: number
   readonly untilUs: number
+  readonly clients: number
+  /** Every write has a token, so a network that repeats requests does no harm. */
+  readonly repeatable: boolean
   /** Largest deviation of a clock from the true time that keeps any two within the bound. */
   readonly clockRoomUs: number
   /** Stores whose clock already has a fault in this part: a second one could add up beyond the bound. */
@@ -71,7 +75,7 @@ export function drawFault(chance: Chance, ground: Ground, kind: FaultKind): read
       ]
     case "duplicate":
       return [
-        event(kind, span, somewhere(target, ground), {
+        event(kind, span, somewhere(target, ground, ground.repeatable), {
           ratioPpm: draw.between(1, 500_000),
           oneWay: coin(draw),
         }),
@@ -119,6 +123,9 @@ export function drawFault(chance: Chance, ground: Ground, kind: FaultKind): read
         restartUs: draw.spread(20 * MS, SECOND),
         powerLoss: coin(draw),
       }
+      // All of it before the part ends.
+      const fits = Math.floor((ground.untilUs - span.at) / (args.upUs + args.restartUs))
+      args.times = Math.max(1, Math.min(args.times, fits))
       return [
         event(
           kind,
@@ -221,14 +228,19 @@ function one(chance: Chance, ground: Ground): FaultTarget {
   return targetStores([chance.pick(storeIds(ground))], [])
 }
 
-/** Every link, the links of some stores, the leader's, or the links between two stores. */
-function somewhere(chance: Chance, ground: Ground): FaultTarget {
+/** Every link between stores, those of some stores or of a leader, one alone, or those of clients. */
+function somewhere(chance: Chance, ground: Ground, withClients = true): FaultTarget {
   const dice = chance.below(100)
-  if (dice < 40) return everywhere(ground)
-  if (dice < 60) return targetLeader(chance, ground)
   const stores = storeIds(ground)
-  if (dice < 85)
+  if (dice < 15 && withClients && ground.clients > 0) {
+    const clients = Array.from({ length: ground.clients }, (_, index) => CLIENT_IDS_FROM + index)
+    return targetStores(chance.percent(50) ? stores : [chance.pick(stores)], clients)
+  }
+  if (dice < 45) return everywhere(ground)
+  if (dice < 65) return targetLeader(chance, ground)
+  if (dice < 85) {
     return targetStores(chance.sample(stores, chance.between(1, Math.max(1, stores.length - 1))), [])
+  }
   const pair = chance.sample(stores, 2)
   return targetStores(pair.slice(0, 1), pair.slice(1))
 }
@@ -312,9 +324,8 @@ function drawClock(chance: Chance, ground: Ground, kind: FaultKind, span: Span):
   if (kind === "clockDrift") return [event(kind, span, victim, { ppm: signed * draw.between(1, 500) })]
   if (kind === "clockFreeze") {
     // A clock that stands still falls behind by as long as it stands.
-    return [
-      event(kind, { at: span.at, until: Math.min(span.until, span.at + draw.between(MS, room)) }, victim, {}),
-    ]
+    const until = Math.min(span.until, span.at + draw.between(MS, room))
+    return [event(kind, { at: span.at, until }, victim, { mono: coin(draw) })]
   }
   const offsetUs = signed * draw.spread(MS, room)
   return [event(kind, kind === "clockStep" ? { at: span.at, until: span.at } : span, victim, { offsetUs })]

@@ -1,11 +1,12 @@
 import { DEFAULT_LIMITS, DEFAULT_TIMING, type Limits, type Timing } from "#kernel"
+import { CLIENT_IDS_FROM } from "../plan/catalogue.ts"
 import type { Plan, PlanFault } from "../plan/plan.ts"
 
 /** The plan without one of its stores; those above it move down by one. Null when that leaves no plan. */
 export function withoutStore(plan: Plan, store: number): Plan | null {
   const { cluster } = plan
   if (cluster.stores <= 1) return null
-  const moved = (id: number): number => (id > store ? id - 1 : id)
+  const moved = (id: number): number => (id > store && id < CLIENT_IDS_FROM ? id - 1 : id)
   const others = (ids: readonly number[]): readonly number[] => ids.filter((id) => id !== store).map(moved)
   const ranges = cluster.ranges.map(({ descriptor, configuration }) => ({
     descriptor,
@@ -64,8 +65,23 @@ export function withoutIdleClients(plan: Plan): Plan | null {
   const { workload } = plan
   const used = [...new Set(workload.ops.map((op) => op.client))].sort((a, b) => a - b)
   if (used.length === workload.clients) return null
-  const ops = workload.ops.map((op) => ({ ...op, client: used.indexOf(op.client) + 1 }))
-  return { ...plan, workload: { ...workload, clients: used.length, ops } }
+  const ops = workload.ops.map((op) => ({ ...op, client: used.indexOf(op.client) }))
+  const moved = (ids: readonly number[]): readonly number[] => {
+    const left = ids.filter((id) => id < CLIENT_IDS_FROM || used.includes(id - CLIENT_IDS_FROM))
+    return left.map((id) =>
+      id < CLIENT_IDS_FROM ? id : CLIENT_IDS_FROM + used.indexOf(id - CLIENT_IDS_FROM),
+    )
+  }
+  const faults: PlanFault[] = []
+  for (const fault of plan.faults) {
+    const { target } = fault
+    const stores = moved(target.stores)
+    const peers = moved(target.peers)
+    if ((target.stores.length > 0 && stores.length === 0) || (target.peers.length > 0 && peers.length === 0))
+      continue
+    faults.push({ ...fault, target: { ...target, stores, peers } })
+  }
+  return { ...plan, workload: { ...workload, clients: used.length, ops }, faults }
 }
 
 /** One round and one setting fewer to think about, each a plan of its own. */
