@@ -115,7 +115,7 @@ export class StoreHost {
 
   /** Inputs not yet handed over. */
   get inboxCount(): number {
-    return this.process.kinds.length
+    return this.process.count
   }
 
   /** Effects whose barrier is not met. */
@@ -214,7 +214,7 @@ export class StoreHost {
   resumed(): void {
     if (this.kernel === null || this.process.paused) return
     this.#releaseHeld()
-    if (this.process.kinds.length > 0) this.process.askForTurn()
+    if (this.process.count > 0) this.process.askForTurn()
   }
 
   /** Hands over what waits, then ends the turn. */
@@ -228,7 +228,7 @@ export class StoreHost {
     const wall = this.clock.wall(now)
     if (this.clock.faulty) this.#countStamps(now)
     try {
-      for (let i = 0; i < process.kinds.length; i++) {
+      for (let i = 0; i < process.count; i++) {
         this.#step(this.#inputAt(i, mono, wall))
         if (this.kernel === null || this.#watcher.stopped) return
       }
@@ -442,7 +442,7 @@ export class StoreHost {
 
   /** A process that runs keeps its inbox short. */
   #watchInbox(): void {
-    if (this.process.paused || this.process.kinds.length < INBOX_MAX) return
+    if (this.process.paused || this.process.count < INBOX_MAX) return
     const message = `Store ${this.store} has ${INBOX_MAX} inputs waiting although it runs`
     this.#watcher.violated("RES-inbox", message)
   }
