@@ -265,6 +265,14 @@ export class Rig {
     this.wal = new Wal({ identity: this.identity, limits: this.limits, rng: this.rng }, recovered.start)
   }
 
+  /** A log on what was recovered, of which nothing is written here: whether it starts at all. */
+  restartElsewhere(recovered: RecoveredVolume): void {
+    invariant(recovered.start !== null, "Cannot restart a log that may not start")
+    const other = new Rig(1, recovered.start, this.limits, this.identity)
+    other.wal.append({ type: "boot", boot: 1 })
+    other.turn()
+  }
+
   #carryOut(effect: WalEffect): void {
     switch (effect.type) {
       case "append":
