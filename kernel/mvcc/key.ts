@@ -76,21 +76,33 @@ export function tablePrefix(tenant: TenantId, table: number): string {
 
 /** A user key as it stands in a prefix, end mark included. */
 export function escapeUserKey(userKey: string): string {
-  return (userKey.includes("\0") ? userKey.replaceAll("\0", "\0\xff") : userKey) + "\0\0"
+  return escapeZeros(userKey) + "\0\0"
+}
+
+/** A user key as it stands in a prefix, without the end mark. */
+export function escapeZeros(userKey: string): string {
+  return userKey.includes("\0") ? userKey.replaceAll("\0", "\0\xff") : userKey
 }
 
 export function userKeyPrefix(tenant: TenantId, table: number, userKey: string): string {
   return tablePrefix(tenant, table) + escapeUserKey(userKey)
 }
 
+/** In the place of the end mark: above everything the mark begins, and no encoding itself. */
+export const PREFIX_END = "\0\x01"
+
 /** The end of everything that begins with this prefix, and of nothing else. */
 export function prefixEnd(prefix: string): string {
-  // Its last byte is the second of the end mark: 0x00 0x01 is no encoding.
-  return prefix.slice(0, -1) + "\x01"
+  return prefix.slice(0, -2) + PREFIX_END
 }
 
 export function versionKey(prefix: string, ts: Timestamp): string {
   return prefix + encodeInverted(ts)
+}
+
+/** What follows the (escaped) user key in the key of a version: end mark and timestamp. */
+export function versionTail(ts: Timestamp): string {
+  return "\0\0" + encodeInverted(ts)
 }
 
 function encodeInverted(ts: Timestamp): string {

@@ -143,7 +143,7 @@ test("no whole frame has a zero sector, nor one that a flipped bit could make ze
   }
 })
 
-test("60,000 mutated frames, half of them sealed again, are refused or decode to something that encodes to itself", () => {
+test("80,000 mutated frames, half of them sealed again, are refused or decode to something that encodes to itself", () => {
   const rng = new Sfc32(3, 3)
   const counts = { rejected: 0, accepted: 0 }
   const frames = [...ITEMS.keys()].map((i) => {
@@ -152,7 +152,7 @@ test("60,000 mutated frames, half of them sealed again, are refused or decode to
     return encodeFrame(CONTEXT, 4096, fields, items.length, [encodeItems(items)]).bytes
   })
   const image = new Uint8Array(4096 + 2048)
-  for (let i = 0; i < 60_000; i++) {
+  for (let i = 0; i < 80_000; i++) {
     const original = frames[rng.below(frames.length)]!
     const bytes = original.slice()
     const isSealed = i % 2 === 0
@@ -175,11 +175,11 @@ test("60,000 mutated frames, half of them sealed again, are refused or decode to
     for (const item of decoded.items) assert.deepEqual(readItem(reader), item)
     assert.equal(again.length, decoded.header.length - 40)
   }
-  assert.isAbove(counts.rejected, 30_000)
+  assert.isAbove(counts.rejected, 40_000)
   assert.isAbove(counts.accepted, 1000)
 })
 
-test("recovery of 20,000 segments with mutated frames, half of them sealed again, never throws", () => {
+test("recovery of 10,000 segments with mutated frames, half of them sealed again, never throws", () => {
   const rng = new Sfc32(4, 4)
   const verdicts = new Map<string, number>()
   for (let seed = 0; seed < 200; seed++) {
@@ -189,7 +189,7 @@ test("recovery of 20,000 segments with mutated frames, half of them sealed again
     const header = decodeSegmentHeader(rig.segments.get(1)!)
     assert(header.type === "header")
     const frames = rig.synced.filter((append) => append.segment === 1)
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 50; i++) {
       const file = rig.segments.get(1)!.slice()
       const frame = frames[rng.below(frames.length)]!
       const end = frame.offset + frame.bytes.length
@@ -204,7 +204,7 @@ test("recovery of 20,000 segments with mutated frames, half of them sealed again
       if (recovered.start !== null && i % 10 === 0) rig.restartElsewhere(recovered)
     }
   }
-  assert.isAbove(verdicts.get("corruption") ?? 0, 10_000)
+  assert.isAbove(verdicts.get("corruption") ?? 0, 5000)
 })
 
 test("a segment is as large as the schedule says, or as its first frame needs", () => {

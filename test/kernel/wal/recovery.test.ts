@@ -293,7 +293,7 @@ test("witnessContradicts: another frame than the one witnessed is damage", () =>
 test("systemWitnessed: a vote that only the system volume remembers is damage", () => {
   const rig = logOf(2)
   rig.turn()
-  const [identifier] = rig.wal.witnessIdentifiers()
+  const [identifier] = rig.wal.takeWitnessed()
   assert.equal(rig.recover({ systemWitness: [identifier!] }).verdict, "clean")
   const ahead = { ...identifier!, term: 5, votedFor: 2 }
   const recovered = row(rig.recover({ systemWitness: [ahead] }), "systemWitnessed")

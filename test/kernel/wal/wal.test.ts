@@ -88,13 +88,13 @@ test("the first idle turn, and no other, writes a witness of every group", () =>
     [1, 2],
   )
   assert.deepEqual(
-    rig.wal.witnessIdentifiers().map((identifier) => identifier.group),
+    rig.wal.takeWitnessed().map((identifier) => identifier.group),
     [1, 2],
   )
   rig.write({ type: "hardState", group: 2, term: 1, votedFor: 0 })
   rig.turn()
   assert.deepEqual(
-    rig.wal.witnessIdentifiers().map((identifier) => identifier.group),
+    rig.wal.takeWitnessed().map((identifier) => identifier.group),
     [2],
   )
 })
