@@ -249,7 +249,7 @@ export class Kernel {
     this.#timers.atLatest(HOUSEKEEPING, stamp.mono + HOUSEKEEPING_US)
     for (const volume of this.#volumes.values()) {
       volume.retry()
-      const identifiers = volume.id === SYSTEM_VOLUME ? [] : volume.wal.witnessIdentifiers()
+      const identifiers = volume.id === SYSTEM_VOLUME ? [] : volume.wal.takeWitnessed()
       // A second witness of what was durable, on another log than the one that says so.
       if (identifiers.length > 0) this.#system.append({ type: "witness", volume: volume.id, identifiers })
     }

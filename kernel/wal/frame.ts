@@ -100,11 +100,25 @@ export function encodeFrame(
   putU32(bytes, 24, fields.previous)
   putU32(bytes, 28, mask)
   putU32(bytes, 32, itemCount)
+  return { bytes, checksum: sealFrame(bytes, 0, bytes.length, context, offset) }
+}
+
+/**
+ * Writes both checksums of the frame in `bytes[start, end)`, which lies at `offset` of its segment; the frame's own
+ * checksum is returned. Of use by itself only to those who forge frames: fuzzers and tests.
+ */
+export function sealFrame(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  context: FrameContext,
+  offset: number,
+): number {
   const seed = seedOf(context, offset)
-  const checksum = bodyChecksum(bytes, 0, bytes.length, seed)
-  putU32(bytes, 4, checksum)
-  putU32(bytes, 36, crc32c(bytes, 0, 36, seed))
-  return { bytes, checksum }
+  const checksum = bodyChecksum(bytes, start, end, seed)
+  putU32(bytes, start + 4, checksum)
+  putU32(bytes, start + 36, crc32c(bytes, start, start + 36, seed))
+  return checksum
 }
 
 /**
