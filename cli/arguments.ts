@@ -44,7 +44,9 @@ export function parseShard(flag: string, text: string): Shard {
   const count = parseInteger(flag, match[2] ?? "", 1, SHARDS_MAX)
   const index = Number(match[1])
   if (!Number.isSafeInteger(index) || index < 1 || index > count) {
-    throw new UsageError(`${flag}: ${text} is no part of ${count}; parts are counted from 1/${count} to ${count}/${count}`)
+    throw new UsageError(
+      `${flag}: ${text} is no part of ${count}; parts are counted from 1/${count} to ${count}/${count}`,
+    )
   }
   return { index, count }
 }

@@ -19,7 +19,6 @@ export interface Host {
   onInterrupt(heard: () => void): () => void
 }
 
-
 /** This very process. */
 export function processHost(): Host {
   return {

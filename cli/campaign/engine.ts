@@ -62,7 +62,9 @@ export async function loadEngine(url: string): Promise<Engine> {
 }
 
 /** Every fault there is. A kind that the plan learns and this table does not know is refused by the compiler. */
-const FAULT_ROOM: Readonly<Record<FaultKind, "network" | "process" | "disk" | "clock" | "topology" | "host">> = {
+const FAULT_ROOM: Readonly<
+  Record<FaultKind, "network" | "process" | "disk" | "clock" | "topology" | "host">
+> = {
   partition: "network",
   drop: "network",
   duplicate: "network",

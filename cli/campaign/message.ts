@@ -10,11 +10,27 @@ export type WorkerTask =
       readonly keepCheckpoints: boolean
       readonly keepHistory: boolean
     }
-  | { readonly type: "simulate"; readonly plan: Plan; readonly untilEvent: number; readonly keepHistory: boolean }
-  | { readonly type: "shrink"; readonly plan: Plan; readonly oracle: string; readonly runsMax: number; readonly wallMsMax: number }
+  | {
+      readonly type: "simulate"
+      readonly plan: Plan
+      readonly untilEvent: number
+      readonly keepHistory: boolean
+    }
+  | {
+      readonly type: "shrink"
+      readonly plan: Plan
+      readonly oracle: string
+      readonly runsMax: number
+      readonly wallMsMax: number
+    }
 
 export type WorkerAnswer =
-  | { readonly type: "result"; readonly result: RunResult; readonly wallMs: number; readonly history: string | null }
+  | {
+      readonly type: "result"
+      readonly result: RunResult
+      readonly wallMs: number
+      readonly history: string | null
+    }
   | {
       readonly type: "shrunk"
       readonly plan: Plan

@@ -36,7 +36,8 @@ export class Lane {
       this.#settle = (end) => {
         clearTimeout(timer)
         this.#settle = null
-        if (end.type === "unloadable") reject(new EnvironmentError(`Cannot load the simulator: ${end.message}`))
+        if (end.type === "unloadable")
+          reject(new EnvironmentError(`Cannot load the simulator: ${end.message}`))
         else resolve(end)
       }
       const request: ToWorker = { id, task }

@@ -38,7 +38,11 @@ export type CampaignEnd = {
 }
 
 /** Runs a selection over a pool of workers. An interrupt lets the runs under way finish, for a while. */
-export async function runCampaign(host: Host, options: CampaignOptions, watch: CampaignWatch): Promise<CampaignEnd> {
+export async function runCampaign(
+  host: Host,
+  options: CampaignOptions,
+  watch: CampaignWatch,
+): Promise<CampaignEnd> {
   const startedAt = performance.now()
   const pool = new Pool(host.engineUrl, options.lanes)
   const jobs = jobsOf(options.selection)
@@ -54,7 +58,9 @@ export async function runCampaign(host: Host, options: CampaignOptions, watch: C
   const isOver = (): boolean =>
     interrupted ||
     // At least one run for each lane, so that no bound of time yields a verdict on nothing.
-    (options.wallMsMax !== null && handedOut >= options.lanes && performance.now() - startedAt >= options.wallMsMax)
+    (options.wallMsMax !== null &&
+      handedOut >= options.lanes &&
+      performance.now() - startedAt >= options.wallMsMax)
   const next = (): Job | null => {
     if (isOver()) return null
     const step = jobs.next()
@@ -112,11 +118,19 @@ function recordOf(job: Job, end: TaskEnd): RunRecord | null {
     case "died":
       return failed(ORACLE.died, `The worker of this run died: ${end.message}`, 0)
     case "hung":
-      return failed(ORACLE.hung, `The run did not end within ${RUN_WALL_MS_MAX / 1_000} s on the wall clock`, RUN_WALL_MS_MAX)
+      return failed(
+        ORACLE.hung,
+        `The run did not end within ${RUN_WALL_MS_MAX / 1_000} s on the wall clock`,
+        RUN_WALL_MS_MAX,
+      )
     case "answered": {
       const { answer } = end
       if (answer.type !== "result") {
-        return failed(ORACLE.threw, answer.type === "threw" ? answer.message : "The worker answered another question", 0)
+        return failed(
+          ORACLE.threw,
+          answer.type === "threw" ? answer.message : "The worker answered another question",
+          0,
+        )
       }
       const { result, wallMs } = answer
       return { job, result, wallMs, verified: false }

@@ -45,7 +45,14 @@ const INEXACT: readonly string[] = [
   ...["hypot", "log", "log10", "log1p", "log2", "pow", "sin", "sinh", "tan", "tanh"],
 ]
 
-const PROCESS: readonly string[] = ["hrtime", "nextTick", "uptime", "cpuUsage", "memoryUsage", "resourceUsage"]
+const PROCESS: readonly string[] = [
+  "hrtime",
+  "nextTick",
+  "uptime",
+  "cpuUsage",
+  "memoryUsage",
+  "resourceUsage",
+]
 
 function slots(): readonly Slot[] {
   const found: Slot[] = []
@@ -131,7 +138,8 @@ export class Traps {
     for (const [index, slot] of this.#slots.entries()) {
       const descriptor = saved[index]
       if (descriptor === undefined) delete (slot.owner as Record<string, unknown>)[slot.key]
-      else if (isPlainFunction(descriptor)) (slot.owner as Record<string, unknown>)[slot.key] = descriptor.value
+      else if (isPlainFunction(descriptor))
+        (slot.owner as Record<string, unknown>)[slot.key] = descriptor.value
       else Object.defineProperty(slot.owner, slot.key, descriptor)
     }
   }
@@ -145,7 +153,8 @@ export class Traps {
       }
     }
     const root = trap(name)
-    for (const member of STATICS[name] ?? []) Object.defineProperty(root, member, { get: trap(`${name}.${member}`) })
+    for (const member of STATICS[name] ?? [])
+      Object.defineProperty(root, member, { get: trap(`${name}.${member}`) })
     return root
   }
 

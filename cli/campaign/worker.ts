@@ -1,7 +1,14 @@
 import { parentPort, workerData } from "node:worker_threads"
 import { messageOf } from "../errors.ts"
 import { loadEngine, type Engine, type Plan, type RunResult } from "./engine.ts"
-import { failedResult, ORACLE, type FromWorker, type ToWorker, type WorkerAnswer, type WorkerTask } from "./message.ts"
+import {
+  failedResult,
+  ORACLE,
+  type FromWorker,
+  type ToWorker,
+  type WorkerAnswer,
+  type WorkerTask,
+} from "./message.ts"
 import { Traps, type Trapped } from "./traps.ts"
 
 // One thread that runs one task at a time under traps. Its modules are its own: a new worker has loaded
@@ -17,7 +24,12 @@ function settle(outcome: Trapped<RunResult>, scenario: string, seed: number): Ru
       return outcome.value
     case "leaked": {
       const where = leakSite(outcome.stack)
-      return failedResult(scenario, seed, ORACLE.leak, `The run asked for ${outcome.name}, whose answer is not in the plan${where}`)
+      return failedResult(
+        scenario,
+        seed,
+        ORACLE.leak,
+        `The run asked for ${outcome.name}, whose answer is not in the plan${where}`,
+      )
     }
     case "threw":
       return failedResult(scenario, seed, ORACLE.threw, `The simulator threw: ${describe(outcome.thrown)}`)
@@ -38,14 +50,22 @@ function leakSite(stack: string): string {
   return ""
 }
 
-function timed(work: () => Trapped<RunResult>, scenario: string, seed: number): { result: RunResult; wallMs: number } {
+function timed(
+  work: () => Trapped<RunResult>,
+  scenario: string,
+  seed: number,
+): { result: RunResult; wallMs: number } {
   const startedAt = performance.now()
   const outcome = work()
   const wallMs = performance.now() - startedAt
   return { result: settle(outcome, scenario, seed), wallMs }
 }
 
-function answerResult(engine: Engine, timedResult: { result: RunResult; wallMs: number }, keep: { checkpoints: boolean; history: boolean }): WorkerAnswer {
+function answerResult(
+  engine: Engine,
+  timedResult: { result: RunResult; wallMs: number },
+  keep: { checkpoints: boolean; history: boolean },
+): WorkerAnswer {
   const { result, wallMs } = timedResult
   const history = keep.history ? engine.writeHistory(result.history) : null
   const keepCheckpoints = keep.checkpoints || result.verdict === "invalid"
@@ -59,7 +79,13 @@ function perform(engine: Engine, task: WorkerTask, progress: (runs: number) => v
       const scenario = engine.scenarios.find((candidate) => candidate.name === task.scenario)
       if (scenario === undefined) return { type: "threw", message: `There is no scenario ${task.scenario}` }
       const run = timed(
-        () => traps.around(() => engine.simulate(engine.drawPlan(scenario, task.seed), { untilEvent: 0, keepHistory: task.keepHistory })),
+        () =>
+          traps.around(() =>
+            engine.simulate(engine.drawPlan(scenario, task.seed), {
+              untilEvent: 0,
+              keepHistory: task.keepHistory,
+            }),
+          ),
         task.scenario,
         task.seed,
       )
@@ -67,7 +93,11 @@ function perform(engine: Engine, task: WorkerTask, progress: (runs: number) => v
     }
     case "simulate": {
       const { plan, untilEvent, keepHistory } = task
-      const run = timed(() => traps.around(() => engine.simulate(plan, { untilEvent, keepHistory })), plan.scenario, plan.seed)
+      const run = timed(
+        () => traps.around(() => engine.simulate(plan, { untilEvent, keepHistory })),
+        plan.scenario,
+        plan.seed,
+      )
       return answerResult(engine, run, { checkpoints: true, history: keepHistory })
     }
     case "shrink":
