@@ -1,4 +1,4 @@
-import type { GroupId, LogIndex, Mono, ReplicaId, Term } from "../ids.ts"
+import type { GroupId, LogIndex, Mono, ReplicaId, Term, Timestamp } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { RangeDescriptor } from "../range/descriptor.ts"
 import { readDescriptor, writeDescriptor } from "../range/descriptor.ts"
@@ -74,8 +74,14 @@ export type VoteReply = Envelope & {
   readonly granted: boolean
 }
 
-/** Leadership transfer: campaign now (Raft thesis, §3.10). */
-export type TimeoutNow = Envelope & { readonly type: "timeoutNow" }
+/**
+ * Leadership transfer: campaign now (Raft thesis, §3.10). The old leader has assigned and served nothing
+ * above `highWater` and never will again in its term.
+ */
+export type TimeoutNow = Envelope & { readonly type: "timeoutNow"; readonly highWater: Timestamp }
+
+/** To a replica that a committed configuration no longer names: it may destroy itself. */
+export type Removed = Envelope & { readonly type: "removed" }
 
 /** The whole state of a range at `lastIndex`. §7. */
 export type InstallSnapshot = Envelope & {
@@ -105,6 +111,7 @@ export type RaftMessage =
   | TimeoutNow
   | InstallSnapshot
   | SnapshotReply
+  | Removed
 
 const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   appendEntries: 1,
@@ -116,6 +123,7 @@ const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   timeoutNow: 7,
   installSnapshot: 8,
   snapshotReply: 9,
+  removed: 10,
 }
 
 /** `whole` false leaves an entry's fields to its digest: for hashing, where the entry was digested before. */
@@ -166,6 +174,9 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
       sink.bool(message.granted)
       break
     case "timeoutNow":
+      sink.uint(message.highWater)
+      break
+    case "removed":
       break
     case "installSnapshot":
       sink.uint(message.lastIndex)
@@ -234,7 +245,7 @@ export function readMessage(reader: ByteReader): RaftMessage {
       return { type: "voteReply", group, from, to, term, preVote, granted: reader.bool() }
     }
     case 7:
-      return { type: "timeoutNow", group, from, to, term }
+      return { type: "timeoutNow", group, from, to, term, highWater: reader.uint() }
     case 8: {
       const lastIndex = reader.uint()
       const lastTerm = reader.uint()
@@ -260,8 +271,10 @@ export function readMessage(reader: ByteReader): RaftMessage {
       const lastIndex = reader.uint()
       return { type: "snapshotReply", group, from, to, term, lastIndex, success: reader.bool() }
     }
+    case 10:
+      return { type: "removed", group, from, to, term }
     default:
       reader.fail()
-      return { type: "timeoutNow", group: 0, from: 0, to: 0, term: 0 }
+      return { type: "removed", group: 0, from: 0, to: 0, term: 0 }
   }
 }

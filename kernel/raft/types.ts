@@ -1,4 +1,4 @@
-import type { LogIndex, Term, Timestamp } from "../ids.ts"
+import type { LogIndex, ReplicaId, Term, Timestamp } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { Digest } from "../lib/digest.ts"
 import {
@@ -21,7 +21,12 @@ export type LogEnd = { readonly term: Term; readonly index: LogIndex }
 export type Configuration = {
   readonly voters: readonly Member[]
   readonly outgoing: readonly Member[]
+  /** They receive the log and count for nothing. */
   readonly learners: readonly Member[]
+  /** Learners that become voters as soon as they have caught up. */
+  readonly promoting: readonly ReplicaId[]
+  /** Every replica id below this one has been given away: one that is not a member was removed. */
+  readonly nextReplica: ReplicaId
 }
 
 /**
@@ -133,10 +138,18 @@ export function writeConfiguration(configuration: Configuration, sink: Sink): vo
   writeMembers(configuration.voters, sink)
   writeMembers(configuration.outgoing, sink)
   writeMembers(configuration.learners, sink)
+  sink.uint(configuration.promoting.length)
+  for (const replica of configuration.promoting) sink.uint(replica)
+  sink.uint(configuration.nextReplica)
 }
 
 export function readConfiguration(reader: ByteReader): Configuration {
-  return { voters: readMembers(reader), outgoing: readMembers(reader), learners: readMembers(reader) }
+  const voters = readMembers(reader)
+  const outgoing = readMembers(reader)
+  const learners = readMembers(reader)
+  const promoting: ReplicaId[] = []
+  for (let left = reader.count(); left > 0; left--) promoting.push(reader.uint())
+  return { voters, outgoing, learners, promoting, nextReplica: reader.uint() }
 }
 
 function writeMembers(members: readonly Member[], sink: Sink): void {

@@ -1,0 +1,17 @@
+import type { ReadView } from "./engine.ts"
+
+/**
+ * The durable state under an overlay, as its host keeps it: LMDB in the shell, bytes on a simulated disk
+ * in the simulator.
+ *
+ * Between `freeze(c)` and `settle(c)` it may answer with or without the changes of `c`, and may turn from
+ * one to the other at any moment: the frozen layer above hides the difference from the engine and from
+ * snapshots taken since the freeze. Nothing can hide it from a snapshot older than the freeze. So while
+ * such a snapshot is in use the object under it must not change: a host that lets snapshots live that
+ * long keeps each `Base` object on one state (in LMDB a read transaction of its own), and hands over a
+ * new one at `settle`.
+ */
+export interface Base extends ReadView {
+  /** The last checkpoint it contains; 0 is "none". */
+  readonly checkpoint: number
+}

@@ -1,0 +1,38 @@
+/**
+ * Every bound of the kernel, with the sum behind it. Bytes unless the name says otherwise. What an
+ * operator may tune lies in `node/config.ts`; these are part of the formats or of what we promise.
+ */
+
+/**
+ * One user key. In the engine a key takes at most space 1 + tenant 8 + table 4 + 2 × 1024 (each zero byte
+ * becomes two) + 2 + timestamp 8 = 2,071 bytes, below the 4,026 that LMDB takes with 8 KiB pages; an
+ * idempotency record ends in client and sequence instead: 2,079.
+ */
+export const KEY_BYTES_MAX = 1024
+
+/** One value. A quarter of a request, so a value fits four times into what one append may carry. */
+export const VALUE_BYTES_MAX: number = 1 << 20
+
+/** All keys and values of one request and 16 bytes for each op: the window of one follower is as large. */
+export const REQUEST_BYTES_MAX: number = 4 << 20
+
+/** What an op costs beside its bytes, so that a request of empty ops is bounded too: 262,144 of them. */
+export const OP_BYTES = 16
+
+/** All results of one request. With a token they travel in the log entry, next to 4 MiB of writes. */
+export const REPLY_BYTES_MAX: number = 4 << 20
+
+/** Rows one scan may ask for: at 16 bytes a row that is half of what a reply may hold. */
+export const SCAN_ROWS_MAX = 100_000
+
+/** One scan ends, with `more`, at the row that passes this: the greatest row still fits a reply twice. */
+export const SCAN_BYTES_MAX: number = 1 << 20
+
+/** Bodies of acknowledged outcomes dropped by one write. Each write adds one, so two would already catch up. */
+export const TOKEN_BODIES_DROPPED_MAX = 16
+
+/** Tenants: eight bytes in a key, a safe integer in memory. */
+export const TENANT_MAX: number = Number.MAX_SAFE_INTEGER
+
+/** Tables and indexes: four bytes in a key. The last has none above it and is never given out. */
+export const TABLE_MAX = 0xffff_fffe

@@ -1,0 +1,98 @@
+import { crc32cLatin1 } from "../lib/crc32c.ts"
+import { invariant } from "../lib/invariant.ts"
+
+/**
+ * One version as it is stored, a byte string:
+ *
+ *     flags u8 · checksum u32 (little endian) · transaction id uint (with its flag) · schema version uint · payload
+ *
+ * The checksum is CRC-32C over the flags and everything after the checksum.
+ */
+export type Version = {
+  /** The key is deleted from here on; the payload is empty. */
+  readonly tombstone: boolean
+  /** Who wrote it, while its outcome may still be asked for; null once it no longer may. */
+  readonly txnId: number | null
+  readonly schemaVersion: number
+  readonly payload: string
+}
+
+const FLAG_TOMBSTONE = 1
+const FLAG_TXN_ID = 2
+const FLAGS_KNOWN = FLAG_TOMBSTONE | FLAG_TXN_ID
+const CHECKSUM_AT = 1
+const BODY_AT = 5
+
+/** `payload` null is a tombstone. */
+export function encodeVersion(payload: string | null, schemaVersion: number, txnId: number | null): string {
+  const flags = (payload === null ? FLAG_TOMBSTONE : 0) | (txnId === null ? 0 : FLAG_TXN_ID)
+  const numbers = (txnId === null ? "" : encodeUint(txnId)) + encodeUint(schemaVersion)
+  const body = payload === null ? numbers : numbers + payload
+  const flagsByte = String.fromCharCode(flags)
+  const checksum = crc32cLatin1(body, 0, body.length, crc32cLatin1(flagsByte, 0, 1))
+  return (
+    String.fromCharCode(
+      flags,
+      checksum & 0xff,
+      (checksum >>> 8) & 0xff,
+      (checksum >>> 16) & 0xff,
+      checksum >>> 24,
+    ) + body
+  )
+}
+
+/** Damaged: cut short, a bad checksum, or flags of a format we do not know. */
+export function decodeVersion(value: string): Version | "damaged" {
+  if (value.length <= BODY_AT) return "damaged"
+  const flags = value.charCodeAt(0)
+  const checksum = crc32cLatin1(value, BODY_AT, value.length, crc32cLatin1(value, 0, CHECKSUM_AT))
+  if (checksum !== storedChecksum(value) || (flags & ~FLAGS_KNOWN) !== 0) return "damaged"
+  let at = BODY_AT
+  let txnId: number | null = null
+  if ((flags & FLAG_TXN_ID) !== 0) {
+    const length = uintEnd(value, at) - at
+    txnId = decodeUint(value, at, length)
+    at += length
+  }
+  const end = uintEnd(value, at)
+  const schemaVersion = decodeUint(value, at, end - at)
+  const tombstone = (flags & FLAG_TOMBSTONE) !== 0
+  if (txnId === -1 || schemaVersion === -1 || (tombstone && end !== value.length)) return "damaged"
+  return { tombstone, txnId, schemaVersion, payload: value.slice(end) }
+}
+
+function storedChecksum(value: string): number {
+  return (
+    (value.charCodeAt(1) |
+      (value.charCodeAt(2) << 8) |
+      (value.charCodeAt(3) << 16) |
+      (value.charCodeAt(4) << 24)) >>>
+    0
+  )
+}
+
+/** As `ByteWriter.uint`, into a string. */
+function encodeUint(value: number): string {
+  invariant(Number.isSafeInteger(value) && value >= 0, "Cannot encode a version: not a safe integer >= 0")
+  if (value < 0x80) return String.fromCharCode(value)
+  let text = ""
+  let rest = value
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) text += String.fromCharCode((rest % 0x80) | 0x80)
+  return text + String.fromCharCode(rest)
+}
+
+/** Where the uint that begins at `at` ends; at most the end of the text. */
+function uintEnd(text: string, at: number): number {
+  let end = at
+  while (end < text.length && text.charCodeAt(end) >= 0x80) end++
+  return Math.min(end + 1, text.length)
+}
+
+/** -1 when it is none, or not spelled in the one way. */
+function decodeUint(text: string, at: number, length: number): number {
+  if (length < 1 || length > 8 || text.charCodeAt(at + length - 1) >= 0x80) return -1
+  if (length > 1 && text.charCodeAt(at + length - 1) === 0) return -1
+  let value = 0
+  for (let i = at + length - 1; i >= at; i--) value = value * 0x80 + (text.charCodeAt(i) & 0x7f)
+  return value <= Number.MAX_SAFE_INTEGER ? value : -1
+}

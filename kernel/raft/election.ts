@@ -1,0 +1,226 @@
+import type { LogIndex, Mono, Term } from "../ids.ts"
+import type { Member } from "../range/descriptor.ts"
+import type { TimeoutNow, VoteReply, VoteRequest } from "./message.ts"
+import { hasQuorum, includes, isVoter, memberOf, members, quorumLost } from "./quorum.ts"
+import { becomeLeader } from "./replication.ts"
+import type { Outbox, RaftState, Role, StepContext } from "./state.ts"
+
+/**
+ * Elections: pre-vote, vote, and the rules by which a fresh leader is left in peace.
+ * Raft (extended version), §5.2 and §5.4.1; pre-vote and leader stickiness: Raft thesis, §9.6 and §4.2.3.
+ */
+
+/** Draws the next silence this replica will bear. */
+export function resetElectionDeadline(state: RaftState, now: Mono): void {
+  const { electionUsMin, electionUsMax } = state.timing
+  state.electionDeadline = now + electionUsMin + state.rng.below(electionUsMax - electionUsMin)
+}
+
+/** Whether the leader was heard of so lately that nobody should be made to depose it. */
+export function leaderIsFresh(state: RaftState, now: Mono): boolean {
+  return state.leader !== 0 && now - state.leaderHeardAt < state.timing.electionUsMin
+}
+
+export function persistHardState(state: RaftState, context: StepContext, out: Outbox): void {
+  state.hardStateLsn = context.nextLsn
+  out.push({
+    type: "persist",
+    item: { type: "hardState", group: state.group, term: state.term, votedFor: state.votedFor },
+  })
+}
+
+function changeRole(state: RaftState, role: Role, out: Outbox): void {
+  if (state.role === role) return
+  if (state.role === "leader") out.push({ type: "lostLeadership" })
+  state.role = role
+  observeRole(state, out)
+}
+
+export function observeRole(state: RaftState, out: Outbox): void {
+  const { group, replica, term } = state
+  const learns = state.role === "follower" && includes(state.configurations.current.learners, replica)
+  const role = learns ? "learner" : state.role
+  out.push({ type: "observe", observation: { type: "roleChanged", group, replica, term, role } })
+}
+
+/** Follows in `term`, which is this replica's own or a higher one. `leader` 0: not known yet. */
+export function becomeFollower(state: RaftState, term: Term, leader: number, context: StepContext, out: Outbox): void {
+  const wasLeader = state.role === "leader"
+  if (term > state.term) {
+    state.term = term
+    state.votedFor = 0
+    persistHardState(state, context, out)
+  }
+  state.leader = leader
+  state.preVoting = false
+  state.votes.clear()
+  state.transfer = null
+  state.reads.clear()
+  if (wasLeader) {
+    state.progress.clear()
+    state.departing = []
+  }
+  if (wasLeader || leader !== 0 || state.role === "candidate") resetElectionDeadline(state, context.mono)
+  changeRole(state, state.recovery === null ? "follower" : "recovering", out)
+}
+
+function lastLog(state: RaftState): { readonly index: LogIndex; readonly term: Term } {
+  return { index: state.log.lastIndex, term: state.log.lastTerm }
+}
+
+/** The silence lasted too long: ask whether an election could be won, without disturbing anyone. */
+export function electionTimedOut(state: RaftState, context: StepContext, out: Outbox): void {
+  resetElectionDeadline(state, context.mono)
+  state.leader = 0
+  if (state.recovery !== null || state.installing !== null || context.fenced) return
+  if (!isVoter(state.configurations.current, state.replica)) return
+  out.push({ type: "observe", observation: { type: "mark", name: "raft.election.timedOut" } })
+  campaign(state, true, false, context, out)
+}
+
+function campaign(state: RaftState, preVote: boolean, transfer: boolean, context: StepContext, out: Outbox): void {
+  if (!preVote) {
+    state.term++
+    state.votedFor = state.replica
+    persistHardState(state, context, out)
+    const { group, replica, term } = state
+    out.push({ type: "observe", observation: { type: "voted", group, replica, term, votedFor: replica } })
+  }
+  state.preVoting = preVote
+  state.votes.clear()
+  changeRole(state, "candidate", out)
+  if (preVote) state.votes.set(state.replica, true)
+  const { index: lastIndex, term: lastTerm } = lastLog(state)
+  for (const member of members(state.configurations.current)) {
+    if (member.replica === state.replica || includes(state.configurations.current.learners, member.replica)) continue
+    out.push({
+      type: "send",
+      to: member,
+      lane: "raft",
+      barrier: preVote ? 0 : state.hardStateLsn,
+      message: {
+        type: "voteRequest",
+        group: state.group,
+        from: state.replica,
+        to: member.replica,
+        term: preVote ? state.term + 1 : state.term,
+        preVote,
+        transfer,
+        lastIndex,
+        lastTerm,
+      },
+    })
+  }
+  countVotes(state, context, out)
+}
+
+/** A candidate leads when a quorum says so; its own vote counts once it is durable, like any other. */
+export function countVotes(state: RaftState, context: StepContext, out: Outbox): void {
+  if (state.role !== "candidate") return
+  const configuration = state.configurations.current
+  if (!state.preVoting && state.hardStateLsn <= context.durableLsn) state.votes.set(state.replica, true)
+  if (hasQuorum(configuration, (replica) => state.votes.get(replica) === true)) {
+    if (state.preVoting) campaign(state, false, false, context, out)
+    // A quorum without oneself does not make a leader either: its term must be durable first.
+    else if (state.hardStateLsn <= context.durableLsn) {
+      changeRole(state, "leader", out)
+      becomeLeader(state, context, out)
+    }
+  } else if (quorumLost(configuration, (replica) => state.votes.get(replica) === false)) {
+    out.push({ type: "observe", observation: { type: "mark", name: "raft.election.lost" } })
+    becomeFollower(state, state.term, 0, context, out)
+  }
+}
+
+/**
+ * Answers whatever this replica believes of its own membership: the others may know better.
+ * `from` is where the candidate says it lives.
+ */
+export function handleVoteRequest(
+  state: RaftState,
+  request: VoteRequest,
+  from: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
+  const fresh = leaderIsFresh(state, context.mono) || state.role === "leader"
+  if (fresh && !request.transfer && request.term > state.term) {
+    out.push({ type: "observe", observation: { type: "mark", name: "raft.vote.leaderFresh" } })
+    // Answered, not ignored, so that a candidate cut off in one direction learns to wait; the term stays.
+    if (request.preVote) reply(state, request, from, false, context, out)
+    return
+  }
+  if (!request.preVote && request.term > state.term) becomeFollower(state, request.term, 0, context, out)
+  const upToDate = state.log.isUpToDate({ index: request.lastIndex, term: request.lastTerm })
+  const mayVote = state.recovery === null || state.recovery.identified
+  if (request.preVote) {
+    reply(state, request, from, request.term > state.term && upToDate && mayVote, context, out)
+    return
+  }
+  const free = state.votedFor === 0 || state.votedFor === request.from
+  const granted = request.term === state.term && free && upToDate && mayVote && state.role !== "leader"
+  if (granted && state.votedFor === 0) {
+    state.votedFor = request.from
+    // Appended before it is answered: a vote lost in a crash could be given twice in one term.
+    persistHardState(state, context, out)
+    resetElectionDeadline(state, context.mono)
+    const { group, replica, term } = state
+    out.push({ type: "observe", observation: { type: "voted", group, replica, term, votedFor: request.from } })
+  }
+  reply(state, request, from, granted, context, out)
+}
+
+function reply(
+  state: RaftState,
+  request: VoteRequest,
+  to: Member,
+  granted: boolean,
+  context: StepContext,
+  out: Outbox,
+): void {
+  out.push({
+    type: "send",
+    to,
+    lane: "raft",
+    barrier: state.hardStateLsn > context.durableLsn ? state.hardStateLsn : 0,
+    message: {
+      type: "voteReply",
+      group: state.group,
+      from: state.replica,
+      to: request.from,
+      // A granted pre-vote speaks of the term it was asked about, a refusal of the one it knows.
+      term: request.preVote && granted ? request.term : state.term,
+      preVote: request.preVote,
+      granted,
+    },
+  })
+}
+
+export function handleVoteReply(state: RaftState, message: VoteReply, context: StepContext, out: Outbox): void {
+  if (message.term > state.term && !(message.preVote && message.granted)) {
+    becomeFollower(state, message.term, 0, context, out)
+    return
+  }
+  if (state.role !== "candidate" || message.preVote !== state.preVoting) return
+  const asked = state.preVoting ? state.term + 1 : state.term
+  if (message.granted && message.term !== asked) return
+  if (!message.granted && message.term < state.term) return
+  if (!state.votes.has(message.from)) state.votes.set(message.from, message.granted)
+  countVotes(state, context, out)
+}
+
+/** The leader asks this replica to take over: no pre-vote, and the others need not wait for silence. */
+export function handleTimeoutNow(state: RaftState, message: TimeoutNow, context: StepContext, out: Outbox): void {
+  if (message.term !== state.term || state.role !== "follower") return
+  if (state.installing !== null || context.fenced || !isVoter(state.configurations.current, state.replica)) return
+  out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.campaign" } })
+  state.transferHighWater = message.highWater
+  state.transferTerm = state.term + 1
+  resetElectionDeadline(state, context.mono)
+  campaign(state, false, true, context, out)
+}
+
+/** Who a message says it comes from, by the configuration in force; null when it names nobody we know. */
+export function sender(state: RaftState, replica: number): Member | null {
+  return memberOf(state.configurations.current, replica)
+}

@@ -1,0 +1,147 @@
+import type { Incarnation, LogIndex, ReplicaId, StoreId } from "../ids.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
+import { invariant } from "../lib/invariant.ts"
+import type { Member } from "../range/descriptor.ts"
+import { isJoint, members } from "./quorum.ts"
+import { readConfiguration, writeConfiguration, type Configuration, type Entry } from "./types.ts"
+
+type Step = { readonly index: LogIndex; readonly configuration: Configuration }
+
+/**
+ * The configurations a log holds, oldest first. The newest is in force from its append, not from its
+ * commit, and goes away with its entry when the log is truncated. Raft (extended version), §6.
+ */
+export class ConfigurationLog {
+  #steps: Step[]
+
+  constructor(index: LogIndex, configuration: Configuration) {
+    this.#steps = [{ index, configuration }]
+  }
+
+  /** In force now. */
+  get current(): Configuration {
+    return this.#steps.at(-1)!.configuration
+  }
+
+  get currentIndex(): LogIndex {
+    return this.#steps.at(-1)!.index
+  }
+
+  /** In force at `index`. */
+  at(index: LogIndex): Step {
+    for (let i = this.#steps.length - 1; i > 0; i--) if (this.#steps[i]!.index <= index) return this.#steps[i]!
+    return this.#steps[0]!
+  }
+
+  /** Takes up the configurations among `entries`, which replace the log from their first index on. */
+  appended(entries: readonly Entry[]): boolean {
+    const before = this.current
+    this.truncated(entries[0]!.index)
+    for (const entry of entries) {
+      const payload = entry.payload
+      if (payload.type === "configuration") {
+        this.#steps.push({ index: entry.index, configuration: payload.configuration })
+      } else if (payload.type === "bootstrap") {
+        this.#steps.push({ index: entry.index, configuration: payload.bootstrap.configuration })
+      }
+    }
+    return this.current !== before
+  }
+
+  /** The log was cut before `from`: what it said from there on is void. */
+  truncated(from: LogIndex): void {
+    while (this.#steps.length > 1 && this.#steps.at(-1)!.index >= from) this.#steps.pop()
+  }
+
+  /** The log starts after `index` now. */
+  compacted(index: LogIndex): void {
+    while (this.#steps.length > 1 && this.#steps[1]!.index <= index) this.#steps.shift()
+  }
+
+  reset(index: LogIndex, configuration: Configuration): void {
+    this.#steps = [{ index, configuration }]
+  }
+
+  save(sink: Sink): void {
+    sink.uint(this.#steps.length)
+    for (const step of this.#steps) {
+      sink.uint(step.index)
+      writeConfiguration(step.configuration, sink)
+    }
+  }
+
+  static load(reader: ByteReader): ConfigurationLog {
+    const steps: Step[] = []
+    for (let left = reader.count(); left > 0; left--) {
+      steps.push({ index: reader.uint(), configuration: readConfiguration(reader) })
+    }
+    invariant(steps.length > 0, "Cannot load a configuration log without a step")
+    const log = new ConfigurationLog(0, steps[0]!.configuration)
+    log.#steps = steps
+    return log
+  }
+}
+
+/** Nobody yet: what a replica believes that was created by its leader's first message. */
+export const EMPTY_CONFIGURATION: Configuration = {
+  voters: [],
+  outgoing: [],
+  learners: [],
+  promoting: [],
+  nextReplica: 1,
+}
+
+/** Adds a learner; with `promote` it becomes a voter when it has caught up. Quorums stay as they are. */
+export function withLearner(
+  before: Configuration,
+  store: StoreId,
+  incarnation: Incarnation,
+  promote: boolean,
+): Configuration {
+  const replica = before.nextReplica
+  return {
+    ...before,
+    learners: [...before.learners, { replica, store, incarnation }],
+    promoting: promote ? [...before.promoting, replica] : before.promoting,
+    nextReplica: replica + 1,
+  }
+}
+
+/** The joint configuration on the way to one where `promoted` are voters. */
+export function enterJointToPromote(before: Configuration, promoted: readonly ReplicaId[]): Configuration {
+  invariant(!isJoint(before), "Cannot enter a joint configuration from a joint one")
+  const rising = before.learners.filter((member) => promoted.includes(member.replica))
+  return {
+    voters: sorted([...before.voters, ...rising]),
+    outgoing: before.voters,
+    learners: before.learners.filter((member) => !promoted.includes(member.replica)),
+    promoting: before.promoting.filter((replica) => !promoted.includes(replica)),
+    nextReplica: before.nextReplica,
+  }
+}
+
+/** The joint configuration on the way to one without `replica`; a learner goes without one. */
+export function withoutReplica(before: Configuration, replica: ReplicaId): Configuration {
+  invariant(!isJoint(before), "Cannot enter a joint configuration from a joint one")
+  const wasVoter = before.voters.some((member) => member.replica === replica)
+  return {
+    voters: before.voters.filter((member) => member.replica !== replica),
+    outgoing: wasVoter ? before.voters : [],
+    learners: before.learners.filter((member) => member.replica !== replica),
+    promoting: before.promoting.filter((promoting) => promoting !== replica),
+    nextReplica: before.nextReplica,
+  }
+}
+
+/** What a committed joint configuration is followed by. */
+export function leaveJoint(joint: Configuration): Configuration {
+  return { ...joint, outgoing: [] }
+}
+
+export function onStore(configuration: Configuration, store: StoreId): Member | null {
+  return members(configuration).find((member) => member.store === store) ?? null
+}
+
+function sorted(list: readonly Member[]): readonly Member[] {
+  return list.toSorted((a, b) => a.replica - b.replica)
+}

@@ -1,0 +1,136 @@
+import type { LogIndex, Mono, ReplicaId } from "../ids.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
+import { invariant } from "../lib/invariant.ts"
+
+/**
+ * What a leader knows of one replica. `probe` sends one append and waits, `replicate` sends ahead within
+ * a window of messages and bytes, `snapshot` waits for a snapshot to be taken. The indexes in flight
+ * are a queue: an acknowledgement of one settles all before it.
+ */
+export class Progress {
+  readonly replica: ReplicaId
+  state: "probe" | "replicate" | "snapshot" = "probe"
+  matchIndex: LogIndex = 0
+  nextIndex: LogIndex
+  /** Last index of the snapshot on its way; 0 when there is none. */
+  snapshotIndex: LogIndex = 0
+  /** In `probe`: an append is on its way. In `snapshot`: when to give up waiting. */
+  waitingSince: Mono = 0
+  probeSent = false
+  /** When it was last heard of in this term. */
+  heardAt: Mono
+  /** It has answered in this term: it need not be told what its range is. */
+  known = false
+  /** The highest commit index it was told, so that a departing replica learns of its own removal. */
+  toldCommit: LogIndex = 0
+  #inflightIndexes: LogIndex[] = []
+  #inflightBytes: number[] = []
+  #bytes = 0
+
+  constructor(replica: ReplicaId, nextIndex: LogIndex, now: Mono) {
+    this.replica = replica
+    this.nextIndex = nextIndex
+    this.heardAt = now
+  }
+
+  get inflightMessages(): number {
+    return this.#inflightIndexes.length
+  }
+
+  get inflightBytes(): number {
+    return this.#bytes
+  }
+
+  sent(lastIndex: LogIndex, bytes: number): void {
+    invariant(lastIndex >= this.nextIndex, "Cannot send ahead: the entries were sent before")
+    this.nextIndex = lastIndex + 1
+    this.#inflightIndexes.push(lastIndex)
+    this.#inflightBytes.push(bytes)
+    this.#bytes += bytes
+  }
+
+  /** True when the acknowledgement is news. A reordered, older one changes nothing. */
+  acknowledged(matchIndex: LogIndex): boolean {
+    let settled = 0
+    while (settled < this.#inflightIndexes.length && this.#inflightIndexes[settled]! <= matchIndex) {
+      this.#bytes -= this.#inflightBytes[settled]!
+      settled++
+    }
+    if (settled > 0) {
+      this.#inflightIndexes.splice(0, settled)
+      this.#inflightBytes.splice(0, settled)
+    }
+    if (this.nextIndex <= matchIndex) this.nextIndex = matchIndex + 1
+    if (matchIndex <= this.matchIndex) return false
+    this.matchIndex = matchIndex
+    return true
+  }
+
+  becomeProbe(nextIndex: LogIndex): void {
+    this.state = "probe"
+    this.probeSent = false
+    this.snapshotIndex = 0
+    this.#clearInflight()
+    this.nextIndex = Math.max(nextIndex, this.matchIndex + 1)
+  }
+
+  becomeReplicate(): void {
+    this.state = "replicate"
+    this.probeSent = false
+    this.snapshotIndex = 0
+    this.#clearInflight()
+    this.nextIndex = this.matchIndex + 1
+  }
+
+  becomeSnapshot(index: LogIndex, now: Mono): void {
+    this.state = "snapshot"
+    this.snapshotIndex = index
+    this.waitingSince = now
+    this.#clearInflight()
+  }
+
+  #clearInflight(): void {
+    this.#inflightIndexes.length = 0
+    this.#inflightBytes.length = 0
+    this.#bytes = 0
+  }
+
+  save(sink: Sink): void {
+    sink.uint(this.replica)
+    sink.u8(this.state === "probe" ? 0 : this.state === "replicate" ? 1 : 2)
+    sink.uint(this.matchIndex)
+    sink.uint(this.nextIndex)
+    sink.uint(this.snapshotIndex)
+    sink.uint(this.waitingSince)
+    sink.bool(this.probeSent)
+    sink.uint(this.heardAt)
+    sink.bool(this.known)
+    sink.uint(this.toldCommit)
+    sink.uint(this.#inflightIndexes.length)
+    for (let i = 0; i < this.#inflightIndexes.length; i++) {
+      sink.uint(this.#inflightIndexes[i]!)
+      sink.uint(this.#inflightBytes[i]!)
+    }
+  }
+
+  static load(reader: ByteReader): Progress {
+    const progress = new Progress(reader.uint(), 1, 0)
+    const state = reader.u8()
+    progress.state = state === 0 ? "probe" : state === 1 ? "replicate" : "snapshot"
+    progress.matchIndex = reader.uint()
+    progress.nextIndex = reader.uint()
+    progress.snapshotIndex = reader.uint()
+    progress.waitingSince = reader.uint()
+    progress.probeSent = reader.bool()
+    progress.heardAt = reader.uint()
+    progress.known = reader.bool()
+    progress.toldCommit = reader.uint()
+    for (let left = reader.count(2); left > 0; left--) {
+      progress.#inflightIndexes.push(reader.uint())
+      const bytes = reader.uint()
+      progress.#inflightBytes.push(bytes)
+      progress.#bytes += bytes
+    }
+    return progress
+  }
+}

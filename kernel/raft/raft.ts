@@ -1,0 +1,595 @@
+import type { LogIndex, ReplicaId, StoreId, Term } from "../ids.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
+import { invariant, unreachable } from "../lib/invariant.ts"
+import { Rng } from "../lib/rng.ts"
+import type { KernelError } from "../errors.ts"
+import type { Limits, Timing } from "../node/config.ts"
+import { readDescriptor, writeDescriptor, type Member, type RangeDescriptor } from "../range/descriptor.ts"
+import type { AdminRequest } from "../range/request.ts"
+import {
+  becomeFollower,
+  countVotes,
+  electionTimedOut,
+  handleTimeoutNow,
+  handleVoteReply,
+  handleVoteRequest,
+  leaderIsFresh,
+  observeRole,
+  resetElectionDeadline,
+} from "./election.ts"
+import { RaftLog } from "./log.ts"
+import {
+  ConfigurationLog,
+  EMPTY_CONFIGURATION,
+  enterJointToPromote,
+  onStore,
+  withLearner,
+  withoutReplica,
+} from "./membership.ts"
+import { readMessage, writeMessage, type RaftMessage } from "./message.ts"
+import { Progress } from "./progress.ts"
+import { includes, isJoint, isVoter, memberOf } from "./quorum.ts"
+import { ReadIndexQueue } from "./read-index.ts"
+import {
+  advanceLeaderCommit,
+  appendConfiguration,
+  appendOwn,
+  broadcastAppend,
+  broadcastHeartbeat,
+  handleAppendEntries,
+  handleAppendReply,
+  handleHeartbeat,
+  handleHeartbeatReply,
+  quorumIsActive,
+  refuseOldLeader,
+} from "./replication.ts"
+import { handleInstallSnapshot, handleSnapshotReply, snapshotDurable } from "./snapshot.ts"
+import type { Outbox, RaftEffect, RaftState, Recovery, StepContext, Transfer } from "./state.ts"
+import type { Configuration, LogEnd, Payload } from "./types.ts"
+
+/** What happens to one replica of a group. */
+export type RaftEvent =
+  | { readonly type: "messageReceived"; readonly message: RaftMessage; readonly from: Member }
+  /** A deadline asked for by `deadline` has passed, or may have. */
+  | { readonly type: "timePassed" }
+  /** The log is durable further than before. */
+  | { readonly type: "logSynced" }
+  /** Leader only: append this. Its index is `lastIndex` afterwards. */
+  | { readonly type: "proposed"; readonly payload: Payload }
+  /** Leader only: reads wait for a round. */
+  | { readonly type: "readsArrived" }
+  | { readonly type: "snapshotSynced"; readonly from: Member }
+
+/** Entries a learner may lag by and still be promoted. */
+const CATCH_UP_ENTRIES = 16
+
+/** What a replica starts from: a bootstrap, a recovered log, or nothing. */
+export type RaftStart = {
+  readonly term: Term
+  readonly votedFor: ReplicaId
+  readonly log: RaftLog
+  readonly commitIndex: LogIndex
+  readonly configurationIndex: LogIndex
+  readonly configuration: Configuration
+  readonly recovery: Recovery | null
+}
+
+/**
+ * One replica of one group as a pure machine: what happened in, what to do out. The order of effects is
+ * the order to carry them out in. Raft (extended version), §5 to §8; Raft thesis, §3 to §6.
+ */
+export class Raft {
+  readonly #state: RaftState
+  #out: Outbox = []
+
+  constructor(
+    group: number,
+    replica: ReplicaId,
+    descriptor: RangeDescriptor,
+    timing: Timing,
+    limits: Limits,
+    rng: Rng,
+    start: RaftStart,
+    mono: number,
+  ) {
+    this.#state = {
+      group,
+      replica,
+      descriptor,
+      timing,
+      limits,
+      rng,
+      term: start.term,
+      votedFor: start.votedFor,
+      hardStateLsn: 0,
+      role: start.recovery === null ? "follower" : "recovering",
+      leader: 0,
+      log: start.log,
+      commitIndex: start.commitIndex,
+      configurations: new ConfigurationLog(start.configurationIndex, start.configuration),
+      electionDeadline: 0,
+      leaderHeardAt: 0,
+      preVoting: false,
+      transferHighWater: null,
+      transferTerm: 0,
+      votes: new Map(),
+      progress: new Map(),
+      departing: [],
+      heartbeatDeadline: 0,
+      quorumDeadline: 0,
+      termStartIndex: 0,
+      reads: new ReadIndexQueue(),
+      transfer: null,
+      promotionDeadline: 0,
+      installing: null,
+      recovery: start.recovery,
+    }
+    const state = this.#state
+    if (state.log.length > 0) state.configurations.appended(state.log.slice(state.log.firstIndex, Infinity))
+    resetElectionDeadline(state, mono)
+  }
+
+  get group(): number {
+    return this.#state.group
+  }
+  get replica(): ReplicaId {
+    return this.#state.replica
+  }
+  get role(): RaftState["role"] {
+    return this.#state.role
+  }
+  get isLeader(): boolean {
+    return this.#state.role === "leader"
+  }
+  get isLearner(): boolean {
+    return includes(this.configuration.learners, this.#state.replica)
+  }
+  get term(): Term {
+    return this.#state.term
+  }
+  get votedFor(): ReplicaId {
+    return this.#state.votedFor
+  }
+  get leader(): ReplicaId {
+    return this.#state.leader
+  }
+  get commitIndex(): LogIndex {
+    return this.#state.commitIndex
+  }
+  get lastIndex(): LogIndex {
+    return this.#state.log.lastIndex
+  }
+  get log(): RaftLog {
+    return this.#state.log
+  }
+  get configuration(): Configuration {
+    return this.#state.configurations.current
+  }
+  get transfer(): Transfer | null {
+    return this.#state.transfer
+  }
+  get isInstalling(): boolean {
+    return this.#state.installing !== null
+  }
+  /** The first entry of this leader's term; it serves nothing before it has applied it. */
+  get termStartIndex(): LogIndex {
+    return this.#state.termStartIndex
+  }
+  /** Bytes of log after the last committed entry. */
+  get uncommittedBytes(): number {
+    const { log, commitIndex } = this.#state
+    let bytes = 0
+    for (let index = Math.max(commitIndex + 1, log.firstIndex); index <= log.lastIndex; index++) {
+      bytes += log.entryAt(index).length
+    }
+    return bytes
+  }
+
+  set descriptor(descriptor: RangeDescriptor) {
+    this.#state.descriptor = descriptor
+  }
+
+  configurationAt(index: LogIndex): { readonly index: LogIndex; readonly configuration: Configuration } {
+    return this.#state.configurations.at(index)
+  }
+
+  storeOf(replica: ReplicaId): StoreId | null {
+    return memberOf(this.configuration, replica)?.store ?? null
+  }
+
+  /** When `timePassed` is wanted next. */
+  get deadline(): number {
+    const state = this.#state
+    if (state.role !== "leader") return state.electionDeadline
+    let deadline = Math.min(state.heartbeatDeadline, state.quorumDeadline)
+    if (state.transfer !== null) deadline = Math.min(deadline, state.transfer.deadline)
+    return deadline
+  }
+
+  /** The round that will serve a read that arrives now. */
+  requestRead(): number {
+    return this.#state.reads.request()
+  }
+
+  step(event: RaftEvent, context: StepContext): readonly RaftEffect[] {
+    const state = this.#state
+    const out = this.#out
+    const commitBefore = state.commitIndex
+    switch (event.type) {
+      case "messageReceived":
+        this.#message(event.message, event.from, context, out)
+        break
+      case "timePassed":
+        this.#timePassed(context, out)
+        break
+      case "logSynced":
+        state.log.synced(context.durableLsn)
+        if (state.role === "candidate") countVotes(state, context, out)
+        else if (state.role === "leader") advanceLeaderCommit(state, context, out)
+        this.#repaired(out)
+        break
+      case "proposed":
+        appendOwn(state, event.payload, context, out)
+        broadcastAppend(state, context, out)
+        break
+      case "readsArrived":
+        if (state.role === "leader" && state.reads.isWanted) broadcastHeartbeat(state, context, out)
+        break
+      case "snapshotSynced":
+        snapshotDurable(state, event.from, context, out)
+        this.#repaired(out)
+        break
+      default:
+        unreachable(event)
+    }
+    if (state.role === "leader") this.#lead(context, out)
+    if (state.commitIndex > commitBefore) this.#checkRemoved(out)
+    invariant(state.commitIndex <= state.log.lastIndex, "Commit lies beyond the end of the log")
+    this.#out = []
+    return out
+  }
+
+  /** Asks for a change; null when it is under way, else why not. */
+  administer(action: AdminRequest["action"], context: StepContext): { readonly error: KernelError | null; readonly effects: readonly RaftEffect[] } {
+    const out = this.#out
+    const error = this.#administer(action, context, out)
+    if (error === null && this.#state.role === "leader") this.#lead(context, out)
+    this.#out = []
+    return { error, effects: out }
+  }
+
+  #administer(action: AdminRequest["action"], context: StepContext, out: Outbox): KernelError | null {
+    const state = this.#state
+    if (state.role !== "leader") return { code: "notLeader", hint: this.storeOf(state.leader), term: state.term }
+    const { current, currentIndex } = state.configurations
+    const there = onStore(current, action.store)
+    if (action.type === "transferLeader") {
+      if (there === null || !isVoter(current, there.replica) || isJoint(current)) {
+        return { code: "badRequest", reason: `Cannot transfer leadership: store ${action.store} holds no voter` }
+      }
+      if (there.replica === state.replica) return null
+      if (state.transfer !== null || state.termStartIndex > state.commitIndex) return { code: "membershipBusy" }
+      state.transfer = { target: there.replica, deadline: context.mono + state.timing.electionUsMax, asked: false }
+      return null
+    }
+    // One change at a time, and none before this leader has committed an entry of its own term.
+    const busy = isJoint(current) || currentIndex > state.commitIndex || state.termStartIndex > state.commitIndex
+    if (busy || state.transfer !== null) return { code: "membershipBusy" }
+    if (action.type === "removeReplica") {
+      if (there === null) return { code: "badRequest", reason: `Cannot remove: store ${action.store} holds no replica` }
+      if (current.voters.length === 1 && current.voters[0]!.replica === there.replica) {
+        return { code: "badRequest", reason: "Cannot remove the last voter" }
+      }
+      appendConfiguration(state, withoutReplica(current, there.replica), context, out)
+      return null
+    }
+    if (current.promoting.length > 0) return { code: "membershipBusy" }
+    if (there !== null) return { code: "badRequest", reason: `Cannot add: store ${action.store} holds a replica` }
+    const promote = action.type === "addVoter"
+    state.promotionDeadline = context.mono + 15 * state.timing.electionUsMax
+    appendConfiguration(state, withLearner(current, action.store, action.incarnation, promote), context, out)
+    return null
+  }
+
+  #message(message: RaftMessage, from: Member, context: StepContext, out: Outbox): void {
+    const state = this.#state
+    invariant(message.group === state.group && message.to === state.replica, "A message for another replica")
+    const known = memberOf(state.configurations.current, message.from)
+    // A name with another memory behind it: the disk it was given to is gone.
+    if (known !== null && (known.store !== from.store || known.incarnation !== from.incarnation)) return
+    if (message.type === "voteRequest") {
+      if (!this.#tellRemoved(message.from, from, out)) handleVoteRequest(state, message, from, context, out)
+      return
+    }
+    if (message.type === "voteReply") return handleVoteReply(state, message, context, out)
+    if (message.type === "removed") {
+      out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.toldRemoved" } })
+      out.push({ type: "removed" })
+      return
+    }
+    if (message.term < state.term) {
+      const fromLeader = message.type === "appendEntries" || message.type === "heartbeat" || message.type === "installSnapshot"
+      if (fromLeader) refuseOldLeader(state, message, from, context, out)
+      return
+    }
+    switch (message.type) {
+      case "appendEntries":
+        return handleAppendEntries(state, message, from, context, out)
+      case "heartbeat":
+        if (state.recovery !== null) state.recovery.repairTo ??= Math.max(message.leaderCommit, state.log.lastIndex)
+        return handleHeartbeat(state, message, from, context, out)
+      case "installSnapshot":
+        return handleInstallSnapshot(state, message, from, context, out)
+      case "timeoutNow":
+        return handleTimeoutNow(state, message, context, out)
+      default:
+        break
+    }
+    if (message.term > state.term) return becomeFollower(state, message.term, 0, context, out)
+    if (state.role !== "leader") return
+    switch (message.type) {
+      case "appendReply":
+        return handleAppendReply(state, message, from, context, out)
+      case "heartbeatReply":
+        return handleHeartbeatReply(state, message, from, context, out)
+      case "snapshotReply":
+        return handleSnapshotReply(state, message, from, context, out)
+      default:
+        return unreachable(message)
+    }
+  }
+
+  /** A replica that a committed configuration no longer names would campaign for ever: it is told. */
+  #tellRemoved(replica: ReplicaId, from: Member, out: Outbox): boolean {
+    const state = this.#state
+    const { configuration } = state.configurations.at(state.commitIndex)
+    if (replica >= configuration.nextReplica || memberOf(configuration, replica) !== null) return false
+    if (memberOf(state.configurations.current, replica) !== null) return false
+    out.push({
+      type: "send",
+      to: from,
+      lane: "raft",
+      barrier: 0,
+      message: { type: "removed", group: state.group, from: state.replica, to: replica, term: state.term },
+    })
+    return true
+  }
+
+  #checkRemoved(out: Outbox): void {
+    const state = this.#state
+    const { configuration } = state.configurations.at(state.commitIndex)
+    if (state.replica < configuration.nextReplica && memberOf(configuration, state.replica) === null) {
+      out.push({ type: "removed" })
+    }
+  }
+
+  #timePassed(context: StepContext, out: Outbox): void {
+    const state = this.#state
+    if (state.role !== "leader") {
+      if (context.mono >= state.electionDeadline) electionTimedOut(state, context, out)
+      return
+    }
+    if (context.mono >= state.quorumDeadline) {
+      state.quorumDeadline = context.mono + state.timing.electionUsMax
+      if (!quorumIsActive(state, context)) {
+        out.push({ type: "observe", observation: { type: "mark", name: "raft.leader.lostQuorum" } })
+        becomeFollower(state, state.term, 0, context, out)
+        return
+      }
+    }
+    if (context.mono >= state.heartbeatDeadline) broadcastHeartbeat(state, context, out)
+  }
+
+  /** What a leader looks after whatever happened: its clock, a transfer, learners, members that left. */
+  #lead(context: StepContext, out: Outbox): void {
+    const state = this.#state
+    if (context.fenced) {
+      out.push({ type: "observe", observation: { type: "mark", name: "raft.leader.fenced" } })
+      becomeFollower(state, state.term, 0, context, out)
+      return
+    }
+    if (state.transfer !== null) this.#transfer(state.transfer, context, out)
+    if (state.role !== "leader") return
+    if (state.configurations.current.promoting.length > 0) this.#promote(context, out)
+    if (state.departing.length > 0) {
+      const silentSince = context.mono - 2 * state.timing.electionUsMax
+      state.departing = state.departing.filter((member) => {
+        const progress = state.progress.get(member.replica)
+        const stays = progress !== undefined && progress.heardAt > silentSince &&
+          progress.toldCommit < state.configurations.currentIndex
+        if (!stays) state.progress.delete(member.replica)
+        return stays
+      })
+    }
+  }
+
+  #transfer(transfer: Transfer, context: StepContext, out: Outbox): void {
+    const state = this.#state
+    const target = memberOf(state.configurations.current, transfer.target)
+    if (context.mono >= transfer.deadline || target === null) {
+      out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.abandoned" } })
+      state.transfer = null
+      // The timestamps were given away: this leader may assign none again in its term.
+      if (transfer.asked) becomeFollower(state, state.term, 0, context, out)
+      return
+    }
+    const progress = state.progress.get(transfer.target)
+    if (transfer.asked || progress === undefined || progress.matchIndex < state.log.lastIndex) return
+    transfer.asked = true
+    out.push({
+      type: "send",
+      to: target,
+      lane: "raft",
+      barrier: 0,
+      message: {
+        type: "timeoutNow",
+        group: state.group,
+        from: state.replica,
+        to: target.replica,
+        term: state.term,
+        highWater: context.highWater,
+      },
+    })
+  }
+
+  /** Learners that have caught up become voters through a joint configuration; late ones are given up. */
+  #promote(context: StepContext, out: Outbox): void {
+    const state = this.#state
+    const { current, currentIndex } = state.configurations
+    if (isJoint(current) || currentIndex > state.commitIndex || state.termStartIndex > state.commitIndex) return
+    const ready = current.promoting.filter((replica) => {
+      const progress = state.progress.get(replica)
+      return progress !== undefined && progress.state === "replicate" && progress.matchIndex + CATCH_UP_ENTRIES >= state.log.lastIndex
+    })
+    if (ready.length > 0) {
+      out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.promoted" } })
+      appendConfiguration(state, enterJointToPromote(current, ready), context, out)
+    } else if (context.mono >= state.promotionDeadline) {
+      out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.promotionAbandoned" } })
+      appendConfiguration(state, withoutReplica(current, current.promoting[0]!), context, out)
+    }
+  }
+
+  /** Damage is behind this replica once it holds everything it may have acknowledged, durably. */
+  #repaired(out: Outbox): void {
+    const state = this.#state
+    const recovery = state.recovery
+    if (recovery === null || recovery.repairTo === null || state.log.durableIndex < recovery.repairTo) return
+    state.recovery = null
+    if (state.role === "recovering") {
+      state.role = "follower"
+      observeRole(state, out)
+    }
+  }
+
+  /** The log up to `index` is in a durable checkpoint and no follower needs it. */
+  compact(index: LogIndex): void {
+    const state = this.#state
+    invariant(index <= state.commitIndex, "Cannot compact what is not committed")
+    state.log.compact(index)
+    state.configurations.compacted(index)
+  }
+
+  /** Whether a fresh leader speaks to this replica. */
+  hearsLeader(mono: number): boolean {
+    return this.isLeader || leaderIsFresh(this.#state, mono)
+  }
+
+  save(sink: Sink): void {
+    const state = this.#state
+    sink.uint(state.group)
+    sink.uint(state.replica)
+    writeDescriptor(state.descriptor, sink)
+    state.rng.save(sink)
+    sink.uint(state.term)
+    sink.uint(state.votedFor)
+    sink.uint(state.hardStateLsn)
+    sink.u8(ROLES.indexOf(state.role))
+    sink.uint(state.leader)
+    state.log.save(sink)
+    sink.uint(state.commitIndex)
+    state.configurations.save(sink)
+    sink.uint(state.electionDeadline)
+    sink.uint(state.leaderHeardAt)
+    sink.bool(state.preVoting)
+    sink.bool(state.transferHighWater !== null)
+    sink.uint(state.transferHighWater ?? 0)
+    sink.uint(state.transferTerm)
+    sink.uint(state.votes.size)
+    for (const [replica, granted] of [...state.votes].sort((a, b) => a[0] - b[0])) {
+      sink.uint(replica)
+      sink.bool(granted)
+    }
+    sink.uint(state.progress.size)
+    for (const [, progress] of [...state.progress].sort((a, b) => a[0] - b[0])) progress.save(sink)
+    sink.uint(state.departing.length)
+    for (const member of state.departing) {
+      sink.uint(member.replica)
+      sink.uint(member.store)
+      sink.uint(member.incarnation)
+    }
+    sink.uint(state.heartbeatDeadline)
+    sink.uint(state.quorumDeadline)
+    sink.uint(state.termStartIndex)
+    state.reads.save(sink)
+    sink.bool(state.transfer !== null)
+    if (state.transfer !== null) {
+      sink.uint(state.transfer.target)
+      sink.uint(state.transfer.deadline)
+      sink.bool(state.transfer.asked)
+    }
+    sink.uint(state.promotionDeadline)
+    sink.bool(state.installing !== null)
+    if (state.installing !== null) writeMessage(state.installing, sink, true)
+    sink.bool(state.recovery !== null)
+    if (state.recovery !== null) {
+      sink.uint(state.recovery.firstDamaged)
+      sink.bool(state.recovery.repairTo !== null)
+      sink.uint(state.recovery.repairTo ?? 0)
+      sink.bool(state.recovery.identified)
+    }
+  }
+
+  static load(reader: ByteReader, timing: Timing, limits: Limits): Raft {
+    const group = reader.uint()
+    const replica = reader.uint()
+    const descriptor = readDescriptor(reader)
+    const rng = Rng.load(reader)
+    const start: RaftStart = {
+      term: 0,
+      votedFor: 0,
+      log: new RaftLog(NO_LOG),
+      commitIndex: 0,
+      configurationIndex: 0,
+      configuration: EMPTY_CONFIGURATION,
+      recovery: null,
+    }
+    const throwaway = new Rng(0, 0)
+    const raft = new Raft(group, replica, descriptor, timing, limits, throwaway, start, 0)
+    const state = raft.#state as { -readonly [Key in keyof RaftState]: RaftState[Key] }
+    state.rng = rng
+    state.term = reader.uint()
+    state.votedFor = reader.uint()
+    state.hardStateLsn = reader.uint()
+    state.role = ROLES[reader.u8()] ?? "follower"
+    state.leader = reader.uint()
+    state.log = RaftLog.load(reader)
+    state.commitIndex = reader.uint()
+    state.configurations = ConfigurationLog.load(reader)
+    state.electionDeadline = reader.uint()
+    state.leaderHeardAt = reader.uint()
+    state.preVoting = reader.bool()
+    const handedOver = reader.bool()
+    const highWater = reader.uint()
+    state.transferHighWater = handedOver ? highWater : null
+    state.transferTerm = reader.uint()
+    for (let left = reader.count(2); left > 0; left--) state.votes.set(reader.uint(), reader.bool())
+    for (let left = reader.count(9); left > 0; left--) {
+      const progress = Progress.load(reader)
+      state.progress.set(progress.replica, progress)
+    }
+    for (let left = reader.count(3); left > 0; left--) {
+      state.departing.push({ replica: reader.uint(), store: reader.uint(), incarnation: reader.uint() })
+    }
+    state.heartbeatDeadline = reader.uint()
+    state.quorumDeadline = reader.uint()
+    state.termStartIndex = reader.uint()
+    state.reads = ReadIndexQueue.load(reader)
+    state.transfer = reader.bool() ? { target: reader.uint(), deadline: reader.uint(), asked: reader.bool() } : null
+    state.promotionDeadline = reader.uint()
+    if (reader.bool()) {
+      const message = readMessage(reader)
+      state.installing = message.type === "installSnapshot" ? message : null
+    }
+    if (reader.bool()) {
+      const firstDamaged = reader.uint()
+      const known = reader.bool()
+      const repairTo = reader.uint()
+      state.recovery = { firstDamaged, repairTo: known ? repairTo : null, identified: reader.bool() }
+    }
+    return raft
+  }
+}
+
+const NO_LOG: LogEnd = { index: 0, term: 0 }
+const ROLES = ["follower", "candidate", "leader", "recovering"] as const

@@ -1,0 +1,495 @@
+import type { LogIndex, Lsn, ReplicaId } from "../ids.ts"
+import { invariant } from "../lib/invariant.ts"
+import type { Member } from "../range/descriptor.ts"
+import { becomeFollower, resetElectionDeadline } from "./election.ts"
+import { leaveJoint } from "./membership.ts"
+import type { AppendEntries, AppendReply, Heartbeat, HeartbeatReply, RaftMessage } from "./message.ts"
+import { Progress } from "./progress.ts"
+import { hasQuorum, includes, isJoint, isVoter, memberOf, members, quorumIndex } from "./quorum.ts"
+import type { Outbox, RaftState, StepContext } from "./state.ts"
+import { makeEntry, type Configuration, type Entry, type Payload } from "./types.ts"
+
+/**
+ * The log from leader to followers: append, acknowledge, commit. Raft (extended version), §5.3 and §5.4;
+ * pipelining within a window: Raft thesis, §10.2.1.
+ */
+
+/** Entries an append carries when the follower's log is not known to match. */
+const PROBE_BYTES_MAX = 16 << 10
+
+export function becomeLeader(state: RaftState, context: StepContext, out: Outbox): void {
+  state.leader = state.replica
+  state.votes.clear()
+  state.reads.clear()
+  state.transfer = null
+  state.departing = []
+  state.progress.clear()
+  for (const member of members(state.configurations.current)) {
+    if (member.replica === state.replica) continue
+    state.progress.set(member.replica, new Progress(member.replica, state.log.lastIndex + 1, context.mono))
+  }
+  state.heartbeatDeadline = context.mono
+  state.quorumDeadline = context.mono + state.timing.electionUsMax
+  state.promotionDeadline = context.mono + PROMOTION_ELECTIONS * state.timing.electionUsMax
+  state.termStartIndex = state.log.lastIndex + 1
+  const handedOver = state.transferTerm === state.term ? state.transferHighWater : null
+  state.transferHighWater = null
+  // Whoever owns the state machine appends the first entry of the term: it knows the low-water to log.
+  out.push({ type: "becameLeader", index: state.termStartIndex, highWater: handedOver })
+}
+
+/** How many longest silences a learner may take to catch up before the change is given up. */
+const PROMOTION_ELECTIONS = 15
+
+/** Appends one entry of the leader's own term. */
+export function appendOwn(state: RaftState, payload: Payload, context: StepContext, out: Outbox): Entry {
+  invariant(state.role === "leader", "Cannot append: only a leader may")
+  const entry = makeEntry(state.log.lastIndex + 1, state.term, payload)
+  store(state, [entry], context.nextLsn, out)
+  return entry
+}
+
+function store(state: RaftState, entries: readonly Entry[], lsn: Lsn, out: Outbox): void {
+  const first = entries[0]!.index
+  invariant(first > state.commitIndex, "Cannot overwrite a committed entry")
+  state.log.append(entries, lsn)
+  out.push({ type: "persist", item: { type: "entries", group: state.group, entries } })
+  out.push({
+    type: "observe",
+    observation: {
+      type: "logChanged",
+      group: state.group,
+      replica: state.replica,
+      index: first,
+      terms: entries.map((entry) => entry.term),
+      digests: entries.map((entry) => entry.digestLow),
+    },
+  })
+  if (state.configurations.appended(entries)) configurationChanged(state, out)
+}
+
+/** The configuration in force is another one: by an append, or because its entry was cut away. */
+function configurationChanged(state: RaftState, out: Outbox): void {
+  const { group, replica } = state
+  const { current: configuration, currentIndex: index } = state.configurations
+  out.push({
+    type: "observe",
+    observation: { type: "configurationChanged", group, replica, index, configuration },
+  })
+}
+
+/** Makes the leader's list of peers follow the configuration in force. */
+export function reconcilePeers(state: RaftState, before: Configuration, context: StepContext): void {
+  const after = state.configurations.current
+  for (const member of members(after)) {
+    if (member.replica === state.replica || state.progress.has(member.replica)) continue
+    state.progress.set(member.replica, new Progress(member.replica, state.log.lastIndex + 1, context.mono))
+  }
+  for (const member of members(before)) {
+    // It still has to learn that it was removed; until then it is sent to, and counted for nothing.
+    if (memberOf(after, member.replica) === null && member.replica !== state.replica) state.departing.push(member)
+  }
+}
+
+// ── Leader: sending ────────────────────────────────────────────────────────────────────────────────
+
+export function broadcastAppend(state: RaftState, context: StepContext, out: Outbox): void {
+  for (const member of peers(state)) sendAppends(state, member, context, out)
+}
+
+/** Members of the configuration in force other than this one, and those that are leaving. */
+export function peers(state: RaftState): readonly Member[] {
+  const all = members(state.configurations.current).filter((member) => member.replica !== state.replica)
+  return state.departing.length === 0 ? all : [...all, ...state.departing]
+}
+
+/** As many appends as the window lets through; none when there is nothing new. */
+export function sendAppends(state: RaftState, to: Member, context: StepContext, out: Outbox): void {
+  const progress = state.progress.get(to.replica)
+  if (progress === undefined || progress.state === "snapshot") return
+  while (progress.nextIndex <= state.log.lastIndex) {
+    if (progress.state === "probe" && progress.probeSent) return
+    if (
+      progress.state === "replicate" &&
+      (progress.inflightMessages >= state.limits.windowMessagesMax ||
+        progress.inflightBytes >= state.limits.windowBytesMax)
+    ) {
+      out.push({ type: "observe", observation: { type: "mark", name: "raft.window.full" } })
+      return
+    }
+    if (!sendAppend(state, to, progress, true, context, out)) return
+  }
+}
+
+/** One append from `nextIndex`; an empty one when `withEntries` is false. False when a snapshot goes instead. */
+function sendAppend(
+  state: RaftState,
+  to: Member,
+  progress: Progress,
+  withEntries: boolean,
+  context: StepContext,
+  out: Outbox,
+): boolean {
+  const prevIndex = progress.nextIndex - 1
+  const prevTerm = state.log.termAt(prevIndex)
+  if (prevTerm === null) {
+    progress.becomeSnapshot(state.log.start.index, context.mono)
+    out.push({ type: "observe", observation: { type: "mark", name: "raft.snapshot.needed" } })
+    out.push({ type: "sendSnapshot", to })
+    return false
+  }
+  const bytesMax = progress.state === "probe" ? Math.min(PROBE_BYTES_MAX, state.limits.appendBytesMax) : state.limits.appendBytesMax
+  const entries = withEntries ? state.log.slice(progress.nextIndex, bytesMax) : []
+  progress.waitingSince = context.mono
+  if (progress.state === "probe") progress.probeSent = true
+  else if (entries.length > 0) {
+    let bytes = 0
+    for (const entry of entries) bytes += entry.length
+    progress.sent(entries.at(-1)!.index, bytes)
+  }
+  progress.toldCommit = Math.max(progress.toldCommit, Math.min(state.commitIndex, prevIndex + entries.length))
+  out.push({
+    type: "send",
+    to,
+    lane: "raft",
+    barrier: 0,
+    message: {
+      type: "appendEntries",
+      group: state.group,
+      from: state.replica,
+      to: to.replica,
+      term: state.term,
+      prevIndex,
+      prevTerm,
+      leaderCommit: state.commitIndex,
+      entries,
+      descriptor: progress.known ? null : state.descriptor,
+    },
+  })
+  return true
+}
+
+/** Authority for the followers and one round for all reads that wait. */
+export function broadcastHeartbeat(state: RaftState, context: StepContext, out: Outbox): void {
+  state.heartbeatDeadline = context.mono + state.timing.heartbeatUs
+  const round = state.reads.isWanted ? state.reads.start(state.commitIndex) : state.reads.round
+  for (const member of peers(state)) {
+    const progress = state.progress.get(member.replica)
+    if (progress === undefined) continue
+    out.push({
+      type: "send",
+      to: member,
+      lane: "liveness",
+      barrier: 0,
+      message: {
+        type: "heartbeat",
+        group: state.group,
+        from: state.replica,
+        to: member.replica,
+        term: state.term,
+        // Never beyond what this follower is known to have: its log may differ after that.
+        leaderCommit: Math.min(state.commitIndex, progress.matchIndex),
+        round,
+        sentMono: context.mono,
+      },
+    })
+    progress.toldCommit = Math.max(progress.toldCommit, Math.min(state.commitIndex, progress.matchIndex))
+  }
+  if (state.reads.isWaiting) confirmReads(state, state.replica, round, out)
+}
+
+function confirmReads(state: RaftState, from: ReplicaId, round: number, out: Outbox): void {
+  const confirmed = state.reads.confirm(from, round, state.configurations.current, state.replica)
+  if (confirmed !== null) out.push({ type: "readConfirmed", round: confirmed.round, index: confirmed.index })
+}
+
+// ── Follower ───────────────────────────────────────────────────────────────────────────────────────
+
+export function handleAppendEntries(
+  state: RaftState,
+  message: AppendEntries,
+  from: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
+  followLeader(state, message, context, out)
+  if (state.installing !== null) return
+  const { prevIndex, prevTerm, entries } = message
+  if (prevIndex < state.log.start.index) {
+    // What lies before is committed and applied here; the leader's log agrees with it.
+    acknowledge(state, message, from, state.log.start.index, context, out)
+    return
+  }
+  if (state.log.termAt(prevIndex) !== prevTerm) {
+    out.push({ type: "observe", observation: { type: "mark", name: "raft.append.rejected" } })
+    reject(state, message, from, context, out)
+    return
+  }
+  let fresh = 0
+  while (fresh < entries.length && state.log.termAt(entries[fresh]!.index) === entries[fresh]!.term) fresh++
+  if (fresh < entries.length) {
+    if (entries[fresh]!.index <= state.log.lastIndex) {
+      out.push({ type: "observe", observation: { type: "mark", name: "raft.append.overwritten" } })
+    }
+    store(state, entries.slice(fresh), context.nextLsn, out)
+  }
+  const matchIndex = prevIndex + entries.length
+  advanceCommit(state, Math.min(message.leaderCommit, matchIndex), out)
+  acknowledge(state, message, from, matchIndex, context, out)
+}
+
+/** An append or heartbeat of the current term comes from its one leader. */
+function followLeader(state: RaftState, message: AppendEntries | Heartbeat, context: StepContext, out: Outbox): void {
+  invariant(state.role !== "leader" || message.term > state.term, "Two leaders in one term")
+  if (message.term > state.term || state.role === "candidate" || state.leader !== message.from) {
+    becomeFollower(state, message.term, message.from, context, out)
+  } else {
+    resetElectionDeadline(state, context.mono)
+  }
+  state.leaderHeardAt = context.mono
+}
+
+function acknowledge(
+  state: RaftState,
+  message: AppendEntries,
+  to: Member,
+  matchIndex: LogIndex,
+  context: StepContext,
+  out: Outbox,
+): void {
+  const recovery = state.recovery
+  if (recovery !== null && matchIndex >= recovery.firstDamaged && state.log.lastIndex < (recovery.repairTo ?? Infinity)) {
+    return
+  }
+  const lsn = Math.max(state.hardStateLsn, state.log.lsnAt(matchIndex))
+  out.push({
+    type: "send",
+    to,
+    lane: "raft",
+    barrier: lsn > context.durableLsn ? lsn : 0,
+    message: {
+      type: "appendReply",
+      group: state.group,
+      from: state.replica,
+      to: message.from,
+      term: state.term,
+      success: true,
+      matchIndex,
+      rejectedIndex: 0,
+      hintIndex: 0,
+      hintTerm: 0,
+    },
+  })
+}
+
+function reject(
+  state: RaftState,
+  message: AppendEntries,
+  to: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
+  const hint = state.log.lastIndexWithTermAtMost(message.prevIndex, message.prevTerm)
+  out.push({
+    type: "send",
+    to,
+    lane: "raft",
+    barrier: state.hardStateLsn > context.durableLsn ? state.hardStateLsn : 0,
+    message: {
+      type: "appendReply",
+      group: state.group,
+      from: state.replica,
+      to: message.from,
+      term: state.term,
+      success: false,
+      matchIndex: 0,
+      rejectedIndex: message.prevIndex,
+      hintIndex: hint.index,
+      hintTerm: hint.term,
+    },
+  })
+}
+
+/** To a leader of an older term: it steps down when it sees ours. */
+export function refuseOldLeader(state: RaftState, message: RaftMessage, to: Member, context: StepContext, out: Outbox): void {
+  out.push({
+    type: "send",
+    to,
+    lane: "raft",
+    barrier: state.hardStateLsn > context.durableLsn ? state.hardStateLsn : 0,
+    message: {
+      type: "appendReply",
+      group: state.group,
+      from: state.replica,
+      to: message.from,
+      term: state.term,
+      success: false,
+      matchIndex: 0,
+      rejectedIndex: 0,
+      hintIndex: 0,
+      hintTerm: 0,
+    },
+  })
+}
+
+export function handleHeartbeat(
+  state: RaftState,
+  message: Heartbeat,
+  from: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
+  followLeader(state, message, context, out)
+  if (state.installing === null) advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)
+  out.push({
+    type: "send",
+    to: from,
+    lane: "liveness",
+    barrier: state.hardStateLsn > context.durableLsn ? state.hardStateLsn : 0,
+    message: {
+      type: "heartbeatReply",
+      group: state.group,
+      from: state.replica,
+      to: message.from,
+      term: state.term,
+      round: message.round,
+      sentMono: message.sentMono,
+      lastIndex: state.log.lastIndex,
+    },
+  })
+}
+
+// ── Leader: answers ────────────────────────────────────────────────────────────────────────────────
+
+export function handleAppendReply(
+  state: RaftState,
+  message: AppendReply,
+  from: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
+  const progress = state.progress.get(message.from)
+  if (progress === undefined) return
+  progress.heardAt = context.mono
+  progress.known = true
+  if (message.success) {
+    invariant(message.matchIndex <= state.log.lastIndex, "A follower acknowledges what was never sent")
+    const news = progress.acknowledged(message.matchIndex)
+    if (progress.state === "probe") progress.becomeReplicate()
+    else if (progress.state === "snapshot" && progress.matchIndex >= progress.snapshotIndex) progress.becomeProbe(0)
+    if (news) advanceLeaderCommit(state, context, out)
+  } else {
+    if (message.rejectedIndex === 0 || message.rejectedIndex <= progress.matchIndex) return
+    // In `replicate` the follower may reject several appends in flight: one step back answers them all.
+    if (progress.state === "probe" && message.rejectedIndex !== progress.nextIndex - 1) return
+    if (progress.state === "snapshot") return
+    const hint = state.log.lastIndexWithTermAtMost(message.hintIndex, message.hintTerm)
+    progress.becomeProbe(Math.min(message.rejectedIndex, hint.index + 1))
+  }
+  sendAppends(state, from, context, out)
+}
+
+export function handleHeartbeatReply(
+  state: RaftState,
+  message: HeartbeatReply,
+  from: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
+  const progress = state.progress.get(message.from)
+  if (progress === undefined) return
+  progress.heardAt = context.mono
+  confirmReads(state, message.from, message.round, out)
+  if (progress.state === "snapshot") {
+    if (context.mono - progress.waitingSince > state.timing.electionUsMax) progress.becomeProbe(progress.matchIndex + 1)
+    else return
+  }
+  if (progress.matchIndex >= state.log.lastIndex && progress.known) return
+  // Something was sent, long enough ago, and neither accepted nor refused: it or its answer was lost.
+  if (progress.waitingSince + state.timing.heartbeatUs <= message.sentMono) {
+    if (progress.state === "replicate" && message.lastIndex + 1 < progress.nextIndex) {
+      progress.becomeProbe(message.lastIndex + 1)
+    }
+    progress.probeSent = false
+    sendAppend(state, from, progress, progress.state === "probe" && progress.nextIndex <= state.log.lastIndex, context, out)
+  }
+  sendAppends(state, from, context, out)
+}
+
+/**
+ * An entry is committed when a quorum has it durably and it is of this leader's term; all before it
+ * are committed with it. §5.4.2: never by counting replicas of an older term's entry.
+ */
+export function advanceLeaderCommit(state: RaftState, context: StepContext, out: Outbox): void {
+  const configuration = state.configurations.current
+  const index = quorumIndex(configuration, (replica) =>
+    replica === state.replica ? state.log.durableIndex : (state.progress.get(replica)?.matchIndex ?? 0),
+  )
+  if (index <= state.commitIndex || index > state.log.lastIndex) return
+  if (state.log.termAt(index) !== state.term) return
+  advanceCommit(state, index, out)
+  configurationCommitted(state, context, out)
+  if (state.role === "leader") {
+    for (const member of peers(state)) sendCommit(state, member, context, out)
+  }
+}
+
+/** A follower learns of commitment with the next append; an idle one is told by a heartbeat or at once when leaving. */
+function sendCommit(state: RaftState, to: Member, context: StepContext, out: Outbox): void {
+  const progress = state.progress.get(to.replica)
+  if (progress === undefined || progress.state !== "replicate") return
+  if (progress.nextIndex <= state.log.lastIndex) sendAppends(state, to, context, out)
+}
+
+function advanceCommit(state: RaftState, index: LogIndex, out: Outbox): void {
+  if (index <= state.commitIndex) return
+  invariant(index <= state.log.lastIndex, "Cannot commit beyond the end of the log")
+  state.commitIndex = index
+  const { group, replica, term } = state
+  out.push({ type: "observe", observation: { type: "committed", group, replica, term, index } })
+}
+
+/** What the leader does next once the configuration in force is committed. */
+function configurationCommitted(state: RaftState, context: StepContext, out: Outbox): void {
+  const { current, currentIndex } = state.configurations
+  if (currentIndex > state.commitIndex) return
+  if (isJoint(current)) {
+    out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.leftJoint" } })
+    appendConfiguration(state, leaveJoint(current), context, out)
+  } else if (!isVoter(current, state.replica)) {
+    // A leader that is not in the new configuration manages the change and steps down when it holds.
+    out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.leaderRemoved" } })
+    for (const member of peers(state)) {
+      const progress = state.progress.get(member.replica)
+      if (progress !== undefined && progress.state === "replicate") sendAppend(state, member, progress, false, context, out)
+    }
+    becomeFollower(state, state.term, 0, context, out)
+  }
+}
+
+export function appendConfiguration(
+  state: RaftState,
+  configuration: Configuration,
+  context: StepContext,
+  out: Outbox,
+): void {
+  const before = state.configurations.current
+  appendOwn(state, { type: "configuration", configuration }, context, out)
+  reconcilePeers(state, before, context)
+  broadcastAppend(state, context, out)
+  advanceLeaderCommit(state, context, out)
+}
+
+/** Whether a quorum has been heard of lately; a leader without one steps down (check-quorum). */
+export function quorumIsActive(state: RaftState, context: StepContext): boolean {
+  const since = context.mono - state.timing.electionUsMax
+  return hasQuorum(state.configurations.current, (replica) => {
+    if (replica === state.replica) return true
+    const progress = state.progress.get(replica)
+    return progress !== undefined && progress.heardAt >= since
+  })
+}
+
+export function isLearner(state: RaftState): boolean {
+  return includes(state.configurations.current.learners, state.replica)
+}

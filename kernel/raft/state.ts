@@ -1,0 +1,114 @@
+import type { GroupId, LogIndex, Lsn, Mono, ReplicaId, Term, Timestamp, Wall } from "../ids.ts"
+import type { Rng } from "../lib/rng.ts"
+import type { Observation } from "../node/observation.ts"
+import type { Member, RangeDescriptor } from "../range/descriptor.ts"
+import type { WalItem } from "../wal/item.ts"
+import type { Limits, Timing } from "../node/config.ts"
+import type { Lane } from "../node/effect.ts"
+import type { ConfigurationLog } from "./membership.ts"
+import type { RaftLog } from "./log.ts"
+import type { InstallSnapshot, RaftMessage } from "./message.ts"
+import type { Progress } from "./progress.ts"
+import type { ReadIndexQueue } from "./read-index.ts"
+
+/** `recovering`: its log was damaged; it receives, and campaigns or votes only as DESIGN §5 allows. */
+export type Role = "follower" | "candidate" | "leader" | "recovering"
+
+/** What one step needs to know of the world around the group. */
+export type StepContext = {
+  readonly mono: Mono
+  readonly wall: Wall
+  /** The frame in which anything persisted by this step will travel. */
+  readonly nextLsn: Lsn
+  readonly durableLsn: Lsn
+  /** This store does not trust its own clock: it leads nothing. */
+  readonly fenced: boolean
+  /** Nothing was assigned or served above this timestamp: what a transfer hands over. */
+  readonly highWater: Timestamp
+}
+
+export type RaftEffect =
+  | { readonly type: "persist"; readonly item: WalItem }
+  /** `barrier` 0: nothing to wait for. */
+  | {
+      readonly type: "send"
+      readonly to: Member
+      readonly lane: Lane
+      readonly message: RaftMessage
+      readonly barrier: Lsn
+    }
+  /** The state machine's snapshot is wanted by this member. */
+  | { readonly type: "sendSnapshot"; readonly to: Member }
+  /** Replace the state machine, checkpoint, then `snapshotDurable`. */
+  | { readonly type: "installSnapshot"; readonly message: InstallSnapshot }
+  /** Reads that asked in this round or before may be served once `index` is applied. */
+  | { readonly type: "readConfirmed"; readonly round: number; readonly index: LogIndex }
+  /** This replica leads, from the entry at `index` on; `highWater` was handed over by a transfer, else null. */
+  | { readonly type: "becameLeader"; readonly index: LogIndex; readonly highWater: Timestamp | null }
+  | { readonly type: "lostLeadership" }
+  /** A committed configuration no longer names this replica. */
+  | { readonly type: "removed" }
+  | { readonly type: "observe"; readonly observation: Observation }
+
+/** Where the parts of a group put what they want done; drained after each step, in order. */
+export type Outbox = RaftEffect[]
+
+export type Transfer = { readonly target: ReplicaId; readonly deadline: Mono; asked: boolean }
+
+/** Damage found at boot. It ends when the log has been repaired through `repairTo`. */
+export type Recovery = {
+  /** It acknowledges nothing at or past this index before repair. */
+  readonly firstDamaged: LogIndex
+  /** Null: not known until a leader has spoken. */
+  repairTo: LogIndex | null
+  /** Every damaged frame has an intact identifier. */
+  readonly identified: boolean
+}
+
+/** All a group remembers. Owned by `Raft`; the functions beside it work on it one step at a time. */
+export type RaftState = {
+  readonly group: GroupId
+  readonly replica: ReplicaId
+  readonly timing: Timing
+  readonly limits: Limits
+  readonly rng: Rng
+  /** What a store is told that does not know it holds a replica yet. */
+  descriptor: RangeDescriptor
+  term: Term
+  /** 0: nobody. */
+  votedFor: ReplicaId
+  /** The frame that carries `term` and `votedFor`. */
+  hardStateLsn: Lsn
+  role: Role
+  /** 0: unknown. */
+  leader: ReplicaId
+  log: RaftLog
+  commitIndex: LogIndex
+  configurations: ConfigurationLog
+
+  /** Follower: when to campaign. Candidate: when to try again. */
+  electionDeadline: Mono
+  /** When the leader was last heard of; a fresh leader's followers refuse to depose it. */
+  leaderHeardAt: Mono
+  preVoting: boolean
+  /** This campaign was asked for by the leader; the timestamps it handed over, valid in that term only. */
+  transferHighWater: Timestamp | null
+  transferTerm: Term
+  votes: Map<ReplicaId, boolean>
+
+  /** Leader only. */
+  progress: Map<ReplicaId, Progress>
+  /** Replicas that a configuration in force no longer names and that have not yet heard so. */
+  departing: Member[]
+  heartbeatDeadline: Mono
+  quorumDeadline: Mono
+  /** Index of the first entry of this leader's term: it serves nothing before that is committed. */
+  termStartIndex: LogIndex
+  reads: ReadIndexQueue
+  transfer: Transfer | null
+  promotionDeadline: Mono
+
+  /** A snapshot was taken in, and its checkpoint is not durable yet. */
+  installing: InstallSnapshot | null
+  recovery: Recovery | null
+}

@@ -1,0 +1,482 @@
+import type { KernelError } from "../errors.ts"
+import type { LogIndex, Mono, StoreId, Timestamp, Wall } from "../ids.ts"
+import { invariant } from "../lib/invariant.ts"
+import type { Timing, Limits } from "../node/config.ts"
+import type { Observation } from "../node/observation.ts"
+import type { Batch, Entry } from "../raft/types.ts"
+import type { Span } from "../mvcc/key.ts"
+import { Hlc, aheadUs, fromWall } from "../time/hlc.ts"
+import type { OutcomeBody } from "../txn/outcome.ts"
+import { expireWrites, lookup, recordWrites } from "../txn/tokens.ts"
+import { evaluate } from "./evaluate.ts"
+import { Latches } from "./latches.ts"
+import type { KvReply, KvRequest } from "./request.ts"
+import { outside, touched, validate } from "./validate.ts"
+import { horizonWrite, type Applied, type StateMachine } from "./state-machine.ts"
+
+/** What the service needs to know of its group at one moment. */
+export type ServiceContext = {
+  readonly mono: Mono
+  readonly wall: Wall
+  readonly isLeader: boolean
+  readonly isRecovering: boolean
+  /** Where requests should go instead; null when nobody knows. */
+  readonly leaderStore: StoreId | null
+  readonly term: number
+  /** Leadership is being handed over: nothing new is assigned. */
+  readonly isTransferring: boolean
+  readonly isFenced: boolean
+  readonly isDiskFull: boolean
+  readonly termStartIndex: number
+  readonly uncommittedBytes: number
+}
+
+export type ServiceEffect =
+  | { readonly type: "reply"; readonly session: number; readonly reply: KvReply }
+  | { readonly type: "observe"; readonly observation: Observation }
+
+type Waiting = {
+  readonly session: number
+  readonly request: KvRequest
+  readonly deadline: Mono
+  readonly isWrite: boolean
+  /** A read: the round that confirms it, 0 once it is confirmed. */
+  round: number
+  /** A read: the applied index from which on it may be served. */
+  index: number
+  /** 0: not asked for yet. */
+  ticket: number
+  /** The client was told that its time is over; its place in the queue is given up when its turn comes. */
+  answered: boolean
+}
+
+type Proposal = {
+  readonly session: number
+  readonly id: number
+  readonly ticket: number
+  readonly deadline: Mono
+  readonly commitTs: Timestamp
+  readonly body: OutcomeBody
+  /** The client was told that the outcome is unknown: the latch stays until the entry's fate is known. */
+  answered: boolean
+}
+
+type Delayed = { readonly session: number; readonly reply: KvReply; readonly ts: Timestamp }
+
+/** How far beyond its clock and the bound a leader waits rather than refuses, in bounds. */
+const WAIT_BOUNDS_MAX = 3
+/** Records forgotten with one entry when the horizon moves. */
+const EXPIRE_BATCH_MAX = 64
+
+/**
+ * Serves key-value requests on one replica. The leader evaluates under latches, from applied state only,
+ * and proposes bytes; a reply leaves when its entry is applied here. Strong reads wait for a round of
+ * the read-index and for writers that were there before them.
+ */
+export class RangeService {
+  readonly #machine: StateMachine
+  readonly #timing: Timing
+  readonly #limits: Limits
+  #latches = new Latches()
+  /** By ticket, once asked for; reads that wait for their round stand in `#reads`. */
+  #waiting = new Map<number, Waiting>()
+  #reads: Waiting[] = []
+  /** Tickets that are ready, in the order they became so. */
+  #admitted: number[] = []
+  /** By log index. */
+  #proposals = new Map<LogIndex, Proposal>()
+  /** Given to the caller to append; null but between `pump` and `proposed`. */
+  #proposing: Proposal | null = null
+  #delayed: Delayed[] = []
+  #hlc = new Hlc()
+  /** Nothing was read above it, so nothing may be written at or below it. */
+  #readHighWater: Timestamp = 0
+  /** Handed over by a transfer, or logged by this leader's first entry. */
+  #assignAbove: Timestamp = 0
+  #horizonProposed: Timestamp = 0
+  #deadline: Mono = Number.MAX_SAFE_INTEGER
+  #out: ServiceEffect[] = []
+
+  constructor(machine: StateMachine, timing: Timing, limits: Limits) {
+    this.#machine = machine
+    this.#timing = timing
+    this.#limits = limits
+  }
+
+  /** Requests held here. */
+  get size(): number {
+    return this.#waiting.size + this.#reads.length + this.#proposals.size
+  }
+
+  /** When `timePassed` is wanted next. */
+  get deadline(): Mono {
+    return this.#deadline
+  }
+
+  /** Nothing above it was assigned or served. */
+  get highWater(): Timestamp {
+    return Math.max(this.#hlc.last, this.#readHighWater, this.#machine.lowWater)
+  }
+
+  get wantsReadRound(): boolean {
+    return this.#reads.some((read) => read.round !== 0)
+  }
+
+  drain(): readonly ServiceEffect[] {
+    if (this.#out.length === 0) return NOTHING
+    const out = this.#out
+    this.#out = []
+    return out
+  }
+
+  /** Takes a request in. `nextRound` gives the read-index round that a read arriving now belongs to. */
+  request(session: number, request: KvRequest, context: ServiceContext, nextRound: () => number): void {
+    const refusal = this.#refusal(request, context)
+    if (refusal !== null) return this.#refuse(session, request.id, refusal)
+    const deadline = context.mono + (request.deadlineUs === 0 ? this.#timing.requestDeadlineUs : request.deadlineUs)
+    if (request.read === "eventual" && isReadOnly(request)) return this.#read(session, request, 0, context)
+    const { reads, writes } = touched(request.ops)
+    const isWrite = writes.length > 0
+    const waiting: Waiting = { session, request, deadline, isWrite, round: 0, index: 0, ticket: 0, answered: false }
+    this.#wakeBy(deadline)
+    if (isWrite) {
+      waiting.ticket = this.#latches.acquire(latchedKeys(reads, writes))
+      this.#waiting.set(waiting.ticket, waiting)
+      if (this.#latches.isReady(waiting.ticket)) this.#admitted.push(waiting.ticket)
+    } else {
+      waiting.round = nextRound()
+      this.#reads.push(waiting)
+    }
+  }
+
+  #refusal(request: KvRequest, context: ServiceContext): KernelError | null {
+    const invalid = validate(request)
+    if (invalid !== null) return invalid
+    const { descriptor } = this.#machine
+    if (request.generation !== descriptor.generation) return { code: "staleGeneration", descriptor }
+    if (request.tenant !== descriptor.tenant) return { code: "badRequest", reason: "Cannot serve: the range is another tenant's" }
+    const misplaced = outside(request.ops, descriptor)
+    if (misplaced !== null) return misplaced
+    if (context.isRecovering) return { code: "recovering" }
+    if (request.read === "eventual" && isReadOnly(request)) return null
+    if (!context.isLeader || context.isTransferring) return this.#notLeader(context)
+    if (context.isFenced) return { code: "clockOutOfBound" }
+    if (request.readTs > fromWall(context.wall) && aheadUs(request.readTs, context.wall) > this.#timing.clockBoundUs) {
+      return { code: "clockOutOfBound" }
+    }
+    if (this.size >= this.#limits.requestsMax) return { code: "overloaded" }
+    if (isReadOnly(request)) return null
+    if (context.isDiskFull) return { code: "diskFull" }
+    return context.uncommittedBytes >= this.#limits.uncommittedBytesMax ? { code: "overloaded" } : null
+  }
+
+  #notLeader(context: ServiceContext): KernelError {
+    return { code: "notLeader", hint: context.leaderStore, term: context.term }
+  }
+
+  #refuse(session: number, id: number, error: KernelError): void {
+    this.#out.push({ type: "reply", session, reply: { type: "error", id, error } })
+  }
+
+  /** A quorum still followed this leader after the reads of `round`, and all before, had arrived. */
+  readConfirmed(round: number, index: number): void {
+    for (const read of this.#reads) {
+      if (read.round === 0 || read.round > round) continue
+      read.round = 0
+      read.index = index
+    }
+  }
+
+  /**
+   * Does what can be done now: confirmed reads ask for their latches, admitted requests are evaluated.
+   * Stops at the first batch to propose; the caller appends it, says `proposed`, and calls again.
+   */
+  pump(context: ServiceContext): Batch | null {
+    if (!context.isLeader) return null
+    if (this.#reads.length > 0) this.#admitReads()
+    if (this.#machine.appliedIndex < context.termStartIndex) return null
+    let batch: Batch | null = null
+    let done = 0
+    while (done < this.#admitted.length && batch === null) {
+      const waiting = this.#waiting.get(this.#admitted[done]!)
+      if (waiting === undefined) done++
+      else {
+        const next = this.#evaluate(waiting, context)
+        if (next === "wait") break
+        done++
+        if (next !== "done") batch = next
+      }
+    }
+    if (done > 0) this.#admitted.splice(0, done)
+    return batch
+  }
+
+  #evaluate(waiting: Waiting, context: ServiceContext): Batch | "done" | "wait" {
+    const { session, request } = waiting
+    if (waiting.answered) {
+      this.#finish(waiting)
+      return "done"
+    }
+    if (context.isTransferring || context.isFenced) {
+      this.#finish(waiting)
+      this.#refuse(session, request.id, context.isFenced ? { code: "clockOutOfBound" } : this.#notLeader(context))
+      return "done"
+    }
+    if (waiting.isWrite) return this.#write(waiting, context)
+    this.#finish(waiting)
+    this.#read(session, request, this.#readTs(request, context), context)
+    return "done"
+  }
+
+  #admitReads(): void {
+    const { appliedIndex } = this.#machine
+    let kept = 0
+    for (const read of this.#reads) {
+      if (read.round !== 0 || read.index > appliedIndex) {
+        this.#reads[kept++] = read
+        continue
+      }
+      read.ticket = this.#latches.acquireRead(touched(read.request.ops).reads)
+      this.#waiting.set(read.ticket, read)
+      if (this.#latches.isReady(read.ticket)) this.#admitted.push(read.ticket)
+    }
+    this.#reads.length = kept
+  }
+
+  #readTs(request: KvRequest, context: ServiceContext): Timestamp {
+    // "Now" sees all that is applied: the newest of it may be stamped a little ahead of this clock.
+    const readTs = request.readTs === 0 ? Math.max(this.#hlc.last, this.#machine.lowWater, fromWall(context.wall)) : request.readTs
+    this.#readHighWater = Math.max(this.#readHighWater, readTs)
+    return readTs
+  }
+
+  /** `readTs` 0: whatever is applied here, without a promise. */
+  #read(session: number, request: KvRequest, readTs: Timestamp, context: ServiceContext): void {
+    const at = readTs === 0 ? Number.MAX_SAFE_INTEGER : readTs
+    const evaluated = evaluate(this.#machine.view, this.#machine.descriptor.tenant, request.ops, at, 0, this.#machine.descriptor.end)
+    const commitTs = readTs === 0 ? Math.max(this.#machine.lowWater, fromWall(context.wall)) : readTs
+    const reply: KvReply = evaluated.ok
+      ? { type: "ok", id: request.id, commitTs, results: evaluated.results }
+      : { type: "error", id: request.id, error: evaluated.error }
+    if (readTs === 0) this.#out.push({ type: "reply", session, reply })
+    else this.#answer(session, reply, commitTs, context)
+  }
+
+  /** No acknowledgement shows a timestamp before this clock has reached it. */
+  #answer(session: number, reply: KvReply, ts: Timestamp, context: ServiceContext): void {
+    const ahead = aheadUs(ts, context.wall)
+    if (ahead <= 0) {
+      this.#out.push({ type: "reply", session, reply })
+      return
+    }
+    this.#out.push({ type: "observe", observation: { type: "mark", name: "range.reply.waitedForClock" } })
+    this.#delayed.push({ session, reply, ts })
+    this.#wakeBy(context.mono + ahead)
+  }
+
+  #write(waiting: Waiting, context: ServiceContext): Batch | "done" | "wait" {
+    const { session, request } = waiting
+    const floor = Math.max(this.#machine.lowWater, this.#assignAbove, this.#readHighWater)
+    const ahead = aheadUs(Math.max(this.#hlc.last, floor) + 1, context.wall)
+    const bound = this.#timing.clockBoundUs
+    if (ahead > bound) {
+      if (ahead <= WAIT_BOUNDS_MAX * bound) {
+        this.#out.push({ type: "observe", observation: { type: "mark", name: "range.write.waitedForClock" } })
+        this.#wakeBy(context.mono + ahead - bound)
+        return "wait"
+      }
+      return this.#fail(waiting, { code: "clockOutOfBound" })
+    }
+    const { tenant, generation, end } = this.#machine.descriptor
+    const anchor = touched(request.ops).writes[0]!
+    const token = request.token
+    if (token !== null) {
+      const known = lookup(this.#machine.view, tenant, anchor, token)
+      if (known.type === "outcome") {
+        this.#out.push({ type: "observe", observation: { type: "mark", name: "range.token.repeated" } })
+        this.#finish(waiting)
+        this.#answer(session, replyOf(request.id, known.outcome.commitTs, known.outcome.body), known.outcome.commitTs, context)
+        return "done"
+      }
+      if (known.type === "damaged") return this.#fail(waiting, { code: "recovering" })
+      const forgotten = token.birth <= Math.max(this.#machine.horizon, this.#horizonProposed)
+      if (forgotten || known.type === "bodyDropped") {
+        this.#out.push({ type: "observe", observation: { type: "mark", name: "range.token.expired" } })
+        return this.#fail(waiting, { code: "tokenExpired" })
+      }
+    }
+    this.#hlc.observe(floor)
+    const commitTs = this.#hlc.now(context.wall)
+    const evaluated = evaluate(this.#machine.view, tenant, request.ops, commitTs - 1, commitTs, end)
+    let body: OutcomeBody
+    if (evaluated.ok) body = { type: "results", results: evaluated.results }
+    else if (evaluated.error.code === "recovering" || token === null) return this.#fail(waiting, evaluated.error)
+    else body = { type: "error", error: evaluated.error }
+    let writes = evaluated.ok ? evaluated.writes : []
+    if (token !== null) {
+      const outcome = { birth: token.birth, commitTs, body }
+      writes = [...writes, ...recordWrites(this.#machine.view, tenant, anchor, token, outcome)]
+    }
+    this.#waiting.delete(waiting.ticket)
+    const { ticket, deadline } = waiting
+    this.#proposing = { session, id: request.id, ticket, deadline, commitTs, body, answered: false }
+    return { generation, leaseSequence: this.#machine.leaseSequence, closedTs: 0, minVersion: 1, writes }
+  }
+
+  /** The batch `pump` gave last is in the log at `index`. */
+  proposed(index: LogIndex): void {
+    invariant(this.#proposing !== null, "Cannot note a proposal: none was made")
+    this.#proposals.set(index, this.#proposing)
+    this.#proposing = null
+  }
+
+  #fail(waiting: Waiting, error: KernelError): "done" {
+    this.#finish(waiting)
+    this.#refuse(waiting.session, waiting.request.id, error)
+    return "done"
+  }
+
+  /** Gives the latch of a request back that proposes nothing. */
+  #finish(waiting: Waiting): void {
+    this.#waiting.delete(waiting.ticket)
+    this.#release(waiting.ticket)
+  }
+
+  #release(ticket: number): void {
+    for (const ready of this.#latches.release(ticket)) {
+      if (this.#waiting.has(ready)) this.#admitted.push(ready)
+    }
+  }
+
+  /** The state machine has applied an entry. */
+  applied(entry: Entry, applied: Applied, context: ServiceContext): void {
+    const proposal = this.#proposals.get(entry.index)
+    if (proposal === undefined) return
+    this.#proposals.delete(entry.index)
+    this.#release(proposal.ticket)
+    if (proposal.answered) return
+    const { session, id, body, commitTs } = proposal
+    if (applied.rejected) {
+      return this.#refuse(session, id, { code: "staleGeneration", descriptor: this.#machine.descriptor })
+    }
+    this.#answer(session, replyOf(id, commitTs, body), commitTs, context)
+  }
+
+  /**
+   * This replica leads now. The low-water of its first entry is what the old leader handed over, or else
+   * two bounds above everything any old leader may have assigned or served.
+   */
+  becameLeader(highWater: Timestamp | null, context: ServiceContext): Timestamp {
+    const own = Math.max(this.#machine.lowWater, fromWall(context.wall))
+    const lowWater = highWater ?? own + 2 * fromWall(this.#timing.clockBoundUs)
+    this.#assignAbove = lowWater
+    this.#horizonProposed = 0
+    if (highWater !== null) this.#out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.highWater" } })
+    return lowWater
+  }
+
+  /** Latches live as long as leadership. What was proposed may still commit; what was not, never will. */
+  lostLeadership(context: ServiceContext): void {
+    for (const waiting of [...this.#waiting.values(), ...this.#reads]) {
+      if (waiting.answered) continue
+      this.#refuse(waiting.session, waiting.request.id, this.#notLeader(context))
+    }
+    for (const proposal of this.#proposals.values()) {
+      if (!proposal.answered) this.#refuse(proposal.session, proposal.id, { code: "outcomeUnknown" })
+    }
+    this.#waiting.clear()
+    this.#reads = []
+    this.#proposals.clear()
+    this.#admitted = []
+    this.#latches.clear()
+  }
+
+  timePassed(context: ServiceContext): void {
+    if (context.mono < this.#deadline) return
+    this.#deadline = Number.MAX_SAFE_INTEGER
+    let kept = 0
+    for (const delayed of this.#delayed) {
+      const ahead = aheadUs(delayed.ts, context.wall)
+      if (ahead <= 0) this.#out.push({ type: "reply", session: delayed.session, reply: delayed.reply })
+      else {
+        this.#delayed[kept++] = delayed
+        this.#wakeBy(context.mono + ahead)
+      }
+    }
+    this.#delayed.length = kept
+    this.#expireRequests(context)
+    // An admitted write that waits for the clock asks again when it is looked at.
+  }
+
+  #expireRequests(context: ServiceContext): void {
+    const tooLate: KernelError = { code: "deadlineExceeded" }
+    for (const waiting of this.#waiting.values()) {
+      if (waiting.answered) continue
+      if (waiting.deadline > context.mono) this.#wakeBy(waiting.deadline)
+      else {
+        waiting.answered = true
+        this.#refuse(waiting.session, waiting.request.id, tooLate)
+      }
+    }
+    this.#reads = this.#reads.filter((read) => {
+      if (read.deadline > context.mono) {
+        this.#wakeBy(read.deadline)
+        return true
+      }
+      this.#refuse(read.session, read.request.id, tooLate)
+      return false
+    })
+    for (const proposal of this.#proposals.values()) {
+      if (proposal.answered) continue
+      if (proposal.deadline > context.mono) this.#wakeBy(proposal.deadline)
+      else {
+        proposal.answered = true
+        this.#refuse(proposal.session, proposal.id, tooLate)
+      }
+    }
+  }
+
+  #wakeBy(mono: Mono): void {
+    if (mono < this.#deadline) this.#deadline = mono
+  }
+
+  /**
+   * Moves the horizon behind which tokens are forgotten, in a logged step; call it now and then. Null
+   * when there is nothing worth an entry.
+   */
+  horizonBatch(context: ServiceContext): Batch | null {
+    if (!context.isLeader || this.#machine.appliedIndex < context.termStartIndex) return null
+    const wall = context.wall - this.#timing.tokenTtlUs
+    if (wall <= 0) return null
+    const horizon = fromWall(wall)
+    const current = Math.max(this.#machine.horizon, this.#horizonProposed)
+    if (aheadUs(horizon, 0) - aheadUs(current, 0) < this.#timing.tokenTtlUs / 4) return null
+    this.#horizonProposed = horizon
+    const { tenant, generation, start, end } = this.#machine.descriptor
+    const writes = [horizonWrite(horizon), ...expireWrites(this.#machine.view, tenant, start, end, this.#machine.horizon, EXPIRE_BATCH_MAX)]
+    return { generation, leaseSequence: this.#machine.leaseSequence, closedTs: 0, minVersion: 1, writes }
+  }
+}
+
+const NOTHING: readonly ServiceEffect[] = []
+
+function replyOf(id: number, commitTs: Timestamp, body: OutcomeBody): KvReply {
+  return body.type === "results"
+    ? { type: "ok", id, commitTs, results: body.results }
+    : { type: "error", id, error: body.error }
+}
+
+function isReadOnly(request: KvRequest): boolean {
+  return touched(request.ops).writes.length === 0
+}
+
+/** What a writing request latches: the keys it names, or the whole range when it also scans. */
+function latchedKeys(reads: readonly Span[], writes: readonly string[]): readonly string[] | null {
+  if (reads.length === 0) return writes
+  const keys = [...writes]
+  for (const span of reads) {
+    if (span.end !== span.start + "\0") return null
+    if (!keys.includes(span.start)) keys.push(span.start)
+  }
+  return keys
+}
