@@ -1,4 +1,6 @@
-import type { Limits, Timing } from "#kernel"
+import { invariant, type Limits, type Timing } from "#kernel"
+import { workloadOf } from "../workload/kinds.ts"
+import { FAULTS } from "./catalogue.ts"
 import type { FaultKind, PlanHost, PlanPhases } from "./plan.ts"
 
 /** A whole number drawn from [min, max], or one value. */
@@ -56,4 +58,34 @@ export type ScriptedFault = {
   readonly peers?: "others" | "any" | readonly number[]
   readonly args?: Readonly<Record<string, Draw>>
   readonly times?: Draw
+}
+
+/** What a scenario file has to say; the rest is the default of the campaign. */
+export type ScenarioSpec = Pick<Scenario, "name" | "about"> &
+  Partial<Omit<Scenario, "name" | "about" | "cluster" | "workload">> & {
+    readonly cluster?: Partial<Scenario["cluster"]>
+    readonly workload?: Partial<Scenario["workload"]>
+  }
+
+/** Completes a scenario. A spec that cannot be drawn from is the author's bug and throws. */
+export function scenario(spec: ScenarioSpec): Scenario {
+  const { name, workload, faults } = spec
+  invariant(/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name), () => `Cannot name a scenario "${name}": use kebab-case`)
+  const kinds = workload?.kinds ?? []
+  for (const kind of kinds)
+    invariant(workloadOf(kind) !== null, () => `Scenario ${name} has no workload "${kind}"`)
+  for (const { kind, args } of faults?.script ?? []) {
+    for (const arg of Object.keys(args ?? {})) {
+      invariant(
+        Object.hasOwn(FAULTS[kind].args, arg),
+        () => `Scenario ${name}: ${kind} has no argument "${arg}"`,
+      )
+    }
+  }
+  return {
+    ...spec,
+    cluster: { stores: [3, 7], ...spec.cluster },
+    workload: { ...workload, kinds },
+    faults: faults ?? { swarm: "all" },
+  }
 }

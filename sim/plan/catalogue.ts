@@ -1,0 +1,55 @@
+import type { FaultKind } from "./plan.ts"
+
+/** What a kind of fault is, for everyone who reads, draws, checks or weakens one. */
+export type FaultForm = {
+  readonly family: "network" | "process" | "disk" | "clock" | "topology" | "host"
+  /** Names of its arguments and the least and most of each. */
+  readonly args: Readonly<Record<string, readonly [min: number, max: number]>>
+  /** It lasts from `at` to `until`; otherwise both are the same instant. */
+  readonly lasting: boolean
+}
+
+const FLAG = [0, 1] as const
+const RATIO = [0, 1_000_000] as const
+const ANY_US = [0, 3_600_000_000] as const
+const OFFSET_US = [-7_200_000_000, 7_200_000_000] as const
+
+/** The one table of faults. A kind without a row does not compile. */
+export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
+  partition: { family: "network", args: { oneWay: FLAG }, lasting: true },
+  drop: { family: "network", args: { ratioPpm: RATIO, oneWay: FLAG }, lasting: true },
+  duplicate: { family: "network", args: { ratioPpm: RATIO, oneWay: FLAG }, lasting: true },
+  delay: {
+    family: "network",
+    args: { minUs: ANY_US, meanUs: ANY_US, tailPpm: RATIO, tailUs: ANY_US, oneWay: FLAG },
+    lasting: true,
+  },
+  corrupt: { family: "network", args: { ratioPpm: RATIO, oneWay: FLAG }, lasting: true },
+  capacity: { family: "network", args: { messages: [1, 1_000], oneWay: FLAG }, lasting: true },
+  clog: { family: "network", args: { oneWay: FLAG }, lasting: true },
+  flap: { family: "network", args: { upUs: ANY_US, downUs: ANY_US, oneWay: FLAG }, lasting: true },
+  misroute: { family: "network", args: { ratioPpm: RATIO, oneWay: FLAG }, lasting: true },
+  crash: { family: "process", args: { restartUs: ANY_US, powerLoss: FLAG }, lasting: true },
+  crashLoop: {
+    family: "process",
+    args: { times: [1, 100], upUs: ANY_US, restartUs: ANY_US, powerLoss: FLAG },
+    lasting: true,
+  },
+  pause: { family: "process", args: {}, lasting: true },
+  slowProcess: { family: "process", args: { factor: [1, 1_000] }, lasting: true },
+  syncError: { family: "disk", args: { restartUs: ANY_US }, lasting: true },
+  diskFull: { family: "disk", args: {}, lasting: true },
+  slowDisk: { family: "disk", args: { factor: [1, 1_000] }, lasting: true },
+  stalledDisk: { family: "disk", args: {}, lasting: true },
+  clockOffset: { family: "clock", args: { offsetUs: OFFSET_US }, lasting: true },
+  clockDrift: { family: "clock", args: { ppm: [-100_000, 100_000] }, lasting: true },
+  clockStep: { family: "clock", args: { offsetUs: OFFSET_US }, lasting: false },
+  clockFreeze: { family: "clock", args: {}, lasting: true },
+  addVoter: { family: "topology", args: {}, lasting: true },
+  addLearner: { family: "topology", args: {}, lasting: true },
+  removeReplica: { family: "topology", args: {}, lasting: true },
+  transferLeader: { family: "topology", args: {}, lasting: true },
+  reload: { family: "host", args: {}, lasting: false },
+}
+
+export const FAULT_KINDS: readonly FaultKind[] = Object.keys(FAULTS) as FaultKind[]

@@ -1,0 +1,193 @@
+import { workloadOf, WORKLOADS } from "../workload/kinds.ts"
+import type { Workload } from "../workload/workload.ts"
+import { clockRoomUs } from "./atlas.ts"
+import { FAULT_KINDS } from "./catalogue.ts"
+import { Chance } from "./chance.ts"
+import { drawCluster, keyOfRange } from "./cluster.ts"
+import type { Plan, PlanCluster, PlanFault, PlanHost, PlanOp, PlanPhases, PlanWorkload } from "./plan.ts"
+import type { Scenario } from "./scenario.ts"
+import { drawScript } from "./script.ts"
+import { drawClockBeyond, drawSwarm, drawWeights, type FaultSketch, type Ground } from "./swarm.ts"
+
+const MS = 1_000
+const SECOND = 1_000_000
+
+/** The kernel in the tree. */
+export const OWN_BUILD = "own"
+
+/** The end of the last quiet part belongs to the final reads: no drawn operation starts in it. */
+export const FINAL_US: number = 5 * SECOND
+
+/** Everything a seed decides, decided now: what comes out needs neither the seed's stream nor the scenario again. */
+export function drawPlan(scenario: Scenario, seed: number): Plan {
+  const chance = new Chance(`${scenario.name}/${seed}`)
+  const cluster = drawCluster(chance.of("cluster"), scenario.cluster)
+  const phases = drawPhases(chance.of("phases"), scenario)
+  return {
+    format: 1,
+    scenario: scenario.name,
+    builds: [OWN_BUILD],
+    cluster,
+    workload: drawWorkload(chance.of("workload"), scenario, cluster, phases),
+    faults: drawFaults(chance.of("faults"), scenario, cluster, phases),
+    phases,
+    host: drawHost(chance.of("host"), scenario),
+    seed,
+  }
+}
+
+function drawPhases(chance: Chance, scenario: Scenario): PlanPhases {
+  return {
+    rounds: 2,
+    faultsUs: chance.between(20 * 10, 30 * 10) * 100 * MS,
+    quietUs: chance.between(10 * 10, 12 * 10) * 100 * MS,
+    ...scenario.phases,
+  }
+}
+
+function drawHost(chance: Chance, scenario: Scenario): PlanHost {
+  const latencyUsMin = chance.spread(50, 10 * MS)
+  const syncUsMin = chance.spread(20, 4 * MS)
+  return {
+    transport: chance.pick(["objects", "bytes"] as const),
+    latencyUsMin,
+    latencyUsMean: latencyUsMin + chance.spread(50, 20 * MS),
+    syncUsMin,
+    syncUsMean: syncUsMin + chance.spread(20, 10 * MS),
+    // Often every input has a turn of its own, sometimes a turn takes all that comes in five milliseconds.
+    turnUsMax: chance.percent(40) ? 0 : chance.spread(10, 5 * MS),
+    ...scenario.host,
+  }
+}
+
+function drawFaults(
+  chance: Chance,
+  scenario: Scenario,
+  cluster: PlanCluster,
+  phases: PlanPhases,
+): readonly PlanFault[] {
+  const { swarm, script } = scenario.faults
+  const kinds = swarm === "all" ? FAULT_KINDS : (swarm ?? [])
+  const weights = kinds.length === 0 ? [] : drawWeights(chance.of("weights"), kinds)
+  const members = new Map(
+    cluster.ranges.map((range) => [
+      range.descriptor.groupId,
+      range.configuration.voters.map((voter) => voter.store),
+    ]),
+  )
+  const beyond = kinds.some((kind) => kind.startsWith("clock")) && chance.of("beyond").percent(6)
+  const sketches: FaultSketch[] = []
+  for (let round = 0; round < phases.rounds; round++) {
+    const own = chance.of(`round/${round}`)
+    const from = round * (phases.faultsUs + phases.quietUs)
+    const ground: Ground = {
+      cluster,
+      fromUs: from + Math.min(SECOND, Math.floor(phases.faultsUs / 8)),
+      untilUs: from + phases.faultsUs,
+      clockRoomUs: clockRoomUs(cluster.config.timing.clockBoundUs),
+      clocksMoved: new Set(),
+      members,
+    }
+    if (kinds.length > 0) {
+      const activations = own.of("activations").draw(scenario.faults.activations ?? [4, 14])
+      sketches.push(...drawSwarm(own.of("swarm"), ground, kinds, weights, activations))
+      if (beyond) sketches.push(drawClockBeyond(own.of("beyond"), ground))
+    }
+    if (script !== undefined) sketches.push(...drawScript(own.of("script"), ground, script, from))
+  }
+  return numbered(sketches)
+}
+
+/** Ids follow the order of time, the order of drawing among equals. */
+function numbered(sketches: readonly FaultSketch[]): readonly PlanFault[] {
+  const order = sketches.map((_, index) => index)
+  order.sort((a, b) => sketches[a]!.at - sketches[b]!.at || a - b)
+  return order.map((from, index) => ({ id: index + 1, ...sketches[from]! }))
+}
+
+function drawWorkload(
+  chance: Chance,
+  scenario: Scenario,
+  cluster: PlanCluster,
+  phases: PlanPhases,
+): PlanWorkload {
+  const spec = scenario.workload
+  const kind = chance
+    .of("kind")
+    .pick(spec.kinds.length === 0 ? WORKLOADS.map((known) => known.kind) : spec.kinds)
+  const workload = workloadOf(kind)
+  const clients = chance.of("clients").draw(spec.clients ?? [3, 8])
+  const operations = chance.of("operations").draw(spec.operations ?? [500, 900])
+  const keyCount = chance.of("keys").draw(spec.keys ?? [2, 8])
+  const ops =
+    workload === null
+      ? []
+      : drawOps(chance.of("ops"), { workload, cluster, phases, clients, operations, keyCount })
+  return { kind, clients, ops }
+}
+
+type OpsGround = {
+  readonly workload: Workload
+  readonly cluster: PlanCluster
+  readonly phases: PlanPhases
+  readonly clients: number
+  readonly operations: number
+  readonly keyCount: number
+}
+
+function drawOps(chance: Chance, ground: OpsGround): readonly PlanOp[] {
+  const { workload, cluster, phases, clients } = ground
+  const endUs = phases.rounds * (phases.faultsUs + phases.quietUs) - FINAL_US
+  const startUs = Math.min(200 * MS, endUs)
+  // What this run's clients are like: with tokens or not, patient or not, fond of repeating themselves.
+  const habits = chance.of("habits")
+  const tokenPercent = workload.tokens === "always" ? 100 : habits.pick([0, 50, 100, 100])
+  const copiesPercent = habits.percent(40) ? habits.between(1, 20) : 0
+  const abandonedPercent = habits.percent(40) ? habits.between(1, 10) : 0
+  const padding = habits.percent(25) ? habits.between(16, 160) : 0
+  const timeoutUs = habits.between(8, 40) * 100 * MS
+
+  const times = chance.of("times")
+  const ats = Array.from({ length: ground.operations }, () => times.between(startUs, endUs)).sort(
+    (a, b) => a - b,
+  )
+  const keys = cluster.ranges.map((range) =>
+    Array.from({ length: ground.keyCount }, (_, at) => keyOfRange(range, at)),
+  )
+  const planned = new Map<string, string[]>()
+  const own = chance.of("each")
+  return ats.map((at, index): PlanOp => {
+    const id = index + 1
+    const place = own.below(cluster.ranges.length)
+    let unique = 0
+    const ops = workload.draw(own, {
+      keys: keys[place]!,
+      planned: (key) => planned.get(`${place}/${key}`) ?? [],
+      unique: () => `v${id}${unique++ === 0 ? "" : `.${unique}`}`.padEnd(padding, "."),
+    })
+    let writes = false
+    for (const op of ops) {
+      if (op.type === "get" || op.type === "scan") continue
+      writes = true
+      if (op.type !== "put" && op.type !== "cas") continue
+      const known = planned.get(`${place}/${op.key}`)
+      if (known === undefined) planned.set(`${place}/${op.key}`, [op.value])
+      else known.push(op.value)
+    }
+    const token = writes && own.percent(tokenPercent)
+    return {
+      id,
+      at,
+      client: own.between(1, clients),
+      op: {
+        ops,
+        range: cluster.ranges[place]!.descriptor.rangeId,
+        token,
+        timeoutUs,
+        // A copy of a write without a token would be a second write.
+        copies: (token || !writes) && own.percent(copiesPercent) ? own.between(2, 3) : 1,
+        abandoned: own.percent(abandonedPercent),
+      },
+    }
+  })
+}

@@ -1,0 +1,49 @@
+import { DEFAULT_LIMITS, DEFAULT_TIMING, type Limits, type Timing } from "#kernel"
+import type { Chance } from "./chance.ts"
+
+const MS = 1_000
+const SECOND = 1_000_000
+const KIB = 1_024
+
+/** The shipped timing in most runs, a jittered one in the others; tokens expire within a run or never. */
+export function drawTiming(chance: Chance, fixed: Partial<Timing>): Timing {
+  const tokenTtlUs = chance.spread(20 * SECOND, 600 * SECOND)
+  if (chance.percent(70)) return { ...DEFAULT_TIMING, tokenTtlUs, ...fixed }
+  const heartbeatUs = chance.between(50, 150) * MS
+  // At least six heartbeats: one or two lost ones are no silence.
+  const electionUsMin = Math.max(6 * heartbeatUs, chance.between(600, 1_500) * MS)
+  return {
+    heartbeatUs,
+    electionUsMin,
+    electionUsMax: electionUsMin + chance.between(400, 1_000) * MS,
+    clockBoundUs: chance.between(100, 500) * MS,
+    requestDeadlineUs: chance.between(3, 10) * SECOND,
+    tokenTtlUs,
+    ...fixed,
+  }
+}
+
+/** Small enough that compaction, snapshots, new segments, checkpoints and full windows happen in a minute. */
+export function drawLimits(chance: Chance, fixed: Partial<Limits>): Limits {
+  const segmentBytesFirst = powerOfTwo(chance, 8 * KIB, 64 * KIB)
+  return {
+    ...DEFAULT_LIMITS,
+    windowMessagesMax: chance.spread(1, 32),
+    windowBytesMax: powerOfTwo(chance, 4 * KIB, 256 * KIB),
+    appendBytesMax: powerOfTwo(chance, KIB, 4 * KIB),
+    uncommittedBytesMax: chance.percent(25) ? powerOfTwo(chance, 2 * KIB, 16 * KIB) : 1_024 * KIB,
+    requestsMax: chance.percent(25) ? chance.spread(4, 32) : 1_024,
+    logKeepEntries: chance.spread(8, 128),
+    checkpointLogBytes: powerOfTwo(chance, 8 * KIB, 64 * KIB),
+    segmentBytesFirst,
+    segmentBytesMax: powerOfTwo(chance, segmentBytesFirst, 256 * KIB),
+    ...fixed,
+  }
+}
+
+function powerOfTwo(chance: Chance, min: number, max: number): number {
+  let value = min
+  const octaves: number[] = []
+  for (; value <= max; value *= 2) octaves.push(value)
+  return chance.pick(octaves)
+}
