@@ -1,14 +1,27 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import { EnvironmentError, messageOf, systemCode, UsageError } from "./errors.ts"
 
 /** Writes a whole file, with the folders above it. A disk that refuses is the environment's fault: exit 4. */
 export function writeTextFile(path: string, text: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolder(dirname(path))
     writeFileSync(path, text)
   } catch (thrown) {
     throw new EnvironmentError(`Cannot write ${path}: ${messageOf(thrown)}`)
+  }
+}
+
+/** Not `recursive`: Node 26 never returns from that on a file system that makes no folders, such as /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return
+  const parent = dirname(folder)
+  if (parent !== folder) makeFolder(parent)
+  try {
+    mkdirSync(folder)
+  } catch (thrown) {
+    // Another process, a shard perhaps, was faster.
+    if (systemCode(thrown) !== "EEXIST") throw thrown
   }
 }
 

@@ -58,7 +58,7 @@ function plainFailure(record: RunRecord): Failure {
     class: runClass,
     event: violation?.event ?? 0,
     capsule: null,
-    replay: `npx orrery sim replay ${scenario} --seed ${seed}${isHarness(record.result) ? " --verify" : ""}`,
+    replay: `npx orrery sim replay ${scenario} --seed ${seed}${violation?.oracle.startsWith("DET-") === true ? " --verify" : ""}`,
     schedule: [],
     shrunk: "",
   }
@@ -151,8 +151,9 @@ async function shrinkFirsts(
 
 /** `shrunk from 31 faults and 512 operations to 2 and 3 in 240 runs`. */
 export function shrunkText(before: Plan, after: Plan, runs: number, minimal: boolean): string {
-  const size = (plan: Plan): string =>
-    `${plan.faults.length} faults, ${plan.workload.ops.length} operations, ${plan.cluster.stores} stores`
+  const many = (amount: number, what: string): string => `${count(amount)} ${what}${amount === 1 ? "" : "s"}`
+  const size = ({ faults, workload, cluster }: Plan): string =>
+    `${many(faults.length, "fault")}, ${many(workload.ops.length, "operation")}, ${many(cluster.stores, "store")}`
   const end = minimal ? "" : " (the budget ended before it was minimal)"
   return `shrunk from ${size(before)} to ${size(after)} in ${count(runs)} runs${end}`
 }

@@ -142,7 +142,7 @@ function recordOf(job: Job, end: TaskEnd): RunRecord | null {
 async function verifyRecord(pool: Pool, first: RunRecord, task: WorkerTask): Promise<RunRecord> {
   const second = recordOf(first.job, await pool.performFresh(task, RUN_WALL_MS_MAX))
   if (second === null) return first
-  const { job, result } = first
+  const { result } = first
   const divergence = compareTraces(result, second.result)
   if (divergence === null) {
     const checkpoints = result.verdict === "invalid" ? result.checkpoints : []

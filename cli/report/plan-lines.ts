@@ -58,11 +58,12 @@ function targetText(fault: PlanFault): string {
   const { target } = fault
   const stores =
     target.role === "stores" ? listText(target.stores) : `${target.role} of group ${target.group}`
-  return target.peers.length === 0 ? stores : `${stores} | ${listText(target.peers)}`
+  return target.peers.length === 0 ? stores : `${stores} | ${target.peers.join(",")}`
 }
 
 function listText(ids: readonly number[]): string {
-  return ids.length === 0 ? "all" : ids.join(",")
+  if (ids.length === 0) return "all stores"
+  return `${ids.length === 1 ? "store" : "stores"} ${ids.join(",")}`
 }
 
 type KvOp = PlanOp["op"]["ops"][number]

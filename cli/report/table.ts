@@ -4,6 +4,7 @@ import type { Failure, Report, ScenarioTotals, Totals } from "./model.ts"
 import type { Paint } from "./paint.ts"
 
 const FAILURE_LINES_MAX = 40
+const FAILURES_TOLD_MAX = 10
 const TEXT_WIDTH = 100
 
 const RULES = {
@@ -138,14 +139,20 @@ function faultTable(totals: Totals, paint: Paint): string {
   return textTable([...head, "", ...head], rows, [1, 2, 5, 6], paint)
 }
 
+/** The shrunk ones first of all, since the others tend to be the same bug again. */
 function failureBlocks(totals: Totals, paint: Paint): readonly string[] {
-  const told = totals.failures.filter((failure) => failure.capsule !== null || failure.schedule.length > 0)
-  const brieflyTold = totals.failures.filter((failure) => !told.includes(failure))
-  const blocks = told.map((failure) => failureText(failure, paint))
-  const lines = brieflyTold
+  const shrunk = totals.failures.filter((failure) => failure.schedule.length > 0)
+  const plain = totals.failures.filter((failure) => failure.schedule.length === 0)
+  const room = Math.max(0, FAILURES_TOLD_MAX - shrunk.length)
+  const blocks = [...shrunk, ...plain.slice(0, room)].map((failure) => failureText(failure, paint))
+  const rest = plain.slice(room)
+  const lines = rest
     .slice(0, FAILURE_LINES_MAX)
-    .map((failure) => paint.red(`✗ ${failure.scenario} seed ${failure.seed}  ${failure.oracle}`))
-  const left = brieflyTold.length - lines.length
+    .map(
+      (failure) =>
+        `${paint.red(`✗ ${failure.scenario} seed ${failure.seed}  ${failure.oracle}`)}  ${failure.replay}`,
+    )
+  const left = rest.length - lines.length
   if (left > 0) lines.push(`… and ${count(left)} more failing seeds, all of them in the JSON report`)
   if (lines.length > 0) blocks.push(lines.join("\n"))
   return blocks
