@@ -29,7 +29,7 @@ function draws(seed: number): (bound: number) => number {
 function run({ clients, keys, types }: Shape, lostPerMille: number): Operation[] {
   const below = draws(42)
   const held = new MapKeys()
-  const freeAt = new Array<number>(clients).fill(0)
+  const freeAt = Array.from({ length: clients }, () => 0)
   const history: Operation[] = []
   for (let id = 0, effect = 100; id < COUNT; id++, effect += 10) {
     let client = below(clients)

@@ -203,12 +203,16 @@ export class Tree<Value> {
 
 /** A walk over the nodes it was opened on, which nobody changes any more. */
 export class TreeCursor<Value> {
+  readonly #root: Node<Value>
   readonly #start: string
   readonly #end: string
   readonly #reverse: boolean
-  /** The branches above the leaf, and the child taken in each. */
-  readonly #branches: Node<Value>[] = []
-  readonly #positions: number[] = []
+  /**
+   * The branches above the leaf, and the child taken in each. Only once the walk leaves its first leaf:
+   * most look at a row or two.
+   */
+  #branches: Node<Value>[] | null = null
+  #positions: number[] | null = null
   #keys: string[]
   #values: Value[]
   /** In the leaf: where we are, and the first index out of bounds in the direction of the walk. */
@@ -217,20 +221,12 @@ export class TreeCursor<Value> {
   valid = false
 
   constructor(root: Node<Value>, start: string, end: string, reverse: boolean) {
+    this.#root = root
     this.#start = start
     this.#end = end
     this.#reverse = reverse
     let node = root
-    while (node.children !== null) {
-      const at = !reverse
-        ? upperBound(node.keys, start)
-        : end === ""
-          ? node.children.length - 1
-          : lowerBound(node.keys, end)
-      this.#branches.push(node)
-      this.#positions.push(at)
-      node = node.children[at]!
-    }
+    while (node.children !== null) node = node.children[this.#childOf(node)]!
     this.#keys = node.keys
     this.#values = node.values!
     if (reverse) this.#at = end === "" ? node.keys.length - 1 : lowerBound(node.keys, end) - 1
@@ -291,9 +287,23 @@ export class TreeCursor<Value> {
     this.valid = true
   }
 
+  /** The child in which the walk begins. */
+  #childOf(branch: Node<Value>): number {
+    if (!this.#reverse) return upperBound(branch.keys, this.#start)
+    return this.#end === "" ? branch.children!.length - 1 : lowerBound(branch.keys, this.#end)
+  }
+
   #nextLeaf(step: 1 | -1): boolean {
-    const branches = this.#branches
-    const positions = this.#positions
+    const branches = (this.#branches ??= [])
+    const positions = (this.#positions ??= [])
+    if (branches.length === 0) {
+      for (let node = this.#root; node.children !== null;) {
+        const at = this.#childOf(node)
+        branches.push(node)
+        positions.push(at)
+        node = node.children[at]!
+      }
+    }
     let depth = branches.length - 1
     for (; depth >= 0; depth--) {
       const at = positions[depth]! + step

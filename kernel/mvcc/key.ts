@@ -76,7 +76,12 @@ export function tablePrefix(tenant: TenantId, table: number): string {
 
 /** A user key as it stands in a prefix, end mark included. */
 export function escapeUserKey(userKey: string): string {
-  return (userKey.includes("\0") ? userKey.replaceAll("\0", "\0\xff") : userKey) + "\0\0"
+  return escapeZeros(userKey) + "\0\0"
+}
+
+/** A user key as it stands in a prefix, without the end mark. */
+export function escapeZeros(userKey: string): string {
+  return userKey.includes("\0") ? userKey.replaceAll("\0", "\0\xff") : userKey
 }
 
 export function userKeyPrefix(tenant: TenantId, table: number, userKey: string): string {
@@ -91,6 +96,11 @@ export function prefixEnd(prefix: string): string {
 
 export function versionKey(prefix: string, ts: Timestamp): string {
   return prefix + encodeInverted(ts)
+}
+
+/** What follows the (escaped) user key in the key of a version: end mark and timestamp. */
+export function versionTail(ts: Timestamp): string {
+  return "\0\0" + encodeInverted(ts)
 }
 
 function encodeInverted(ts: Timestamp): string {

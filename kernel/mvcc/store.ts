@@ -4,14 +4,17 @@ import { SCAN_BYTES_MAX } from "../limits.ts"
 import {
   decodeTimestamp,
   decodeUserKey,
+  escapeZeros,
   isVersionOf,
   KV_TABLE,
   PREFIX_BYTES_MIN,
   prefixEnd,
   prefixLength,
+  tablePrefix,
   tableSpan,
   userKeyPrefix,
   versionKey,
+  versionTail,
 } from "./key.ts"
 import { decodeVersion, encodeVersion } from "./version.ts"
 
@@ -51,12 +54,26 @@ function readPrefix(view: ReadView, prefix: string, readTs: Timestamp): ReadResu
 
 /** The write of one version; `value` null is a tombstone. */
 export function writeVersion(tenant: TenantId, userKey: string, ts: Timestamp, value: string | null): Write {
-  return {
-    space: SPACE_VERSIONS,
-    type: "put",
-    key: versionKey(userKeyPrefix(tenant, KV_TABLE, userKey), ts),
-    value: encodeVersion(value, 0, null),
-  }
+  return putVersion(tablePrefix(tenant, KV_TABLE), userKey, versionTail(ts), value)
+}
+
+/** The writes of versions at one timestamp: `values[i]` of `userKeys[i]`, null being a tombstone. */
+export function writeVersions(
+  tenant: TenantId,
+  userKeys: readonly string[],
+  ts: Timestamp,
+  values: readonly (string | null)[],
+): readonly Write[] {
+  const head = tablePrefix(tenant, KV_TABLE)
+  const tail = versionTail(ts)
+  const writes: Write[] = []
+  for (let i = 0; i < userKeys.length; i++) writes.push(putVersion(head, userKeys[i]!, tail, values[i]!))
+  return writes
+}
+
+function putVersion(head: string, userKey: string, tail: string, value: string | null): Write {
+  const key = head + escapeZeros(userKey) + tail
+  return { space: SPACE_VERSIONS, type: "put", key, value: encodeVersion(value, 0, null) }
 }
 
 /**

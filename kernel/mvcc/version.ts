@@ -27,18 +27,18 @@ const BODY_AT = 5
 export function encodeVersion(payload: string | null, schemaVersion: number, txnId: number | null): string {
   const flags = (payload === null ? FLAG_TOMBSTONE : 0) | (txnId === null ? 0 : FLAG_TXN_ID)
   const numbers = (txnId === null ? "" : encodeUint(txnId)) + encodeUint(schemaVersion)
-  const body = payload === null ? numbers : numbers + payload
-  const flagsByte = String.fromCharCode(flags)
-  const checksum = crc32cLatin1(body, 0, body.length, crc32cLatin1(flagsByte, 0, 1))
-  return (
-    String.fromCharCode(
-      flags,
-      checksum & 0xff,
-      (checksum >>> 8) & 0xff,
-      (checksum >>> 16) & 0xff,
-      checksum >>> 24,
-    ) + body
+  // Piece by piece: put together first, the pieces would have to be copied into one flat string.
+  let checksum = crc32cLatin1(String.fromCharCode(flags), 0, 1)
+  checksum = crc32cLatin1(numbers, 0, numbers.length, checksum)
+  if (payload !== null) checksum = crc32cLatin1(payload, 0, payload.length, checksum)
+  const head = String.fromCharCode(
+    flags,
+    checksum & 0xff,
+    (checksum >>> 8) & 0xff,
+    (checksum >>> 16) & 0xff,
+    checksum >>> 24,
   )
+  return payload === null ? head + numbers : head + numbers + payload
 }
 
 /** Damaged: cut short, a bad checksum, or flags of a format we do not know. */

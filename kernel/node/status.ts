@@ -1,4 +1,4 @@
-import type { Base } from "../engine/overlay.ts"
+import type { Base } from "../engine/base.ts"
 import type { GroupId, Incarnation, LogIndex, ReplicaId, StoreId, Term, VolumeId } from "../ids.ts"
 import type { Configuration } from "../raft/types.ts"
 import type { RangeDescriptor } from "../range/descriptor.ts"

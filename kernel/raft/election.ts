@@ -1,9 +1,11 @@
 import type { LogIndex, Mono, Term } from "../ids.ts"
+import { below } from "../lib/rng.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { TimeoutNow, VoteReply, VoteRequest } from "./message.ts"
-import { hasQuorum, includes, isVoter, memberOf, members, quorumLost } from "./quorum.ts"
+import { hasQuorum, includes, isVoter, members, quorumLost } from "./quorum.ts"
 import { becomeLeader } from "./replication.ts"
 import type { Outbox, RaftState, Role, StepContext } from "./state.ts"
+import type { LogEnd } from "./types.ts"
 
 /**
  * Elections: pre-vote, vote, and the rules by which a fresh leader is left in peace.
@@ -13,7 +15,7 @@ import type { Outbox, RaftState, Role, StepContext } from "./state.ts"
 /** Draws the next silence this replica will bear. */
 export function resetElectionDeadline(state: RaftState, now: Mono): void {
   const { electionUsMin, electionUsMax } = state.timing
-  state.electionDeadline = now + electionUsMin + state.rng.below(electionUsMax - electionUsMin)
+  state.electionDeadline = now + electionUsMin + below(state.rng, electionUsMax - electionUsMin)
 }
 
 /** Whether the leader was heard of so lately that nobody should be made to depose it. */
@@ -151,7 +153,8 @@ export function handleVoteRequest(
     return
   }
   if (!request.preVote && request.term > state.term) becomeFollower(state, request.term, 0, context, out)
-  const upToDate = state.log.isUpToDate({ index: request.lastIndex, term: request.lastTerm })
+  const end = { index: request.lastIndex, term: request.lastTerm }
+  const upToDate = state.log.isUpToDate(end) && !isBehind(end, state.recovery?.end ?? null)
   const mayVote = state.recovery === null || state.recovery.identified
   if (request.preVote) {
     reply(state, request, from, request.term > state.term && upToDate && mayVote, context, out)
@@ -168,6 +171,11 @@ export function handleVoteRequest(
     out.push({ type: "observe", observation: { type: "voted", group, replica, term, votedFor: request.from } })
   }
   reply(state, request, from, granted, context, out)
+}
+
+/** A damaged replica votes as the log it had. */
+function isBehind(end: LogEnd, known: LogEnd | null): boolean {
+  return known !== null && (end.term < known.term || (end.term === known.term && end.index < known.index))
 }
 
 function reply(
@@ -220,7 +228,3 @@ export function handleTimeoutNow(state: RaftState, message: TimeoutNow, context:
   campaign(state, false, true, context, out)
 }
 
-/** Who a message says it comes from, by the configuration in force; null when it names nobody we know. */
-export function sender(state: RaftState, replica: number): Member | null {
-  return memberOf(state.configurations.current, replica)
-}

@@ -1,7 +1,7 @@
 import type { LogIndex, ReplicaId, StoreId, Term } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant, unreachable } from "../lib/invariant.ts"
-import { Rng } from "../lib/rng.ts"
+import { Sfc32 } from "../lib/rng.ts"
 import type { KernelError } from "../errors.ts"
 import type { Limits, Timing } from "../node/config.ts"
 import { readDescriptor, writeDescriptor, type Member, type RangeDescriptor } from "../range/descriptor.ts"
@@ -56,8 +56,8 @@ export type RaftEvent =
   | { readonly type: "logSynced" }
   /** Leader only: append this. Its index is `lastIndex` afterwards. */
   | { readonly type: "proposed"; readonly payload: Payload }
-  /** Leader only: reads wait for a round. */
-  | { readonly type: "readsArrived" }
+  /** Everything the host had was handed over: what gathered meanwhile leaves together. */
+  | { readonly type: "turnEnded" }
   | { readonly type: "snapshotSynced"; readonly from: Member }
 
 /** Entries a learner may lag by and still be promoted. */
@@ -88,7 +88,7 @@ export class Raft {
     descriptor: RangeDescriptor,
     timing: Timing,
     limits: Limits,
-    rng: Rng,
+    rng: Sfc32,
     start: RaftStart,
     mono: number,
   ) {
@@ -125,7 +125,8 @@ export class Raft {
       recovery: start.recovery,
     }
     const state = this.#state
-    if (state.log.length > 0) state.configurations.appended(state.log.slice(state.log.firstIndex, Infinity))
+    const unseen = Math.max(state.log.firstIndex, start.configurationIndex + 1)
+    if (unseen <= state.log.lastIndex) state.configurations.appended(state.log.slice(unseen, Infinity))
     resetElectionDeadline(state, mono)
   }
 
@@ -230,10 +231,11 @@ export class Raft {
         break
       case "proposed":
         appendOwn(state, event.payload, context, out)
-        broadcastAppend(state, context, out)
         break
-      case "readsArrived":
-        if (state.role === "leader" && state.reads.isWanted) broadcastHeartbeat(state, context, out)
+      case "turnEnded":
+        if (state.role !== "leader") break
+        broadcastAppend(state, context, out)
+        if (state.reads.isWanted) broadcastHeartbeat(state, context, out)
         break
       case "snapshotSynced":
         snapshotDurable(state, event.from, context, out)
@@ -456,6 +458,7 @@ export class Raft {
     const recovery = state.recovery
     if (recovery === null || recovery.repairTo === null || state.log.durableIndex < recovery.repairTo) return
     state.recovery = null
+    out.push({ type: "persist", item: { type: "repaired", group: state.group } })
     if (state.role === "recovering") {
       state.role = "follower"
       observeRole(state, out)
@@ -468,6 +471,17 @@ export class Raft {
     invariant(index <= state.commitIndex, "Cannot compact what is not committed")
     state.log.compact(index)
     state.configurations.compacted(index)
+  }
+
+  /** The snapshot taken in does not add up: as if it had never come. */
+  refuseSnapshot(): void {
+    this.#state.installing = null
+  }
+
+  /** Whether something of this replica is not durable yet. */
+  needsSync(durableLsn: number): boolean {
+    const { log, hardStateLsn } = this.#state
+    return log.durableIndex < log.lastIndex || hardStateLsn > durableLsn
   }
 
   /** Whether a fresh leader speaks to this replica. */
@@ -526,6 +540,9 @@ export class Raft {
       sink.uint(state.recovery.firstDamaged)
       sink.bool(state.recovery.repairTo !== null)
       sink.uint(state.recovery.repairTo ?? 0)
+      sink.bool(state.recovery.end !== null)
+      sink.uint(state.recovery.end?.index ?? 0)
+      sink.uint(state.recovery.end?.term ?? 0)
       sink.bool(state.recovery.identified)
     }
   }
@@ -534,7 +551,7 @@ export class Raft {
     const group = reader.uint()
     const replica = reader.uint()
     const descriptor = readDescriptor(reader)
-    const rng = Rng.load(reader)
+    const rng = Sfc32.load(reader)
     const start: RaftStart = {
       term: 0,
       votedFor: 0,
@@ -544,7 +561,7 @@ export class Raft {
       configuration: EMPTY_CONFIGURATION,
       recovery: null,
     }
-    const throwaway = new Rng(0, 0)
+    const throwaway = new Sfc32(0, 0)
     const raft = new Raft(group, replica, descriptor, timing, limits, throwaway, start, 0)
     const state = raft.#state as { -readonly [Key in keyof RaftState]: RaftState[Key] }
     state.rng = rng
@@ -585,7 +602,10 @@ export class Raft {
       const firstDamaged = reader.uint()
       const known = reader.bool()
       const repairTo = reader.uint()
-      state.recovery = { firstDamaged, repairTo: known ? repairTo : null, identified: reader.bool() }
+      const hasEnd = reader.bool()
+      const end = { index: reader.uint(), term: reader.uint() }
+      const identified = reader.bool()
+      state.recovery = { firstDamaged, repairTo: known ? repairTo : null, end: hasEnd ? end : null, identified }
     }
     return raft
   }

@@ -429,16 +429,6 @@ export function advanceLeaderCommit(state: RaftState, context: StepContext, out:
   if (state.log.termAt(index) !== state.term) return
   advanceCommit(state, index, out)
   configurationCommitted(state, context, out)
-  if (state.role === "leader") {
-    for (const member of peers(state)) sendCommit(state, member, context, out)
-  }
-}
-
-/** A follower learns of commitment with the next append; an idle one is told by a heartbeat or at once when leaving. */
-function sendCommit(state: RaftState, to: Member, context: StepContext, out: Outbox): void {
-  const progress = state.progress.get(to.replica)
-  if (progress === undefined || progress.state !== "replicate") return
-  if (progress.nextIndex <= state.log.lastIndex) sendAppends(state, to, context, out)
 }
 
 function advanceCommit(state: RaftState, index: LogIndex, out: Outbox): void {
@@ -476,7 +466,7 @@ export function appendConfiguration(
   const before = state.configurations.current
   appendOwn(state, { type: "configuration", configuration }, context, out)
   reconcilePeers(state, before, context)
-  broadcastAppend(state, context, out)
+  // The new quorum may be satisfied already by what is durable here.
   advanceLeaderCommit(state, context, out)
 }
 

@@ -1,5 +1,5 @@
 import type { GroupId, LogIndex, Lsn, Mono, ReplicaId, Term, Timestamp, Wall } from "../ids.ts"
-import type { Rng } from "../lib/rng.ts"
+import type { Sfc32 } from "../lib/rng.ts"
 import type { Observation } from "../node/observation.ts"
 import type { Member, RangeDescriptor } from "../range/descriptor.ts"
 import type { WalItem } from "../wal/item.ts"
@@ -8,6 +8,7 @@ import type { Lane } from "../node/effect.ts"
 import type { ConfigurationLog } from "./membership.ts"
 import type { RaftLog } from "./log.ts"
 import type { InstallSnapshot, RaftMessage } from "./message.ts"
+import type { LogEnd } from "./types.ts"
 import type { Progress } from "./progress.ts"
 import type { ReadIndexQueue } from "./read-index.ts"
 
@@ -61,7 +62,9 @@ export type Recovery = {
   readonly firstDamaged: LogIndex
   /** Null: not known until a leader has spoken. */
   repairTo: LogIndex | null
-  /** Every damaged frame has an intact identifier. */
+  /** Where the log ended before the damage; null when nobody remembers. */
+  readonly end: LogEnd | null
+  /** Term, vote and end are known from intact identifiers: it may vote, as the log that ends there. */
   readonly identified: boolean
 }
 
@@ -71,7 +74,7 @@ export type RaftState = {
   readonly replica: ReplicaId
   readonly timing: Timing
   readonly limits: Limits
-  readonly rng: Rng
+  readonly rng: Sfc32
   /** What a store is told that does not know it holds a replica yet. */
   descriptor: RangeDescriptor
   term: Term

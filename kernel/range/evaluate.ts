@@ -3,7 +3,7 @@ import type { KernelError } from "../errors.ts"
 import type { TenantId, Timestamp } from "../ids.ts"
 import { invariant } from "../lib/invariant.ts"
 import { REPLY_BYTES_MAX, VALUE_BYTES_MAX } from "../limits.ts"
-import { readVersion, scanVersions, writeVersion, type OwnRow } from "../mvcc/store.ts"
+import { readVersion, scanVersions, writeVersions, type OwnRow } from "../mvcc/store.ts"
 import type { KvOp, KvResult } from "./request.ts"
 
 /** What the ops themselves can fail with. Such an outcome is final: it is stored under the token. */
@@ -18,6 +18,8 @@ export type Evaluation =
   | { readonly ok: false; readonly error: OpError | { readonly code: "recovering" } }
 
 const DONE: KvResult = { type: "done" }
+/** Keys written by one request up to which a look through them beats a map. */
+const LOOK_THROUGH_MAX = 8
 const NOTHING: readonly OwnRow[] = []
 
 /**
@@ -49,8 +51,11 @@ class Run {
   readonly #tenant: TenantId
   readonly #readTs: Timestamp
   readonly #rangeEnd: string
-  /** Written by earlier ops; null is deleted. Made for the first write. */
-  #own: Map<string, string | null> | null = null
+  /** Written by earlier ops, `#values[i]` to `#keys[i]`, each key once; null is deleted. */
+  readonly #keys: string[] = []
+  readonly #values: (string | null)[] = []
+  /** Where each key stands, once there are too many to look through. */
+  #positions: Map<string, number> | null = null
   #replyBytes = 0
   /** Set by the step that gives null. */
   error: OpError | { readonly code: "recovering" } | null = null
@@ -107,17 +112,17 @@ class Run {
   }
 
   writes(writeTs: Timestamp): readonly Write[] {
-    const writes: Write[] = []
-    if (this.#own === null) return writes
-    invariant(writeTs >= this.#readTs, "Cannot write: the timestamp lies below the one read at")
-    for (const [key, value] of this.#own) writes.push(writeVersion(this.#tenant, key, writeTs, value))
-    return writes
+    invariant(
+      writeTs >= this.#readTs || this.#keys.length === 0,
+      "Cannot write: the timestamp lies below the one read at",
+    )
+    return writeVersions(this.#tenant, this.#keys, writeTs, this.#values)
   }
 
   /** The current value, null when there is none; undefined when the run has failed. */
   #read(key: string): string | null | undefined {
-    const own = this.#own === null ? undefined : this.#own.get(key)
-    if (own !== undefined) return own
+    const at = this.#keys.length === 0 ? -1 : this.#position(key)
+    if (at >= 0) return this.#values[at]!
     const read = readVersion(this.#view, this.#tenant, key, this.#readTs)
     if (read !== "damaged") return read.value
     this.#fail({ code: "recovering" })
@@ -125,18 +130,44 @@ class Run {
   }
 
   #write(key: string, value: string | null): void {
-    this.#own ??= new Map()
-    this.#own.set(key, value)
+    const at = this.#position(key)
+    if (at >= 0) {
+      this.#values[at] = value
+      return
+    }
+    if (this.#positions !== null) this.#positions.set(key, this.#keys.length)
+    this.#keys.push(key)
+    this.#values.push(value)
+  }
+
+  /** Where a key stands among those written; -1 if it was not. */
+  #position(key: string): number {
+    const keys = this.#keys
+    if (keys.length <= LOOK_THROUGH_MAX) return keys.indexOf(key)
+    if (this.#positions === null) {
+      this.#positions = new Map()
+      for (let i = 0; i < keys.length; i++) this.#positions.set(keys[i]!, i)
+    }
+    return this.#positions.get(key) ?? -1
   }
 
   #scan(start: string, end: string, limit: number, reverse: boolean): KvResult | null {
-    const own = this.#own === null ? NOTHING : ownRows(this.#own, start, end, reverse)
+    const own = this.#keys.length === 0 ? NOTHING : this.#ownRows(start, end, reverse)
     const found = scanVersions(this.#view, this.#tenant, start, end, this.#readTs, limit, reverse, own)
     if (found === "damaged") return this.#fail({ code: "recovering" })
     let bytes = 0
     for (const row of found.rows) bytes += row[0].length + row[1].length
     if (!this.#count(bytes)) return null
     return { type: "rows", rows: found.rows, more: found.more }
+  }
+
+  #ownRows(start: string, end: string, reverse: boolean): OwnRow[] {
+    const rows: OwnRow[] = []
+    for (let i = 0; i < this.#keys.length; i++) {
+      const key = this.#keys[i]!
+      if (key >= start && (end === "" || key < end)) rows.push([key, this.#values[i]!])
+    }
+    return rows.sort((a, b) => (a[0] < b[0] !== reverse ? -1 : 1))
   }
 
   #count(bytes: number): boolean {
@@ -150,17 +181,6 @@ class Run {
     this.error = error
     return null
   }
-}
-
-function ownRows(
-  own: ReadonlyMap<string, string | null>,
-  start: string,
-  end: string,
-  reverse: boolean,
-): OwnRow[] {
-  const rows: OwnRow[] = []
-  for (const row of own) if (row[0] >= start && (end === "" || row[0] < end)) rows.push(row)
-  return rows.sort((a, b) => (a[0] < b[0] !== reverse ? -1 : 1))
 }
 
 /** Decimal text as `String` writes a safe integer, and no other spelling; NaN for anything else. */

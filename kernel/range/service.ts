@@ -1,5 +1,6 @@
 import type { KernelError } from "../errors.ts"
 import type { LogIndex, Mono, StoreId, Timestamp, Wall } from "../ids.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import type { Timing, Limits } from "../node/config.ts"
 import type { Observation } from "../node/observation.ts"
@@ -11,6 +12,7 @@ import { expireWrites, lookup, recordWrites } from "../txn/tokens.ts"
 import { evaluate } from "./evaluate.ts"
 import { Latches } from "./latches.ts"
 import type { KvReply, KvRequest } from "./request.ts"
+import { readReply, readRequest, writeReply, writeRequest } from "./request-codec.ts"
 import { outside, touched, validate } from "./validate.ts"
 import { horizonWrite, type Applied, type StateMachine } from "./state-machine.ts"
 
@@ -94,6 +96,8 @@ export class RangeService {
   /** Handed over by a transfer, or logged by this leader's first entry. */
   #assignAbove: Timestamp = 0
   #horizonProposed: Timestamp = 0
+  /** Where the walk over expired records goes on. */
+  #expireResume = ""
   #deadline: Mono = Number.MAX_SAFE_INTEGER
   #out: ServiceEffect[] = []
 
@@ -453,9 +457,117 @@ export class RangeService {
     if (aheadUs(horizon, 0) - aheadUs(current, 0) < this.#timing.tokenTtlUs / 4) return null
     this.#horizonProposed = horizon
     const { tenant, generation, start, end } = this.#machine.descriptor
-    const writes = [horizonWrite(horizon), ...expireWrites(this.#machine.view, tenant, start, end, this.#machine.horizon, EXPIRE_BATCH_MAX)]
+    const expired = expireWrites(
+      this.#machine.view,
+      tenant,
+      this.#machine.horizon,
+      EXPIRE_BATCH_MAX,
+      start,
+      end,
+      this.#expireResume,
+    )
+    this.#expireResume = expired.resume
+    const writes = [horizonWrite(horizon), ...expired.writes]
     return { generation, leaseSequence: this.#machine.leaseSequence, closedTs: 0, minVersion: 1, writes }
   }
+
+  save(sink: Sink): void {
+    invariant(this.#out.length === 0 && this.#proposing === null, "Cannot save a service in the middle of a step")
+    this.#latches.save(sink)
+    sink.uint(this.#waiting.size)
+    for (const waiting of this.#waiting.values()) saveWaiting(waiting, sink)
+    sink.uint(this.#reads.length)
+    for (const read of this.#reads) saveWaiting(read, sink)
+    sink.uint(this.#admitted.length)
+    for (const ticket of this.#admitted) sink.uint(ticket)
+    sink.uint(this.#proposals.size)
+    for (const [index, proposal] of this.#proposals) {
+      sink.uint(index)
+      saveProposal(proposal, sink)
+    }
+    sink.uint(this.#delayed.length)
+    for (const delayed of this.#delayed) {
+      sink.uint(delayed.session)
+      writeReply(delayed.reply, sink)
+      sink.uint(delayed.ts)
+    }
+    this.#hlc.save(sink)
+    sink.uint(this.#readHighWater)
+    sink.uint(this.#assignAbove)
+    sink.uint(this.#horizonProposed)
+    sink.str(this.#expireResume)
+    sink.uint(this.#deadline)
+  }
+
+  static load(reader: ByteReader, machine: StateMachine, timing: Timing, limits: Limits): RangeService {
+    const service = new RangeService(machine, timing, limits)
+    service.#latches = Latches.load(reader)
+    for (let left = reader.count(8); left > 0; left--) {
+      const waiting = loadWaiting(reader)
+      service.#waiting.set(waiting.ticket, waiting)
+    }
+    for (let left = reader.count(8); left > 0; left--) service.#reads.push(loadWaiting(reader))
+    for (let left = reader.count(); left > 0; left--) service.#admitted.push(reader.uint())
+    for (let left = reader.count(8); left > 0; left--) {
+      const index = reader.uint()
+      service.#proposals.set(index, loadProposal(reader))
+    }
+    for (let left = reader.count(3); left > 0; left--) {
+      service.#delayed.push({ session: reader.uint(), reply: readReply(reader), ts: reader.uint() })
+    }
+    service.#hlc = Hlc.load(reader)
+    service.#readHighWater = reader.uint()
+    service.#assignAbove = reader.uint()
+    service.#horizonProposed = reader.uint()
+    service.#expireResume = reader.str()
+    service.#deadline = reader.uint()
+    return service
+  }
+}
+
+function saveWaiting(waiting: Waiting, sink: Sink): void {
+  sink.uint(waiting.session)
+  writeRequest(waiting.request, sink)
+  sink.uint(waiting.deadline)
+  sink.bool(waiting.isWrite)
+  sink.uint(waiting.round)
+  sink.uint(waiting.index)
+  sink.uint(waiting.ticket)
+  sink.bool(waiting.answered)
+}
+
+function loadWaiting(reader: ByteReader): Waiting {
+  return {
+    session: reader.uint(),
+    request: readRequest(reader),
+    deadline: reader.uint(),
+    isWrite: reader.bool(),
+    round: reader.uint(),
+    index: reader.uint(),
+    ticket: reader.uint(),
+    answered: reader.bool(),
+  }
+}
+
+function saveProposal(proposal: Proposal, sink: Sink): void {
+  sink.uint(proposal.session)
+  sink.uint(proposal.ticket)
+  sink.uint(proposal.deadline)
+  writeReply(replyOf(proposal.id, proposal.commitTs, proposal.body), sink)
+  sink.uint(proposal.commitTs)
+  sink.bool(proposal.answered)
+}
+
+function loadProposal(reader: ByteReader): Proposal {
+  const session = reader.uint()
+  const ticket = reader.uint()
+  const deadline = reader.uint()
+  const reply = readReply(reader)
+  const body: OutcomeBody =
+    reply.type === "ok"
+      ? { type: "results", results: reply.results }
+      : { type: "error", error: reply.error as Extract<OutcomeBody, { type: "error" }>["error"] }
+  return { session, id: reply.id, ticket, deadline, body, commitTs: reader.uint(), answered: reader.bool() }
 }
 
 const NOTHING: readonly ServiceEffect[] = []

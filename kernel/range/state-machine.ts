@@ -13,6 +13,7 @@ import type { LogIndex, Term, Timestamp } from "../ids.ts"
 import { ByteReader, ByteWriter } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import { KV_TABLE, decodeUint64, encodeUint64, tableSpan } from "../mvcc/key.ts"
+import { EMPTY_CONFIGURATION } from "../raft/membership.ts"
 import type { Configuration, Entry } from "../raft/types.ts"
 import type { RangeDescriptor } from "./descriptor.ts"
 import {
@@ -65,7 +66,7 @@ export class StateMachine {
   }
 
   /** A range nobody has written to yet. Nothing reaches the engine before the first entry does. */
-  static create(engine: Engine, descriptor: RangeDescriptor, configuration: Configuration): StateMachine {
+  static create(engine: Engine, descriptor: RangeDescriptor): StateMachine {
     const applied: AppliedRecord = {
       appliedIndex: 0,
       appliedTerm: 0,
@@ -76,7 +77,11 @@ export class StateMachine {
       hashHigh: 0,
       hashLow: 0,
     }
-    return new StateMachine(engine, applied, { descriptor, configurationIndex: 0, configuration })
+    return new StateMachine(engine, applied, {
+      descriptor,
+      configurationIndex: 0,
+      configuration: EMPTY_CONFIGURATION,
+    })
   }
 
   get appliedIndex(): LogIndex {

@@ -77,7 +77,7 @@ function readBody(reader: ByteReader): OutcomeBody | null {
   }
 }
 
-function writeResult(result: KvResult, sink: Sink): void {
+export function writeResult(result: KvResult, sink: Sink): void {
   switch (result.type) {
     case "done":
       sink.u8(0)
@@ -107,7 +107,7 @@ function writeResult(result: KvResult, sink: Sink): void {
   }
 }
 
-function readResult(reader: ByteReader): KvResult {
+export function readResult(reader: ByteReader): KvResult {
   switch (reader.u8()) {
     case 0:
       return { type: "done" }

@@ -1,5 +1,6 @@
-import type { GroupId, Incarnation, LogIndex, ReplicaId, StoreId, Term, VolumeId } from "../ids.ts"
+import type { GroupId, Incarnation, LogIndex, Lsn, ReplicaId, StoreId, Term, VolumeId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
+import { unreachable } from "../lib/invariant.ts"
 import { readEntry, writeEntry, type Entry } from "../raft/types.ts"
 import { readDescriptor, writeDescriptor, type RangeDescriptor } from "../range/descriptor.ts"
 
@@ -14,9 +15,29 @@ export type Identifier = {
   readonly checksum: number
 }
 
+/** Frames, both ends included. */
+export type LsnRange = { readonly first: Lsn; readonly last: Lsn }
+
+/**
+ * What a recovery found wrong with one group's log, written down so that the next recovery need not guess.
+ * The log was kept up to and including `keptIndex`. From `firstIndex` on something this replica may have
+ * acknowledged is missing; the last of it is `endIndex` when `endKnown`. `hardKnown` is false when a vote or
+ * a term may be missing as well.
+ */
+export type DamageMark = {
+  readonly group: GroupId
+  readonly keptIndex: LogIndex
+  readonly keptTerm: Term
+  readonly firstIndex: LogIndex
+  readonly endKnown: boolean
+  readonly endIndex: LogIndex
+  readonly endTerm: Term
+  readonly hardKnown: boolean
+}
+
 /** One record in a frame. Within a volume the order of items is the order of events. */
 export type WalItem =
-  /** These entries, consecutive; what the log held from the first one's index on is replaced. */
+  /** These entries, consecutive and at least one; what the log held from the first one's index on is replaced. */
   | { readonly type: "entries"; readonly group: GroupId; readonly entries: readonly Entry[] }
   /** `votedFor` 0 is "nobody". */
   | { readonly type: "hardState"; readonly group: GroupId; readonly term: Term; readonly votedFor: ReplicaId }
@@ -27,10 +48,23 @@ export type WalItem =
   | { readonly type: "replicaCreated"; readonly replica: ReplicaId; readonly descriptor: RangeDescriptor }
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
   /** System volume only, as are the three that follow. */
-  | { readonly type: "identity"; readonly cluster: string; readonly store: StoreId; readonly incarnation: Incarnation }
+  | {
+      readonly type: "identity"
+      readonly cluster: string
+      readonly store: StoreId
+      readonly incarnation: Incarnation
+    }
   | { readonly type: "boot"; readonly boot: number }
   | { readonly type: "volume"; readonly volume: VolumeId; readonly incarnation: Incarnation }
   | { readonly type: "tombstone"; readonly group: GroupId; readonly replica: ReplicaId }
+  /** What recovery made of the damage in the frames `settled`: these groups are concerned and no others. */
+  | { readonly type: "damaged"; readonly settled: readonly LsnRange[]; readonly marks: readonly DamageMark[] }
+  /** A leader has replaced everything the group's mark says is missing. */
+  | { readonly type: "repaired"; readonly group: GroupId }
+  /** Segments before `below`, which begins with frame `lsn`, are not needed and may be gone. */
+  | { readonly type: "released"; readonly below: number; readonly lsn: Lsn }
+  /** System volume only: what another volume said of its groups when it last was idle. */
+  | { readonly type: "witness"; readonly volume: VolumeId; readonly identifiers: readonly Identifier[] }
 
 export function writeIdentifier(identifier: Identifier, sink: Sink): void {
   sink.uint(identifier.group)
@@ -74,8 +108,7 @@ export function writeItem(item: WalItem, sink: Sink): void {
       break
     case "identifiers":
       sink.u8(4)
-      sink.uint(item.identifiers.length)
-      for (const identifier of item.identifiers) writeIdentifier(identifier, sink)
+      writeIdentifiers(item.identifiers, sink)
       break
     case "replicaCreated":
       sink.u8(5)
@@ -107,7 +140,79 @@ export function writeItem(item: WalItem, sink: Sink): void {
       sink.uint(item.group)
       sink.uint(item.replica)
       break
+    case "damaged":
+      sink.u8(11)
+      sink.uint(item.settled.length)
+      for (const range of item.settled) {
+        sink.uint(range.first)
+        sink.uint(range.last)
+      }
+      writeMarks(item.marks, sink)
+      break
+    case "repaired":
+      sink.u8(12)
+      sink.uint(item.group)
+      break
+    case "released":
+      sink.u8(13)
+      sink.uint(item.below)
+      sink.uint(item.lsn)
+      break
+    case "witness":
+      sink.u8(14)
+      sink.uint(item.volume)
+      writeIdentifiers(item.identifiers, sink)
+      break
+    default:
+      unreachable(item)
   }
+}
+
+export function writeIdentifiers(identifiers: readonly Identifier[], sink: Sink): void {
+  sink.uint(identifiers.length)
+  for (const identifier of identifiers) writeIdentifier(identifier, sink)
+}
+
+export function readIdentifiers(reader: ByteReader): readonly Identifier[] {
+  const identifiers: Identifier[] = []
+  for (let left = reader.count(9); left > 0 && !reader.failed; left--)
+    identifiers.push(readIdentifier(reader))
+  return identifiers
+}
+
+export function writeMark(mark: DamageMark, sink: Sink): void {
+  sink.uint(mark.group)
+  sink.uint(mark.keptIndex)
+  sink.uint(mark.keptTerm)
+  sink.uint(mark.firstIndex)
+  sink.bool(mark.endKnown)
+  sink.uint(mark.endIndex)
+  sink.uint(mark.endTerm)
+  sink.bool(mark.hardKnown)
+}
+
+export function readMark(reader: ByteReader): DamageMark {
+  return {
+    group: reader.uint(),
+    keptIndex: reader.uint(),
+    keptTerm: reader.uint(),
+    firstIndex: reader.uint(),
+    endKnown: reader.bool(),
+    endIndex: reader.uint(),
+    endTerm: reader.uint(),
+    hardKnown: reader.bool(),
+  }
+}
+
+function writeMarks(marks: readonly DamageMark[], sink: Sink): void {
+  sink.uint(marks.length)
+  for (const mark of marks) writeMark(mark, sink)
+}
+
+function readMarks(reader: ByteReader): readonly DamageMark[] {
+  const marks: DamageMark[] = []
+  for (let left = reader.count(8); left > 0 && !reader.failed; left--) marks.push(readMark(reader))
+  return marks
 }
 
 /** Turns the reader `failed` when the bytes are no item. */
@@ -116,18 +221,18 @@ export function readItem(reader: ByteReader): WalItem {
     case 1: {
       const group = reader.uint()
       const entries: Entry[] = []
-      for (let left = reader.count(4); left > 0; left--) entries.push(readEntry(reader))
+      for (let left = reader.count(4); left > 0 && !reader.failed; left--) entries.push(readEntry(reader))
+      // Checked here, at the edge, so that nothing behind it meets a log with an empty or a broken run in it.
+      if (entries.length === 0 || entries[0]!.index === 0) reader.fail()
+      for (let i = 1; i < entries.length; i++) if (entries[i]!.index !== entries[0]!.index + i) reader.fail()
       return { type: "entries", group, entries }
     }
     case 2:
       return { type: "hardState", group: reader.uint(), term: reader.uint(), votedFor: reader.uint() }
     case 3:
       return { type: "logStart", group: reader.uint(), index: reader.uint(), term: reader.uint() }
-    case 4: {
-      const identifiers: Identifier[] = []
-      for (let left = reader.count(9); left > 0; left--) identifiers.push(readIdentifier(reader))
-      return { type: "identifiers", identifiers }
-    }
+    case 4:
+      return { type: "identifiers", identifiers: readIdentifiers(reader) }
     case 5:
       return { type: "replicaCreated", replica: reader.uint(), descriptor: readDescriptor(reader) }
     case 6:
@@ -140,6 +245,18 @@ export function readItem(reader: ByteReader): WalItem {
       return { type: "volume", volume: reader.uint(), incarnation: reader.uint() }
     case 10:
       return { type: "tombstone", group: reader.uint(), replica: reader.uint() }
+    case 11: {
+      const settled: LsnRange[] = []
+      for (let left = reader.count(2); left > 0; left--)
+        settled.push({ first: reader.uint(), last: reader.uint() })
+      return { type: "damaged", settled, marks: readMarks(reader) }
+    }
+    case 12:
+      return { type: "repaired", group: reader.uint() }
+    case 13:
+      return { type: "released", below: reader.uint(), lsn: reader.uint() }
+    case 14:
+      return { type: "witness", volume: reader.uint(), identifiers: readIdentifiers(reader) }
     default:
       reader.fail()
       return { type: "boot", boot: 0 }

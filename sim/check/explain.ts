@@ -29,13 +29,16 @@ export type Explanation = {
 const LINES_MAX = 15
 const OPERATION_LINES_MAX = 10
 const TEXT_CHARS_MAX = 100
-/** Steps and operations read, over all trials. */
-const SHRINK_COST_MAX = 20_000_000
+/** Reading an operation into a search costs about as much as so many steps. */
+const OPERATION_COST = 8
+/** Steps and operations read, over all trials: a few seconds. */
+const SHRINK_COST_MAX = 5_000_000
 const TOLD_STEPS_MAX = 200_000
 
 export function explain(operations: readonly Operation[], keys: readonly string[]): Explanation {
   const trial = new Trial(keys)
-  const minimal = shrunk(cutShort(operations, trial), trial)
+  const orphan = orphanOf(operations)
+  const minimal = orphan === null ? shrunk(cutShort(operations, trial), trial) : [orphan]
   const ordered = minimal.toSorted((a, b) => a.invokedAt - b.invokedAt || a.id - b.id)
   const search = new PartitionSearch(ordered, keys, { room: { words: 4 * TOLD_STEPS_MAX }, isTold: true })
   search.run(TOLD_STEPS_MAX)
@@ -66,9 +69,26 @@ class Trial {
       isTold: false,
     })
     const verdict = search.run(Math.max(this.#costLeft >> 3, 1))
-    this.#costLeft -= search.steps + operations.length
+    this.#costLeft -= search.steps + OPERATION_COST * operations.length
     return verdict === "invalid"
   }
+}
+
+/** An operation that saw a value nobody could have written, if there is one: it is the whole story. */
+function orphanOf(operations: readonly Operation[]): Operation | null {
+  const grown = new Set<string>()
+  const values = new Map<string, Set<string | null>>()
+  for (const operation of operations) {
+    for (const op of operation.request) if (op.type === "increment" || op.type === "append") grown.add(op.key)
+    for (const { key, value } of produced(operation)) {
+      const written = values.get(key)
+      if (written === undefined) values.set(key, new Set([value]))
+      else written.add(value)
+    }
+  }
+  const isOrphan = ({ key, value }: Sighting): boolean =>
+    value !== null && !grown.has(key) && values.get(key)?.has(value) !== true
+  return operations.find((operation) => observed(operation).some(isOrphan)) ?? null
 }
 
 /** The history up to the first end that makes it wrong; what had not ended by then is of unknown outcome. */
@@ -189,6 +209,7 @@ function told(
   const shown = new Set([...stuck, ...operations.toReversed()].slice(0, OPERATION_LINES_MAX))
   for (const operation of operations) if (shown.has(operation)) lines.push("  " + sentenceOf(operation))
   const hidden = operations.length - shown.size
+  if (operations.length === 1) lines.push("  It does not fit even alone.")
   if (hidden > 0) lines.push(`  and ${hidden} more, whose writes these answers rest on.`)
 
   const held = new MapKeys()

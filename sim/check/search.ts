@@ -1,4 +1,5 @@
 import { invariant } from "#kernel/lib/invariant.ts"
+import { CounterBound, countFound, growingCounters } from "./counter-bound.ts"
 import { ArrayTable, IntegerSetTable, type Room, SequenceSet } from "./hash-cons.ts"
 import { byInvocation, type Operation } from "./history.ts"
 import { isObserver, observed, produced, type Sighting, writtenKeys } from "./sightings.ts"
@@ -17,7 +18,9 @@ import { agrees, type Keys, requestAgrees, valueAfter } from "./models.ts"
  * - Operations of unknown outcome are optional. They come last, never without effect, never where leaving
  *   the last of them out leads to the same values, and of two equal ones the earlier first.
  * - A value that someone still has to see, and that nobody will write again, is not overwritten.
- * - A key that is only appended to holds a prefix of the longest value that someone still has to see.
+ * - A key that is only appended to holds a prefix of the longest value that someone still has to see, and a
+ *   counter that only grows stands no higher than the least count that someone still has to find.
+ * - A value that someone saw and nobody could write needs no search at all.
  *
  * Not verified: that a refused request (`fail`) had to be refused. Such requests are left out.
  */
@@ -58,6 +61,9 @@ export class PartitionSearch {
   readonly #makers: number[] = []
   /** For each key whether only appends change it, and then the longest value seen; else null. */
   readonly #longest: (string | null)[]
+  /** For each key whether it is a counter that only grows; else null. */
+  readonly #counters: (CounterBound | null)[]
+  readonly #hasCounters: boolean
 
   readonly #memo: SequenceSet | null
   readonly #optionalSets = new IntegerSetTable()
@@ -136,8 +142,10 @@ export class PartitionSearch {
       keys,
       (key) => this.#values[this.#states.get(this.#state, this.#indexOf(key))]!,
     )
-    this.#longest = new Array<string | null>(keys.length).fill(null)
+    this.#longest = keys.map(() => null)
     this.#indexSightings()
+    this.#counters = this.#counterBounds()
+    this.#hasCounters = this.#counters.some((counter) => counter !== null)
 
     this.#memo = options.room === null ? null : new SequenceSet(options.room)
     this.#taken = new Int32Array((required.length >> 5) + 1)
@@ -146,6 +154,8 @@ export class PartitionSearch {
     this.#frameOpen = new Int32Array(all.length)
     this.#frameLast = new Int32Array(all.length)
     this.#frameSet = new Int32Array(all.length)
+    // Who tells how far one can come has to go there.
+    if (!this.#isTold && this.#isImpossible()) this.#settle("invalid")
   }
 
   get steps(): number {
@@ -299,6 +309,7 @@ export class PartitionSearch {
       this.#optionalSet = this.#optionalSets.with(this.#optionalSet, index)
       return
     }
+    if (this.#hasCounters) for (const counter of this.#counters) counter?.take(op)
     lift(this.#next, this.#prev, this.#callOf[op]!)
     lift(this.#next, this.#prev, this.#returnOf[op]!)
     this.#left--
@@ -320,6 +331,7 @@ export class PartitionSearch {
       unlift(this.#optionalNext, this.#optionalPrev, op - this.#required + 1)
       return
     }
+    if (this.#hasCounters) for (const counter of this.#counters) counter?.giveBack(op)
     // In the opposite order of lifting: an entry finds its neighbours as they were.
     unlift(this.#next, this.#prev, this.#returnOf[op]!)
     unlift(this.#next, this.#prev, this.#callOf[op]!)
@@ -361,10 +373,36 @@ export class PartitionSearch {
   #isLost(key: number, old: number, current: number): boolean {
     const sighting = this.#sightings.get(key + old * this.#keys.length)
     if (sighting !== undefined && this.#seers[sighting]! > 0 && this.#makers[sighting] === 0) return true
+    if (this.#counters[key]?.isBeyond(this.#values[current]!) === true) return true
     const longest = this.#longest[key]!
     if (longest === null) return false
     const wanted = this.#sightings.get(key + this.#idOf(longest) * this.#keys.length)!
     return this.#seers[wanted]! > 0 && !longest.startsWith(this.#values[current] ?? "")
+  }
+
+  /** Whether some value was seen that no operation writes, or a list that is no beginning of a longer one. */
+  #isImpossible(): boolean {
+    for (const [place, sighting] of this.#sightings) {
+      if (this.#makers[sighting]! > 0) continue
+      const value = this.#values[Math.floor(place / this.#keys.length)]!
+      if (value === null) continue
+      const longest = this.#longest[place % this.#keys.length]!
+      if (longest === null || !longest.startsWith(value)) return true
+    }
+    return false
+  }
+
+  #counterBounds(): (CounterBound | null)[] {
+    const growing = growingCounters(this.#operations)
+    return this.#keys.map((key) => {
+      if (!growing.has(key)) return null
+      const found: { readonly op: number; readonly count: number }[] = []
+      for (let op = 0; op < this.#required; op++) {
+        const count = countFound(this.#operations[op]!, key)
+        if (count !== null) found.push({ op, count })
+      }
+      return new CounterBound(found)
+    })
   }
 
   #indexSightings(): void {

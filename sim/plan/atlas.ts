@@ -32,17 +32,10 @@ export function clockRoomUs(clockBoundUs: number): number {
 
 function deviationUs(fault: PlanFault): number {
   const lastedUs = fault.until - fault.at
-  switch (fault.kind) {
-    case "clockOffset":
-    case "clockStep":
-      return Math.abs(fault.args["offsetUs"] ?? 0)
-    case "clockDrift":
-      return Math.ceil((lastedUs * Math.abs(fault.args["ppm"] ?? 0)) / 1_000_000)
-    case "clockFreeze":
-      return lastedUs
-    default:
-      return 0
-  }
+  if (fault.kind === "clockOffset" || fault.kind === "clockStep") return Math.abs(fault.args["offsetUs"] ?? 0)
+  if (fault.kind === "clockDrift") return Math.ceil((lastedUs * Math.abs(fault.args["ppm"] ?? 0)) / 1_000_000)
+  // One that stands still falls behind by as long as it stands.
+  return fault.kind === "clockFreeze" ? lastedUs : 0
 }
 
 function storesOf(plan: Plan): readonly number[] {

@@ -44,12 +44,15 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   clockOffset: { family: "clock", args: { offsetUs: OFFSET_US }, lasting: true },
   clockDrift: { family: "clock", args: { ppm: [-100_000, 100_000] }, lasting: true },
   clockStep: { family: "clock", args: { offsetUs: OFFSET_US }, lasting: false },
-  clockFreeze: { family: "clock", args: {}, lasting: true },
+  clockFreeze: { family: "clock", args: { mono: FLAG }, lasting: true },
   addVoter: { family: "topology", args: {}, lasting: true },
   addLearner: { family: "topology", args: {}, lasting: true },
   removeReplica: { family: "topology", args: {}, lasting: true },
   transferLeader: { family: "topology", args: {}, lasting: true },
   reload: { family: "host", args: {}, lasting: false },
 }
+
+/** Clients have ids from here on in the lists of a target: client 0 is 1000. */
+export const CLIENT_IDS_FROM = 1_000
 
 export const FAULT_KINDS: readonly FaultKind[] = Object.keys(FAULTS) as FaultKind[]

@@ -7,12 +7,12 @@ import type { Draw } from "./scenario.ts"
  */
 export class Chance {
   readonly #name: string
-  readonly #int32: () => number
+  readonly #words: { int32(): number }
 
   constructor(name: string) {
     this.#name = name
     // Alea: whole words of 32 bits from additions and products of doubles, the same in every engine.
-    this.#int32 = seedrandom.alea(name).int32
+    this.#words = seedrandom.alea(name)
   }
 
   /** A stream of its own. */
@@ -22,9 +22,9 @@ export class Chance {
 
   /** A whole number of [0, bound). */
   below(bound: number): number {
-    const high = this.#int32() >>> 0
+    const high = this.#words.int32() >>> 0
     // 2^53 / bound is never small here, so the bias of a remainder is below one in a million.
-    return (high * 0x200000 + ((this.#int32() >>> 0) % 0x200000)) % bound
+    return (high * 0x200000 + ((this.#words.int32() >>> 0) % 0x200000)) % bound
   }
 
   /** A whole number of [min, max]. */

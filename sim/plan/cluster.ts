@@ -67,6 +67,8 @@ function placeRanges(
         })),
         outgoing: [],
         learners: [],
+        promoting: [],
+        nextReplica: replicas + 1,
       },
     })
   }

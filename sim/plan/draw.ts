@@ -1,3 +1,5 @@
+import type { Timing } from "#kernel"
+import { settleUs } from "../check/liveness.ts"
 import { workloadOf, WORKLOADS } from "../workload/kinds.ts"
 import type { Workload } from "../workload/workload.ts"
 import { clockRoomUs } from "./atlas.ts"
@@ -8,12 +10,13 @@ import type { Plan, PlanCluster, PlanFault, PlanHost, PlanOp, PlanPhases, PlanWo
 import type { Scenario } from "./scenario.ts"
 import { drawScript } from "./script.ts"
 import { drawClockBeyond, drawSwarm, drawWeights, type FaultSketch, type Ground } from "./swarm.ts"
+import { isRepeatable } from "./well-formed.ts"
 
 const MS = 1_000
 const SECOND = 1_000_000
 
 /** The kernel in the tree. */
-export const OWN_BUILD = "own"
+export const OWN_BUILD = "current"
 
 /** The end of the last quiet part belongs to the final reads: no drawn operation starts in it. */
 export const FINAL_US: number = 5 * SECOND
@@ -22,27 +25,27 @@ export const FINAL_US: number = 5 * SECOND
 export function drawPlan(scenario: Scenario, seed: number): Plan {
   const chance = new Chance(`${scenario.name}/${seed}`)
   const cluster = drawCluster(chance.of("cluster"), scenario.cluster)
-  const phases = drawPhases(chance.of("phases"), scenario)
+  const phases = drawPhases(chance.of("phases"), scenario, cluster.config.timing)
+  const workload = drawWorkload(chance.of("workload"), scenario, cluster, phases)
   return {
     format: 1,
     scenario: scenario.name,
     builds: [OWN_BUILD],
     cluster,
-    workload: drawWorkload(chance.of("workload"), scenario, cluster, phases),
-    faults: drawFaults(chance.of("faults"), scenario, cluster, phases),
+    workload,
+    faults: drawFaults(chance.of("faults"), scenario, cluster, phases, workload),
     phases,
     host: drawHost(chance.of("host"), scenario),
     seed,
   }
 }
 
-function drawPhases(chance: Chance, scenario: Scenario): PlanPhases {
-  return {
-    rounds: 2,
-    faultsUs: chance.between(20 * 10, 30 * 10) * 100 * MS,
-    quietUs: chance.between(10 * 10, 12 * 10) * 100 * MS,
-    ...scenario.phases,
-  }
+/** Over a minute, of which each quiet part is long enough that liveness can be judged at its end. */
+function drawPhases(chance: Chance, scenario: Scenario, timing: Timing): PlanPhases {
+  const rounds = scenario.phases?.rounds ?? chance.between(1, 2)
+  const quietUs = settleUs(timing) + chance.between(20, 40) * 100 * MS
+  const faultsUs = (rounds === 1 ? chance.between(420, 500) : chance.between(200, 280)) * 100 * MS
+  return { rounds, faultsUs, quietUs, ...scenario.phases }
 }
 
 function drawHost(chance: Chance, scenario: Scenario): PlanHost {
@@ -51,9 +54,10 @@ function drawHost(chance: Chance, scenario: Scenario): PlanHost {
   return {
     transport: chance.pick(["objects", "bytes"] as const),
     latencyUsMin,
-    latencyUsMean: latencyUsMin + chance.spread(50, 20 * MS),
+    // What comes on top of the least, on average.
+    latencyUsMean: chance.spread(50, 20 * MS),
     syncUsMin,
-    syncUsMean: syncUsMin + chance.spread(20, 10 * MS),
+    syncUsMean: chance.spread(20, 10 * MS),
     // Often every input has a turn of its own, sometimes a turn takes all that comes in five milliseconds.
     turnUsMax: chance.percent(40) ? 0 : chance.spread(10, 5 * MS),
     ...scenario.host,
@@ -65,6 +69,7 @@ function drawFaults(
   scenario: Scenario,
   cluster: PlanCluster,
   phases: PlanPhases,
+  workload: PlanWorkload,
 ): readonly PlanFault[] {
   const { swarm, script } = scenario.faults
   const kinds = swarm === "all" ? FAULT_KINDS : (swarm ?? [])
@@ -82,6 +87,8 @@ function drawFaults(
     const from = round * (phases.faultsUs + phases.quietUs)
     const ground: Ground = {
       cluster,
+      clients: workload.clients,
+      repeatable: workload.ops.every(isRepeatable),
       fromUs: from + Math.min(SECOND, Math.floor(phases.faultsUs / 8)),
       untilUs: from + phases.faultsUs,
       clockRoomUs: clockRoomUs(cluster.config.timing.clockBoundUs),
@@ -89,7 +96,10 @@ function drawFaults(
       members,
     }
     if (kinds.length > 0) {
-      const activations = own.of("activations").draw(scenario.faults.activations ?? [4, 14])
+      // One in two to five seconds, unless the scenario says how many.
+      const seconds = Math.ceil(phases.faultsUs / SECOND)
+      const usual = [Math.ceil(seconds / 5), Math.ceil(seconds / 2)] as const
+      const activations = own.of("activations").draw(scenario.faults.activations ?? usual)
       sketches.push(...drawSwarm(own.of("swarm"), ground, kinds, weights, activations))
       if (beyond) sketches.push(drawClockBeyond(own.of("beyond"), ground))
     }
@@ -178,7 +188,7 @@ function drawOps(chance: Chance, ground: OpsGround): readonly PlanOp[] {
     return {
       id,
       at,
-      client: own.between(1, clients),
+      client: own.below(clients),
       op: {
         ops,
         range: cluster.ranges[place]!.descriptor.rangeId,

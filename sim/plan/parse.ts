@@ -85,6 +85,8 @@ function rangeShape(): Shape<Bootstrap> {
       voters: members,
       outgoing: members,
       learners: members,
+      promoting: list(whole(1)),
+      nextReplica: whole(1),
     }),
   })
 }
@@ -100,7 +102,7 @@ function opShape(): Shape<PlanOp> {
   return record<PlanOp>({
     id: whole(1),
     at: whole(0),
-    client: whole(1),
+    client: whole(0),
     op: record<PlanRequest>({
       ops: list(kvShape()),
       range: whole(1),

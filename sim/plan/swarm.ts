@@ -1,3 +1,5 @@
+import { unreachable } from "#kernel"
+import { CLIENT_IDS_FROM } from "./catalogue.ts"
 import type { Chance } from "./chance.ts"
 import { weighted } from "./chance.ts"
 import type { FaultKind, FaultTarget, PlanCluster, PlanFault } from "./plan.ts"
@@ -10,6 +12,9 @@ export type Ground = {
   readonly cluster: PlanCluster
   readonly fromUs: number
   readonly untilUs: number
+  readonly clients: number
+  /** Every write has a token, so a network that repeats requests does no harm. */
+  readonly repeatable: boolean
   /** Largest deviation of a clock from the true time that keeps any two within the bound. */
   readonly clockRoomUs: number
   /** Stores whose clock already has a fault in this part: a second one could add up beyond the bound. */
@@ -70,7 +75,7 @@ export function drawFault(chance: Chance, ground: Ground, kind: FaultKind): read
       ]
     case "duplicate":
       return [
-        event(kind, span, somewhere(target, ground), {
+        event(kind, span, somewhere(target, ground, ground.repeatable), {
           ratioPpm: draw.between(1, 500_000),
           oneWay: coin(draw),
         }),
@@ -118,6 +123,9 @@ export function drawFault(chance: Chance, ground: Ground, kind: FaultKind): read
         restartUs: draw.spread(20 * MS, SECOND),
         powerLoss: coin(draw),
       }
+      // All of it before the part ends.
+      const fits = Math.floor((ground.untilUs - span.at) / (args.upUs + args.restartUs))
+      args.times = Math.max(1, Math.min(args.times, fits))
       return [
         event(
           kind,
@@ -147,15 +155,12 @@ export function drawFault(chance: Chance, ground: Ground, kind: FaultKind): read
     case "removeReplica":
     case "transferLeader":
       return drawTopology(target, ground, kind, span)
-    case "reload":
-      return [
-        event(
-          kind,
-          { at: span.at, until: span.at },
-          target.percent(50) ? all(ground) : victims(target, ground),
-          {},
-        ),
-      ]
+    case "reload": {
+      const at = { at: span.at, until: span.at }
+      return [event(kind, at, target.percent(50) ? all(ground) : victims(target, ground), {})]
+    }
+    default:
+      return unreachable(kind)
   }
 }
 
@@ -204,6 +209,11 @@ function all(ground: Ground): FaultTarget {
   return targetStores(storeIds(ground), [])
 }
 
+/** Every link between stores. */
+function everywhere(ground: Ground): FaultTarget {
+  return targetStores(storeIds(ground), storeIds(ground))
+}
+
 /** Mostly one store or a leader, sometimes a minority, rarely more than that. */
 function victims(chance: Chance, ground: Ground): FaultTarget {
   const dice = chance.below(100)
@@ -218,14 +228,19 @@ function one(chance: Chance, ground: Ground): FaultTarget {
   return targetStores([chance.pick(storeIds(ground))], [])
 }
 
-/** Every link, the links of some stores, the leader's, or the links between two stores. */
-function somewhere(chance: Chance, ground: Ground): FaultTarget {
+/** Every link between stores, those of some stores or of a leader, one alone, or those of clients. */
+function somewhere(chance: Chance, ground: Ground, withClients = true): FaultTarget {
   const dice = chance.below(100)
-  if (dice < 40) return all(ground)
-  if (dice < 60) return targetLeader(chance, ground)
   const stores = storeIds(ground)
-  if (dice < 85)
+  if (dice < 15 && withClients && ground.clients > 0) {
+    const clients = Array.from({ length: ground.clients }, (_, index) => CLIENT_IDS_FROM + index)
+    return targetStores(chance.percent(50) ? stores : [chance.pick(stores)], clients)
+  }
+  if (dice < 45) return everywhere(ground)
+  if (dice < 65) return targetLeader(chance, ground)
+  if (dice < 85) {
     return targetStores(chance.sample(stores, chance.between(1, Math.max(1, stores.length - 1))), [])
+  }
   const pair = chance.sample(stores, 2)
   return targetStores(pair.slice(0, 1), pair.slice(1))
 }
@@ -234,7 +249,7 @@ function drawDelay(chance: Chance): Readonly<Record<string, number>> {
   const minUs = chance.between(0, 30 * MS)
   return {
     minUs,
-    meanUs: minUs + chance.spread(MS, 100 * MS),
+    meanUs: chance.spread(MS, 100 * MS),
     tailPpm: chance.pick([0, 1_000, 20_000]),
     tailUs: chance.spread(100 * MS, 5 * SECOND),
   }
@@ -306,26 +321,14 @@ function drawClock(chance: Chance, ground: Ground, kind: FaultKind, span: Span):
   const draw = chance.of("args")
   const victim = targetStores([store], [])
   const signed = draw.percent(50) ? 1 : -1
-  switch (kind) {
-    case "clockDrift":
-      return [event(kind, span, victim, { ppm: signed * draw.between(1, 500) })]
-    case "clockFreeze":
-      // A clock that stands still falls behind by as long as it stands.
-      return [
-        event(
-          kind,
-          { at: span.at, until: Math.min(span.until, span.at + draw.between(MS, room)) },
-          victim,
-          {},
-        ),
-      ]
-    case "clockStep":
-      return [
-        event(kind, { at: span.at, until: span.at }, victim, { offsetUs: signed * draw.spread(MS, room) }),
-      ]
-    default:
-      return [event(kind, span, victim, { offsetUs: signed * draw.between(MS, room) })]
+  if (kind === "clockDrift") return [event(kind, span, victim, { ppm: signed * draw.between(1, 500) })]
+  if (kind === "clockFreeze") {
+    // A clock that stands still falls behind by as long as it stands.
+    const until = Math.min(span.until, span.at + draw.between(MS, room))
+    return [event(kind, { at: span.at, until }, victim, { mono: coin(draw) })]
   }
+  const offsetUs = signed * draw.spread(MS, room)
+  return [event(kind, kind === "clockStep" ? { at: span.at, until: span.at } : span, victim, { offsetUs })]
 }
 
 /** A clock far beyond the bound: the store must fence itself, and nothing may lie meanwhile. */
@@ -356,27 +359,21 @@ export function drawTopology(
     const until = Math.min(ground.untilUs, Math.max(span.until, span.at + 5 * SECOND))
     return [event(kind, { at: span.at, until }, { role: "stores", stores: [store], peers: [], group }, {})]
   }
-  switch (kind) {
-    case "addVoter":
-    case "addLearner": {
-      if (outside.length === 0) return []
-      const store = chance.pick(outside)
-      if (kind === "addVoter") ground.members.set(group, [...members, store])
-      return asked(store)
-    }
-    case "removeReplica": {
-      // Below three voters a run would show little but waiting.
-      if (members.length <= 3) return []
-      const store = chance.pick(members)
-      ground.members.set(
-        group,
-        members.filter((member) => member !== store),
-      )
-      return asked(store)
-    }
-    default:
-      return members.length === 0 ? [] : asked(chance.pick(members))
+  if (kind === "addVoter" || kind === "addLearner") {
+    if (outside.length === 0) return []
+    const store = chance.pick(outside)
+    if (kind === "addVoter") ground.members.set(group, [...members, store])
+    return asked(store)
   }
+  if (kind === "transferLeader") return members.length === 0 ? [] : asked(chance.pick(members))
+  // Below three voters a run would show little but waiting.
+  if (members.length <= 3) return []
+  const store = chance.pick(members)
+  ground.members.set(
+    group,
+    members.filter((member) => member !== store),
+  )
+  return asked(store)
 }
 
 function byNumber(a: number, b: number): number {

@@ -1,5 +1,5 @@
 import type { Bootstrap, KvOp } from "#kernel"
-import { FAULTS } from "./catalogue.ts"
+import { CLIENT_IDS_FROM, FAULTS } from "./catalogue.ts"
 import type { Plan, PlanFault, PlanOp } from "./plan.ts"
 import { planError, type PlanError } from "./shape.ts"
 
@@ -48,7 +48,7 @@ function flawInWorkload({ cluster, workload }: Plan): PlanError | null {
     const path = `$.workload.ops[${index}]`
     if (ids.has(op.id)) return planError(path, `operation ${op.id} is there twice`)
     ids.add(op.id)
-    if (op.client > workload.clients) return planError(path, `there is no client ${op.client}`)
+    if (op.client >= workload.clients) return planError(path, `there is no client ${op.client}`)
     const range = cluster.ranges.find(({ descriptor }) => descriptor.rangeId === op.op.range)
     if (range === undefined) return planError(path, `there is no range ${op.op.range}`)
     const flaw = flawInOp(op, range)
@@ -58,8 +58,7 @@ function flawInWorkload({ cluster, workload }: Plan): PlanError | null {
 }
 
 function flawInOp({ op }: PlanOp, { descriptor }: Bootstrap): string | null {
-  if (op.copies > 1 && !op.token && op.ops.some(mayWrite))
-    return "copies of a write without a token are several writes"
+  if (op.copies > 1 && !isRepeatable({ op })) return "copies of a write without a token are several writes"
   for (const step of op.ops) {
     const low = step.type === "scan" ? step.start : step.key
     if (low < descriptor.start || (descriptor.end !== "" && low >= descriptor.end)) {
@@ -73,7 +72,7 @@ export function mayWrite(op: KvOp): boolean {
   return op.type !== "get" && op.type !== "scan"
 }
 
-function flawInFaults({ cluster, faults }: Plan): PlanError | null {
+function flawInFaults({ cluster, faults, workload }: Plan): PlanError | null {
   const ids = new Set<number>()
   const known = cluster.stores + cluster.spares
   for (let index = 0; index < faults.length; index++) {
@@ -81,22 +80,35 @@ function flawInFaults({ cluster, faults }: Plan): PlanError | null {
     const path = `$.faults[${index}]`
     if (ids.has(fault.id)) return planError(path, `fault ${fault.id} is there twice`)
     ids.add(fault.id)
-    const flaw = flawInFault(fault, known, cluster.ranges)
+    const flaw = flawInFault(fault, { known, clients: workload.clients, ranges: cluster.ranges })
     if (flaw !== null) return planError(path, flaw)
+    const reachesClients = [...fault.target.stores, ...fault.target.peers].some((id) => id >= CLIENT_IDS_FROM)
+    if (fault.kind === "duplicate" && reachesClients && !workload.ops.every(isRepeatable)) {
+      return planError(path, "it may repeat a write without a token, which is a second write")
+    }
   }
   return null
 }
 
+/** What may be delivered twice. */
+export function isRepeatable({ op }: Pick<PlanOp, "op">): boolean {
+  return op.token || !op.ops.some(mayWrite)
+}
+
+type Known = { readonly known: number; readonly clients: number; readonly ranges: readonly Bootstrap[] }
+
 function flawInFault(
   { at, until, kind, target }: PlanFault,
-  known: number,
-  ranges: readonly Bootstrap[],
+  { known, clients, ranges }: Known,
 ): string | null {
+  const { family } = FAULTS[kind]
   if (until < at) return `it is lifted at ${until}, before it begins at ${at}`
-  for (const store of [...target.stores, ...target.peers]) {
-    if (store > known) return `there is no store ${store}: the last one is ${known}`
+  for (const id of [...target.stores, ...target.peers]) {
+    const client = id - CLIENT_IDS_FROM
+    if (client >= 0 && client < clients && family === "network") continue
+    if (id > known) return `there is no store ${id}: the last one is ${known}`
   }
-  const needsGroup = target.role !== "stores" || FAULTS[kind].family === "topology"
+  const needsGroup = target.role !== "stores" || family === "topology"
   if (needsGroup && !ranges.some(({ descriptor }) => descriptor.groupId === target.group)) {
     return `there is no group ${target.group}`
   }

@@ -32,6 +32,8 @@ export type Ending = {
   readonly commitTs: number
   readonly token: { readonly client: number; readonly seq: number } | null
   readonly retries: number
+  /** It got its last answer, a result or a final refusal; otherwise its client lost patience. */
+  readonly answered: boolean
 }
 
 type Route = {
@@ -75,7 +77,7 @@ export class ClientMemory {
   /** One client's operations follow each other, so all before this one will never be repeated. */
   nextToken(): Token {
     this.#seq++
-    return { client: this.client, birth: this.birth, seq: this.#seq, ackedSeq: this.#seq - 1 }
+    return { client: this.client + 1, birth: this.birth, seq: this.#seq, ackedSeq: this.#seq - 1 }
   }
 
   /** The operation under way ends here because the run does. */
@@ -85,7 +87,7 @@ export class ClientMemory {
 
   /** Differs from every other request's of the run. */
   nextRequestId(): number {
-    return this.client * REQUESTS_MAX + this.#requests++
+    return (this.client + 1) * REQUESTS_MAX + this.#requests++
   }
 }
 
@@ -94,7 +96,7 @@ const REQUESTS_MAX = 1_000_000
 const HOPS_MAX = 2
 const ATTEMPTS_MAX = 40
 /** A client that may try again waits for this many timeouts in all. */
-const PATIENCE = 4
+export const PATIENCE = 4
 const PAUSE_US_MIN = 10_000
 const PAUSE_US_MAX = 400_000
 
@@ -139,6 +141,7 @@ export function* runOperation(
         commitTs: answer.commitTs,
         token: shown(token),
         retries: attempt,
+        answered: true,
       }
     }
     const { error } = answer
@@ -148,7 +151,7 @@ export function* runOperation(
       case "final":
         // The next operation asks for a newer timestamp first.
         if (error.code === "tokenExpired") memory.birth = 0
-        return ended(inDoubt && writes ? "info" : "fail", token, attempt)
+        return ended(inDoubt && writes ? "info" : "fail", token, attempt, true)
       case "unknown":
         inDoubt = true
         if (!repeatable) return ended("info", token, attempt)
@@ -219,8 +222,8 @@ function pauseUs(client: number, attempt: number): number {
   return doubled + ((client * 7_919 + attempt * 104_729) % PAUSE_US_MIN)
 }
 
-function ended(outcome: Outcome, token: Token | null, retries: number): Ending {
-  return { outcome, results: null, commitTs: 0, token: shown(token), retries }
+function ended(outcome: Outcome, token: Token | null, retries: number, answered = false): Ending {
+  return { outcome, results: null, commitTs: 0, token: shown(token), retries, answered }
 }
 
 function shown(token: Token | null): Ending["token"] {

@@ -1,15 +1,23 @@
-import type { KvOp, KvReply, KvRequest, KvResult } from "#kernel"
+import type { KvOp, KvReply, KvRequest, KvResult, RangeDescriptor } from "#kernel"
+import type { QuietRequest } from "../check/liveness.ts"
 import { INSTANT_NEVER, type Operation } from "../check/history.ts"
 import type { Plan, PlanOp } from "../plan/plan.ts"
-import { mayWrite } from "../plan/well-formed.ts"
-import { ClientMemory, runOperation, type ClientAnswer, type ClientStep, type Ending } from "./client.ts"
+import { isRepeatable, mayWrite } from "../plan/well-formed.ts"
+import {
+  ClientMemory,
+  PATIENCE,
+  runOperation,
+  type ClientAnswer,
+  type ClientStep,
+  type Ending,
+} from "./client.ts"
 
 /** Where clients live: something that knows the time, carries requests and wakes a client. */
-export interface ClientPort {
+export interface ClientHost {
   readonly now: number
-  sendRequest(client: number, store: number, request: KvRequest): void
-  /** Calls `clientWoken` at this time. Earlier calls for the same client need not be forgotten. */
-  wakeClient(client: number, at: number): void
+  clientSend(client: number, store: number, request: KvRequest): void
+  /** Calls `timerFired` at this time; it replaces the time set before. Null: never. */
+  setClientTimer(client: number, at: number | null): void
 }
 
 type Client = {
@@ -20,8 +28,6 @@ type Client = {
   invokedAt: number
   /** Id of the request whose answer is awaited, or -1. */
   awaited: number
-  /** When to go on without an answer, or with the next operation. */
-  wakeAt: number
   process: number
 }
 
@@ -31,30 +37,37 @@ type Client = {
  */
 export class Clients {
   readonly #plan: Plan
-  readonly #port: ClientPort
-  readonly #clients: readonly (Client | null)[]
-  readonly #tenants: ReadonlyMap<number, number>
+  #host: ClientHost | null = null
+  readonly #clients: ReadonlyMap<number, Client>
+  readonly #processes: number
+  readonly #ranges: ReadonlyMap<number, RangeDescriptor>
+  readonly #prefixes: ReadonlyMap<number, string>
   /** Finished operations in the order of their ends. */
   readonly history: Operation[] = []
+  /** The same for liveness. */
+  readonly waited: QuietRequest[] = []
   invoked = 0
   ok = 0
   fail = 0
   info = 0
 
-  /** `ops` by client and time; clients are numbered from 1. */
-  constructor(plan: Plan, ops: readonly PlanOp[], port: ClientPort) {
+  /** `ops` are those of the plan and any the run adds to them. */
+  constructor(plan: Plan, ops: readonly PlanOp[]) {
     this.#plan = plan
-    this.#port = port
-    this.#tenants = new Map(
-      plan.cluster.ranges.map(({ descriptor }) => [descriptor.rangeId, descriptor.tenant]),
-    )
-    let count = 0
-    for (const op of ops) count = Math.max(count, op.client)
-    const queues: PlanOp[][] = Array.from({ length: count + 1 }, () => [])
-    for (const op of ops) queues[op.client]!.push(op)
-    this.#clients = queues.map((queue, client) =>
-      queue.length === 0 ? null : this.#newClient(client, queue),
-    )
+    const descriptors = plan.cluster.ranges.map(({ descriptor }) => descriptor)
+    this.#ranges = new Map(descriptors.map((descriptor) => [descriptor.rangeId, descriptor]))
+    this.#prefixes = new Map(descriptors.map(({ rangeId, tenant }) => [rangeId, tenantPrefix(tenant)]))
+    const queues = new Map<number, PlanOp[]>()
+    let last = 0
+    for (const op of ops) {
+      const queue = queues.get(op.client)
+      if (queue === undefined) queues.set(op.client, [op])
+      else queue.push(op)
+      last = Math.max(last, op.client)
+    }
+    this.#processes = last + 1
+    const ids = [...queues.keys()].sort((a, b) => a - b)
+    this.#clients = new Map(ids.map((id) => [id, this.#newClient(id, queues.get(id)!)]))
   }
 
   #newClient(client: number, ops: PlanOp[]): Client {
@@ -72,54 +85,49 @@ export class Clients {
       running: null,
       invokedAt: 0,
       awaited: -1,
-      wakeAt: 0,
       process: client,
     }
   }
 
-  start(): void {
-    for (const client of this.#clients) if (client !== null) this.#sleep(client, client.ops[0]!.at)
+  start(host: ClientHost): void {
+    this.#host = host
+    for (const client of this.#clients.values()) host.setClientTimer(client.memory.client, client.ops[0]!.at)
   }
 
-  /** Operations that have begun and not ended. */
-  get running(): number {
-    let count = 0
-    for (const client of this.#clients) if (client?.running != null) count++
-    return count
+  /** Operations that have not ended, for liveness. */
+  running(): readonly QuietRequest[] {
+    const waited: QuietRequest[] = []
+    for (const client of this.#clients.values()) {
+      if (client.running !== null) waited.push(this.#waitedFor(client, null))
+    }
+    return waited
   }
 
-  /** Start of the operation that has been running longest; `INSTANT_NEVER` when none runs. */
-  get oldestRunning(): number {
-    let oldest = INSTANT_NEVER
-    for (const client of this.#clients)
-      if (client?.running != null) oldest = Math.min(oldest, client.invokedAt)
-    return oldest
-  }
-
-  clientWoken(id: number): void {
-    const client = this.#clients[id]
-    if (client == null || client.wakeAt !== this.#port.now) return
+  timerFired(id: number): void {
+    const client = this.#clients.get(id)
+    if (client === undefined) return
     if (client.running === null) this.#begin(client)
     else this.#resume(client, "timeout")
   }
 
-  replyArrived(id: number, reply: KvReply): void {
-    const client = this.#clients[id]
-    if (client == null || client.running === null || client.awaited !== reply.id) return
+  replied(id: number, _store: number, reply: KvReply): void {
+    const client = this.#clients.get(id)
+    if (client === undefined || client.running === null || client.awaited !== reply.id) return
     this.#resume(client, reply)
   }
 
   /** The run is over: what nobody has heard of yet stays unknown for ever. */
   finish(): void {
-    for (const client of this.#clients) {
-      if (client?.running == null) continue
+    for (const client of this.#clients.values()) {
+      if (client.running === null) continue
       const writes = client.ops[client.next]!.op.ops.some(mayWrite)
       this.#record(client, client.memory.cutShort(writes), INSTANT_NEVER)
+      client.running = null
     }
   }
 
   #begin(client: Client): void {
-    client.invokedAt = this.#port.now
+    client.invokedAt = this.#host!.now
     client.running = runOperation(client.memory, client.ops[client.next]!.op)
     this.invoked++
     this.#follow(client, client.running.next())
@@ -127,42 +135,51 @@ export class Clients {
 
   #resume(client: Client, answer: ClientAnswer): void {
     client.awaited = -1
-    client.wakeAt = -1
     this.#follow(client, client.running!.next(answer))
   }
 
   #follow(client: Client, first: IteratorResult<ClientStep, Ending>): void {
+    const host = this.#host!
+    const id = client.memory.client
     let result = first
     while (result.done !== true) {
       const step = result.value
       if (step.type === "pause") {
-        this.#sleep(client, this.#port.now + step.us)
+        host.setClientTimer(id, host.now + step.us)
         return
       }
       for (let copy = 0; copy < step.copies; copy++)
-        this.#port.sendRequest(client.memory.client, step.store, step.request)
+        host.clientSend(client.memory.client, step.store, step.request)
       if (step.timeoutUs > 0) {
         client.awaited = step.request.id
-        this.#sleep(client, this.#port.now + step.timeoutUs)
+        host.setClientTimer(id, host.now + step.timeoutUs)
         return
       }
       result = client.running!.next("timeout")
     }
-    this.#record(client, result.value, this.#port.now)
+    this.#record(client, result.value, host.now)
+    this.waited.push(this.#waitedFor(client, result.value.answered ? host.now : null))
     client.running = null
     client.next++
-    if (client.next < client.ops.length)
-      this.#sleep(client, Math.max(client.ops[client.next]!.at, this.#port.now))
+    host.setClientTimer(id, client.next < client.ops.length ? client.ops[client.next]!.at : null)
   }
 
-  #sleep(client: Client, at: number): void {
-    client.wakeAt = at
-    this.#port.wakeClient(client.memory.client, at)
+  #waitedFor(client: Client, answeredAt: number | null): QuietRequest {
+    const { id, op } = client.ops[client.next]!
+    const patience = isRepeatable({ op }) ? PATIENCE * op.timeoutUs : op.timeoutUs
+    return {
+      id,
+      group: this.#ranges.get(op.range)!.groupId,
+      sentAt: client.invokedAt,
+      deadlineAt: client.invokedAt + patience,
+      answeredAt,
+      abandoned: op.abandoned,
+    }
   }
 
   #record(client: Client, ending: Ending, endedAt: number): void {
     const { id, op } = client.ops[client.next]!
-    const prefix = tenantPrefix(this.#tenants.get(op.range)!)
+    const prefix = this.#prefixes.get(op.range)!
     this[ending.outcome]++
     this.history.push({
       id,
@@ -170,7 +187,7 @@ export class Clients {
       request: prefix === "" ? op.ops : op.ops.map((step) => prefixedOp(step, prefix)),
       invokedAt: client.invokedAt,
       // Only what nobody knows may stay without an end.
-      endedAt: ending.outcome === "info" ? endedAt : this.#port.now,
+      endedAt: ending.outcome === "info" ? endedAt : this.#host!.now,
       outcome: ending.outcome,
       results:
         prefix === "" || ending.results === null
@@ -181,7 +198,7 @@ export class Clients {
       retries: ending.retries,
     })
     // An outside checker takes a process for dead whose request never ended: the client goes on as another.
-    if (ending.outcome === "info") client.process += this.#clients.length
+    if (ending.outcome === "info") client.process += this.#processes
   }
 }
 

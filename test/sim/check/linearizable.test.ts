@@ -181,12 +181,21 @@ test("keys that no request joins are partitions of their own, and a scan joins t
   assert.equal(checkLinearizable([...writes, ok(9, 2, 3, [scan], [rows])], { stepsMax: 100 }).partitions, 2)
 })
 
+test("which unknown requests were used matters, not only what they came to", () => {
+  const unknown = [1, 1, 2].map((by, i) => lost(i, 0, [{ type: "increment", key: "n", by }]))
+  const reads = ["2", "3", "4"].map((value, i) =>
+    ok(10 + i, 10 + 2 * i, 11 + 2 * i, [get("n")], [saw(value)]),
+  )
+  assert.equal(verdictOf(...unknown, ...reads), "valid")
+  assert.equal(verdictOf(...unknown.slice(1), ...reads), "invalid")
+})
+
 /** Lost increments of different sizes, and a read of a sum that no choice of them gives. */
 function hard(key: string): Operation[] {
   const unknown = Array.from({ length: 40 }, (_, i) =>
     lost(i, 0, [{ type: "increment", key, by: 2 * i + 2 }]),
   )
-  return [...unknown, ok(100, 1, 2, [get(key)], [saw("1")])]
+  return [...unknown, ok(100, 1, 2, [get(key)], [saw("401")])]
 }
 
 test("a budget too small is unknown, never a verdict, and no more than the budget is spent", () => {
@@ -240,4 +249,54 @@ test("an explanation drops no write that a kept read has seen: that would be ano
     explanation?.operations.map(({ id }) => id),
     [0, 1, 2, 9],
   )
+})
+
+test("an explanation keeps the increments that a count rests on", () => {
+  const increments = [1, 2, 3].map((value) =>
+    ok(value, 2 * value, 2 * value + 1, [{ type: "increment", key: "n", by: 1 }], [{ type: "count", value }]),
+  )
+  const { explanation } = checkLinearizable([...increments, ok(9, 8, 9, [get("n")], [saw("2")])], {
+    stepsMax: 99,
+  })
+  assert.deepEqual(
+    explanation?.operations.map(({ id }) => id),
+    [1, 2, 3, 9],
+  )
+  assert.deepEqual([explanation?.placed, explanation?.stuck], [[1, 2, 3], [9]])
+})
+
+test("an explanation ends with the first answer that nothing fits, and takes what was under way as unknown", () => {
+  const underWay = ok(1, 0, 100, [put("x", "a")], [DONE])
+  const [sees, misses] = [ok(2, 1, 2, [get("x")], [saw("a")]), ok(3, 3, 4, [get("x")], [saw(null)])]
+  const later = ok(4, 200, 201, [get("x")], [saw(null)])
+  const { explanation } = checkLinearizable([underWay, sees, misses, later], { stepsMax: 99 })
+  assert.deepEqual(
+    explanation?.operations.map(({ id, outcome }) => [id, outcome]),
+    [
+      [1, "info"],
+      [2, "ok"],
+      [3, "ok"],
+    ],
+  )
+})
+
+test("a value that nobody wrote is wrong at once, and is the whole story", () => {
+  const orphan = ok(4, 200, 201, [get("a")], [saw("nonsense")])
+  const { verdict, steps, explanation } = checkLinearizable(
+    [ok(1, 0, 1, [put("a", "1")], [DONE]), orphan, ok(2, 2, 3, [put("a", "2")], [DONE])],
+    { stepsMax: 99 },
+  )
+  assert.deepEqual([verdict, steps, explanation?.operations], ["invalid", 0, [orphan]])
+  assert.ok(explanation?.lines.includes("  It does not fit even alone."))
+})
+
+test("an explanation may drop a write that began only after all who saw its value", () => {
+  const history = [
+    ok(1, 0, 1, [get("x")], [saw("a")]),
+    ok(2, 2, 9, [put("x", "a")], [DONE]),
+    ok(3, 3, 4, [get("y")], [saw(null)]),
+    ok(4, 0, 1, [put("y", "b"), get("x")], [DONE, saw("a")]),
+  ]
+  const { explanation } = checkLinearizable(history, { stepsMax: 99 })
+  assert.equal(explanation?.operations.length, 1)
 })

@@ -1,0 +1,64 @@
+import { ByteReader, ByteWriter } from "../lib/bytes.ts"
+import { crc32c } from "../lib/crc32c.ts"
+import { readMessage, writeMessage, type RaftMessage } from "../raft/message.ts"
+import type { Frame, FrameHeader } from "./input.ts"
+
+/** Format of frames between stores; a reader keeps every version since the last major. */
+export const FRAME_VERSION = 1
+
+const MAGIC = 0x4f52
+const MESSAGES_MAX = 1 << 16
+const HEAD_BYTES = 10
+
+/**
+ * A frame as bytes: magic u16 · CRC-32C u32 of all that follows · length u32 of all that follows ·
+ * header · messages. Gives bytes of its own.
+ */
+export function encodeFrame(frame: Frame): Uint8Array {
+  const writer = new ByteWriter(512)
+  writer.u8(MAGIC & 0xff)
+  writer.u8(MAGIC >>> 8)
+  writer.u32(0)
+  writer.u32(0)
+  const { header } = frame
+  writer.u8(header.version)
+  writer.str(header.cluster)
+  writer.uint(header.fromStore)
+  writer.uint(header.toStore)
+  writer.uint(header.fromIncarnation)
+  writer.uint(header.fromBoot)
+  writer.uint(header.configEpoch)
+  writer.uint(header.wall)
+  writer.uint(frame.messages.length)
+  for (const message of frame.messages) writeMessage(message, writer, true)
+  const bytes = writer.view()
+  writer.patchU32(6, bytes.length - HEAD_BYTES)
+  writer.patchU32(2, crc32c(bytes, 6, bytes.length))
+  return writer.finish()
+}
+
+/** Null for anything that is not exactly one whole, undamaged frame of a known version. */
+export function decodeFrame(bytes: Uint8Array): Frame | null {
+  if (bytes.length < HEAD_BYTES) return null
+  const reader = new ByteReader(bytes)
+  if (reader.u8() !== (MAGIC & 0xff) || reader.u8() !== MAGIC >>> 8) return null
+  if (reader.u32() !== crc32c(bytes, 6, bytes.length)) return null
+  if (reader.u32() !== bytes.length - HEAD_BYTES) return null
+  const version = reader.u8()
+  if (version !== FRAME_VERSION) return null
+  const header: FrameHeader = {
+    version,
+    cluster: reader.str(),
+    fromStore: reader.uint(),
+    toStore: reader.uint(),
+    fromIncarnation: reader.uint(),
+    fromBoot: reader.uint(),
+    configEpoch: reader.uint(),
+    wall: reader.uint(),
+  }
+  const count = reader.count(5)
+  if (count > MESSAGES_MAX) return null
+  const messages: RaftMessage[] = []
+  for (let left = count; left > 0 && !reader.failed; left--) messages.push(readMessage(reader))
+  return reader.failed || reader.remaining > 0 ? null : { header, messages }
+}

@@ -1,0 +1,330 @@
+import type { GroupId, LogIndex, ReplicaId } from "../ids.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
+import { unreachable } from "../lib/invariant.ts"
+import type { InstallSnapshot, RaftMessage } from "../raft/message.ts"
+import { Raft, type RaftEvent } from "../raft/raft.ts"
+import type { RaftEffect, StepContext } from "../raft/state.ts"
+import type { Batch } from "../raft/types.ts"
+import type { Member } from "../range/descriptor.ts"
+import type { AdminRequest, KvRequest } from "../range/request.ts"
+import { RangeService, type ServiceContext } from "../range/service.ts"
+import { StateMachine } from "../range/state-machine.ts"
+import type { KernelConfig } from "./config.ts"
+import type { Effect } from "./effect.ts"
+import type { Stamp } from "./input.ts"
+import type { GroupStatus } from "./status.ts"
+import type { Volume } from "./volume.ts"
+
+/** One moment, as every replica of the store sees it. */
+export type Moment = Stamp & { readonly isFenced: boolean; readonly out: Effect[] }
+
+/**
+ * One replica: a Raft group, the range it replicates and the service before it, joined. What Raft wants
+ * persisted goes to the volume's log, what it commits to the state machine, what is applied to the
+ * clients that wait for it; in this order, within one step.
+ */
+export class Replica {
+  readonly volume: Volume
+  readonly raft: Raft
+  readonly machine: StateMachine
+  readonly service: RangeService
+  readonly #config: KernelConfig
+  /** It was removed from its group; it only waits for its tombstone to be durable. */
+  isRemoved = false
+  /** Something gathered that leaves when the turn ends. */
+  isDirty = false
+  /** Who sent the snapshot whose checkpoint is awaited. */
+  #snapshotFrom: Member | null = null
+
+  constructor(config: KernelConfig, volume: Volume, raft: Raft, machine: StateMachine, service?: RangeService) {
+    this.#config = config
+    this.volume = volume
+    this.raft = raft
+    this.machine = machine
+    this.service = service ?? new RangeService(machine, config.timing, config.limits)
+  }
+
+  get group(): GroupId {
+    return this.raft.group
+  }
+  get replica(): ReplicaId {
+    return this.raft.replica
+  }
+  get deadline(): number {
+    return Math.min(this.raft.deadline, this.service.deadline)
+  }
+
+  message(message: RaftMessage, from: Member, moment: Moment): void {
+    if (message.type === "installSnapshot") this.#snapshotFrom = from
+    this.#step({ type: "messageReceived", message, from }, moment)
+  }
+
+  timePassed(moment: Moment): void {
+    this.service.timePassed(this.#serviceContext(moment))
+    if (moment.mono >= this.raft.deadline || (moment.isFenced && this.raft.isLeader)) {
+      this.#step({ type: "timePassed" }, moment)
+    } else this.#settle(moment)
+  }
+
+  logSynced(moment: Moment): void {
+    this.#step({ type: "logSynced" }, moment)
+  }
+
+  /** The checkpoint that contains an installed snapshot is durable. */
+  snapshotSynced(moment: Moment): void {
+    const from = this.#snapshotFrom
+    this.#snapshotFrom = null
+    if (from !== null) this.#step({ type: "snapshotSynced", from }, moment)
+  }
+
+  turnEnded(moment: Moment): void {
+    this.isDirty = false
+    this.#step({ type: "turnEnded" }, moment)
+    this.isDirty = false
+  }
+
+  request(session: number, request: KvRequest, moment: Moment): void {
+    this.service.request(session, request, this.#serviceContext(moment), () => {
+      this.isDirty = true
+      return this.raft.requestRead()
+    })
+    this.#settle(moment)
+  }
+
+  administer(session: number, request: AdminRequest, moment: Moment): void {
+    const { error, effects } = this.raft.administer(request.action, this.#raftContext(moment))
+    this.isDirty = true
+    const { id } = request
+    const reply = error === null ? ({ type: "accepted", id } as const) : ({ type: "error", id, error } as const)
+    moment.out.push({ type: "adminReply", session, reply, barrier: null })
+    this.#carryOut(effects, moment)
+    this.#settle(moment)
+  }
+
+  /** Housekeeping: moves the horizon of tokens when it is time to. */
+  tidy(moment: Moment): void {
+    const batch = this.service.horizonBatch(this.#serviceContext(moment))
+    if (batch === null) return
+    this.#append(batch, moment)
+    this.#settle(moment)
+  }
+
+  #step(event: RaftEvent, moment: Moment): void {
+    this.#carryOut(this.raft.step(event, this.#raftContext(moment)), moment)
+    this.#settle(moment)
+  }
+
+  #raftContext(moment: Moment): StepContext {
+    return {
+      mono: moment.mono,
+      wall: moment.wall,
+      nextLsn: this.volume.wal.nextLsn,
+      durableLsn: this.volume.wal.durableLsn,
+      fenced: moment.isFenced,
+      highWater: this.service.highWater,
+    }
+  }
+
+  #serviceContext(moment: Moment): ServiceContext {
+    const { raft } = this
+    return {
+      mono: moment.mono,
+      wall: moment.wall,
+      isLeader: raft.isLeader,
+      isRecovering: raft.role === "recovering",
+      leaderStore: raft.transfer === null ? raft.storeOf(raft.leader) : raft.storeOf(raft.transfer.target),
+      term: raft.term,
+      isTransferring: raft.transfer !== null,
+      isFenced: moment.isFenced,
+      isDiskFull: this.volume.wal.full,
+      termStartIndex: raft.termStartIndex,
+      uncommittedBytes: raft.uncommittedBytes,
+    }
+  }
+
+  #carryOut(effects: readonly RaftEffect[], moment: Moment): void {
+    for (const effect of effects) {
+      switch (effect.type) {
+        case "persist":
+          this.volume.appendFor(this.group, effect.item)
+          break
+        case "send":
+          moment.out.push({
+            type: "send",
+            to: effect.to.store,
+            lane: effect.lane,
+            message: effect.message,
+            barrier: effect.barrier === 0 ? null : { volume: this.volume.id, lsn: effect.barrier },
+          })
+          break
+        case "sendSnapshot":
+          this.#sendSnapshot(effect.to, moment)
+          break
+        case "installSnapshot":
+          this.#installSnapshot(effect.message, moment)
+          break
+        case "readConfirmed":
+          this.service.readConfirmed(effect.round, effect.index)
+          break
+        case "becameLeader":
+          this.#lead(effect.highWater, moment)
+          break
+        case "lostLeadership":
+          this.service.lostLeadership(this.#serviceContext(moment))
+          break
+        case "removed":
+          this.isRemoved = true
+          break
+        case "observe":
+          moment.out.push(effect)
+          break
+        default:
+          unreachable(effect)
+      }
+    }
+  }
+
+  /** The first entry of a term says below which timestamp this leader assigns nothing. */
+  #lead(highWater: number | null, moment: Moment): void {
+    const lowWater = this.service.becameLeader(highWater, this.#serviceContext(moment))
+    const { group, replica } = this
+    moment.out.push({ type: "observe", observation: { type: "lowWaterSet", group, replica, timestamp: lowWater } })
+    const { descriptor, leaseSequence } = this.machine
+    this.#append({ generation: descriptor.generation, leaseSequence, closedTs: lowWater, minVersion: 1, writes: [] }, moment)
+  }
+
+  #append(batch: Batch, moment: Moment): LogIndex {
+    this.isDirty = true
+    const effects = this.raft.step({ type: "proposed", payload: { type: "batch", batch } }, this.#raftContext(moment))
+    const index = this.raft.lastIndex
+    this.#carryOut(effects, moment)
+    return index
+  }
+
+  /** Applies what is committed and does what has become possible by it. */
+  #settle(moment: Moment): void {
+    const { raft, machine, service } = this
+    if (machine.appliedIndex < raft.commitIndex && !raft.isInstalling && !this.isRemoved) this.#apply(moment)
+    if (raft.isLeader) {
+      const context = this.#serviceContext(moment)
+      for (let batch = service.pump(context); batch !== null; batch = service.pump(context)) {
+        service.proposed(this.#append(batch, moment))
+      }
+    }
+    for (const effect of service.drain()) {
+      if (effect.type === "reply") moment.out.push({ ...effect, barrier: null })
+      else moment.out.push(effect)
+    }
+  }
+
+  #apply(moment: Moment): void {
+    const { raft, machine, service } = this
+    const context = this.#serviceContext(moment)
+    while (machine.appliedIndex < raft.commitIndex) {
+      const entry = raft.log.entryAt(machine.appliedIndex + 1)
+      const applied = machine.apply(entry)
+      if (entry.payload.type !== "batch") raft.descriptor = machine.descriptor
+      moment.out.push({
+        type: "observe",
+        observation: {
+          type: "applied",
+          group: raft.group,
+          replica: raft.replica,
+          index: entry.index,
+          term: entry.term,
+          digest: entry.digestLow,
+          hashHigh: machine.hashHigh,
+          hashLow: machine.hashLow,
+        },
+      })
+      service.applied(entry, applied, context)
+    }
+  }
+
+  #sendSnapshot(to: Member, moment: Moment): void {
+    const { raft, machine } = this
+    const message: InstallSnapshot = {
+      type: "installSnapshot",
+      group: raft.group,
+      from: raft.replica,
+      to: to.replica,
+      term: raft.term,
+      lastIndex: machine.appliedIndex,
+      lastTerm: machine.appliedTerm,
+      descriptor: machine.descriptor,
+      configuration: machine.configuration,
+      configurationIndex: machine.configurationIndex,
+      data: machine.encodeSnapshot(),
+    }
+    moment.out.push({ type: "send", to: to.store, lane: "bulk", message, barrier: null })
+  }
+
+  #installSnapshot(message: InstallSnapshot, moment: Moment): void {
+    const { descriptor, configuration, configurationIndex } = message
+    if (!this.machine.installSnapshot(message.data, { descriptor, configuration, configurationIndex })) {
+      moment.out.push({ type: "observe", observation: { type: "mark", name: "raft.snapshot.damaged" } })
+      this.raft.refuseSnapshot()
+      return
+    }
+    this.raft.descriptor = descriptor
+    this.volume.wantCheckpoint()
+  }
+
+  /** Forgets the log that a durable checkpoint contains, but for what followers may still ask. */
+  compact(durableApplied: LogIndex): void {
+    const keep = this.#config.limits.logKeepEntries
+    const index = Math.min(durableApplied, this.raft.commitIndex) - keep
+    if (index <= this.raft.log.start.index || this.raft.isInstalling) return
+    const term = this.raft.log.termAt(index)
+    if (term === null) return
+    this.raft.compact(index)
+    this.volume.append({ type: "logStart", group: this.group, index, term })
+  }
+
+  status(): GroupStatus {
+    const { raft, machine, service } = this
+    return {
+      group: raft.group,
+      replica: raft.replica,
+      role: raft.role === "follower" && raft.isLearner ? "learner" : raft.role,
+      term: raft.term,
+      leader: raft.leader,
+      lastIndex: raft.lastIndex,
+      commitIndex: raft.commitIndex,
+      appliedIndex: machine.appliedIndex,
+      firstIndex: raft.log.firstIndex,
+      configuration: raft.configuration,
+      descriptor: machine.descriptor,
+      hashHigh: machine.hashHigh,
+      hashLow: machine.hashLow,
+      waitingRequests: service.size,
+    }
+  }
+
+  save(sink: Sink): void {
+    sink.uint(this.volume.id)
+    this.raft.save(sink)
+    this.service.save(sink)
+    sink.bool(this.isRemoved)
+    sink.bool(this.isDirty)
+    sink.bool(this.#snapshotFrom !== null)
+    sink.uint(this.#snapshotFrom?.replica ?? 0)
+    sink.uint(this.#snapshotFrom?.store ?? 0)
+    sink.uint(this.#snapshotFrom?.incarnation ?? 0)
+  }
+
+  static load(reader: ByteReader, config: KernelConfig, volumeOf: (id: number) => Volume): Replica {
+    const volume = volumeOf(reader.uint())
+    const raft = Raft.load(reader, config.timing, config.limits)
+    // The service stands before the machine in the bytes, but is built upon it.
+    const machine = StateMachine.open(volume.engine, raft.group) ?? StateMachine.create(volume.engine, raft.descriptor)
+    const service = RangeService.load(reader, machine, config.timing, config.limits)
+    const replica = new Replica(config, volume, raft, machine, service)
+    replica.isRemoved = reader.bool()
+    replica.isDirty = reader.bool()
+    const hasSender = reader.bool()
+    const from = { replica: reader.uint(), store: reader.uint(), incarnation: reader.uint() }
+    replica.#snapshotFrom = hasSender ? from : null
+    return replica
+  }
+}

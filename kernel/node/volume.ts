@@ -1,0 +1,175 @@
+import { OverlayEngine } from "../engine/overlay.ts"
+import type { Base } from "../engine/base.ts"
+import type { ReadView } from "../engine/engine.ts"
+import type { GroupId, Incarnation, LogIndex, Lsn, VolumeId } from "../ids.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
+import { invariant } from "../lib/invariant.ts"
+import type { WalItem } from "../wal/item.ts"
+import { Wal, type WalEffect, type WalPorts } from "../wal/wal.ts"
+import type { Barrier, Effect } from "./effect.ts"
+
+/** What each group had applied when the checkpoint under way was frozen. */
+type Checkpoint = { readonly id: number; readonly applied: ReadonlyMap<GroupId, LogIndex> }
+
+/** One tenant's directory: a log, an engine, and the checkpoints that let the log be forgotten. */
+export class Volume {
+  readonly id: VolumeId
+  /** The name of this volume's content, in every segment of its log. */
+  readonly incarnation: Incarnation
+  readonly wal: Wal
+  readonly #base: Base
+  readonly engine: OverlayEngine
+  /** Frozen, and not durable yet. */
+  #checkpoint: Checkpoint | null = null
+  #lastCheckpoint: number
+  /** Applied indexes that the last durable checkpoint contains. */
+  #durableApplied: ReadonlyMap<GroupId, LogIndex> = new Map()
+  #logBytes = 0
+  /** Wanted whatever the log weighs: a snapshot waits for it. */
+  #isWanted = false
+  #isRefused = false
+  /** Groups that wait for something to be durable, in the order they began to. */
+  #awaiting = new Set<GroupId>()
+
+  constructor(id: VolumeId, incarnation: Incarnation, wal: Wal, base: Base, engine: OverlayEngine) {
+    this.id = id
+    this.incarnation = incarnation
+    this.#base = base
+    this.wal = wal
+    this.engine = engine
+    this.#lastCheckpoint = base.checkpoint
+  }
+
+  /** What an effect waits for that rests on everything appended so far. */
+  get barrier(): Barrier | null {
+    const lsn = this.wal.pendingBytes > 0 ? this.wal.nextLsn : this.wal.nextLsn - 1
+    return lsn > this.wal.durableLsn ? { volume: this.id, lsn } : null
+  }
+
+  get view(): ReadView {
+    return this.engine
+  }
+
+  durableAppliedOf(group: GroupId): LogIndex {
+    return this.#durableApplied.get(group) ?? 0
+  }
+
+  append(item: WalItem): Lsn {
+    return this.wal.append(item)
+  }
+
+  /** Appends for a group, which is to hear when that is durable. */
+  appendFor(group: GroupId, item: WalItem): Lsn {
+    this.#awaiting.add(group)
+    return this.wal.append(item)
+  }
+
+  /** The log is durable up to `lsn`: who waited for some of it? */
+  synced(lsn: Lsn): readonly GroupId[] {
+    this.wal.synced(lsn)
+    const groups = [...this.#awaiting]
+    this.#awaiting.clear()
+    return groups
+  }
+
+  stillAwaits(group: GroupId): void {
+    this.#awaiting.add(group)
+  }
+
+  wantCheckpoint(): void {
+    this.#isWanted = true
+  }
+
+  /** The next turn may ask again for what the disk refused. */
+  retry(): void {
+    this.wal.retry()
+    this.#isRefused = false
+  }
+
+  /** Frames what gathered in the turn, and starts a checkpoint when the log has grown enough. */
+  endTurn(checkpointLogBytes: number, appliedNow: () => ReadonlyMap<GroupId, LogIndex>, out: Effect[]): void {
+    const due = this.#isWanted || this.#logBytes >= checkpointLogBytes
+    if (due && this.#checkpoint === null && !this.#isRefused) {
+      const barrier = this.barrier
+      this.#checkpoint = { id: ++this.#lastCheckpoint, applied: appliedNow() }
+      this.#isWanted = false
+      this.#logBytes = 0
+      const changes = this.engine.freeze(this.#checkpoint.id)
+      out.push({ type: "checkpoint", volume: this.id, checkpoint: this.#checkpoint.id, changes, barrier })
+    }
+    for (const effect of this.wal.endTurn()) {
+      if (effect.type === "append") this.#logBytes += effect.bytes.length
+      out.push(effect satisfies WalEffect)
+    }
+  }
+
+  /** The base contains the frozen changes, durably. */
+  checkpointSynced(id: number): ReadonlyMap<GroupId, LogIndex> {
+    const checkpoint = this.#checkpoint
+    invariant(checkpoint !== null && checkpoint.id === id, "A checkpoint completed that was not under way")
+    this.engine.settle(id, this.#base)
+    this.#checkpoint = null
+    this.#durableApplied = checkpoint.applied
+    return checkpoint.applied
+  }
+
+  /** No space: the changes stay in the overlay and the log stays as long as it is. */
+  checkpointRefused(id: number): void {
+    const checkpoint = this.#checkpoint
+    invariant(checkpoint !== null && checkpoint.id === id, "A checkpoint was refused that was not under way")
+    this.engine.thaw()
+    this.#checkpoint = null
+    this.#isWanted = true
+    this.#isRefused = true
+  }
+
+  save(sink: Sink): void {
+    sink.uint(this.id)
+    sink.uint(this.incarnation)
+    this.wal.save(sink)
+    this.engine.save(sink)
+    sink.bool(this.#checkpoint !== null)
+    sink.uint(this.#checkpoint?.id ?? 0)
+    saveApplied(this.#checkpoint?.applied ?? new Map(), sink)
+    sink.uint(this.#lastCheckpoint)
+    saveApplied(this.#durableApplied, sink)
+    sink.uint(this.#logBytes)
+    sink.bool(this.#isWanted)
+    sink.bool(this.#isRefused)
+    sink.uint(this.#awaiting.size)
+    for (const group of this.#awaiting) sink.uint(group)
+  }
+
+  static load(reader: ByteReader, portsOf: (id: VolumeId, incarnation: Incarnation) => WalPorts, baseOf: (id: VolumeId) => Base): Volume {
+    const id = reader.uint()
+    const incarnation = reader.uint()
+    const wal = Wal.load(reader, portsOf(id, incarnation))
+    const base = baseOf(id)
+    const volume = new Volume(id, incarnation, wal, base, OverlayEngine.load(reader, base))
+    const isUnderWay = reader.bool()
+    const checkpoint = reader.uint()
+    const applied = loadApplied(reader)
+    volume.#checkpoint = isUnderWay ? { id: checkpoint, applied } : null
+    volume.#lastCheckpoint = reader.uint()
+    volume.#durableApplied = loadApplied(reader)
+    volume.#logBytes = reader.uint()
+    volume.#isWanted = reader.bool()
+    volume.#isRefused = reader.bool()
+    for (let left = reader.count(); left > 0; left--) volume.#awaiting.add(reader.uint())
+    return volume
+  }
+}
+
+function saveApplied(applied: ReadonlyMap<GroupId, LogIndex>, sink: Sink): void {
+  sink.uint(applied.size)
+  for (const [group, index] of [...applied].sort((a, b) => a[0] - b[0])) {
+    sink.uint(group)
+    sink.uint(index)
+  }
+}
+
+function loadApplied(reader: ByteReader): ReadonlyMap<GroupId, LogIndex> {
+  const applied = new Map<GroupId, LogIndex>()
+  for (let left = reader.count(2); left > 0; left--) applied.set(reader.uint(), reader.uint())
+  return applied
+}

@@ -1,0 +1,221 @@
+import { unreachable } from "../lib/invariant.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
+import type { KernelError } from "../errors.ts"
+import { readResult, writeResult } from "../txn/outcome.ts"
+import { readDescriptor, writeDescriptor } from "./descriptor.ts"
+import type { AdminReply, AdminRequest, KvOp, KvReply, KvRequest, KvResult, Token } from "./request.ts"
+
+/** Requests and replies over a sink: for hashes, saved kernels and recordings. */
+
+const READS = ["strong", "timeline", "eventual"] as const
+
+export function writeRequest(request: KvRequest, sink: Sink): void {
+  sink.uint(request.id)
+  sink.uint(request.tenant)
+  sink.uint(request.rangeId)
+  sink.uint(request.generation)
+  sink.bool(request.token !== null)
+  if (request.token !== null) writeToken(request.token, sink)
+  sink.uint(request.deadlineUs)
+  sink.u8(READS.indexOf(request.read))
+  sink.uint(request.readTs)
+  sink.str(request.principal)
+  sink.uint(request.configEpoch)
+  sink.str(request.bundleHash)
+  sink.str(request.trace)
+  sink.uint(request.ops.length)
+  for (const op of request.ops) writeOp(op, sink)
+}
+
+export function readRequest(reader: ByteReader): KvRequest {
+  return {
+    id: reader.uint(),
+    tenant: reader.uint(),
+    rangeId: reader.uint(),
+    generation: reader.uint(),
+    token: reader.bool() ? readToken(reader) : null,
+    deadlineUs: reader.uint(),
+    read: READS[reader.u8()] ?? "strong",
+    readTs: reader.uint(),
+    txn: null,
+    principal: reader.str(),
+    configEpoch: reader.uint(),
+    bundleHash: reader.str(),
+    trace: reader.str(),
+    ops: readList(reader, 2, readOp),
+  }
+}
+
+function writeToken(token: Token, sink: Sink): void {
+  sink.uint(token.client)
+  sink.uint(token.birth)
+  sink.uint(token.seq)
+  sink.uint(token.ackedSeq)
+}
+
+function readToken(reader: ByteReader): Token {
+  return { client: reader.uint(), birth: reader.uint(), seq: reader.uint(), ackedSeq: reader.uint() }
+}
+
+const OPS = ["get", "put", "delete", "cas", "increment", "append", "scan"] as const
+
+function writeOp(op: KvOp, sink: Sink): void {
+  sink.u8(OPS.indexOf(op.type))
+  if (op.type === "scan") {
+    sink.str(op.start)
+    sink.str(op.end)
+    sink.uint(op.limit)
+    sink.bool(op.reverse)
+    return
+  }
+  sink.str(op.key)
+  switch (op.type) {
+    case "get":
+    case "delete":
+      break
+    case "put":
+    case "append":
+      sink.str(op.value)
+      break
+    case "cas":
+      sink.bool(op.expected !== null)
+      sink.str(op.expected ?? "")
+      sink.str(op.value)
+      break
+    case "increment":
+      sink.int(op.by)
+      break
+    default:
+      unreachable(op)
+  }
+}
+
+function readOp(reader: ByteReader): KvOp {
+  const type = OPS[reader.u8()]
+  if (type === "scan") {
+    return { type, start: reader.str(), end: reader.str(), limit: reader.uint(), reverse: reader.bool() }
+  }
+  const key = reader.str()
+  switch (type) {
+    case "get":
+    case "delete":
+      return { type, key }
+    case "put":
+    case "append":
+      return { type, key, value: reader.str() }
+    case "cas": {
+      const present = reader.bool()
+      const expected = reader.str()
+      return { type, key, expected: present ? expected : null, value: reader.str() }
+    }
+    case "increment":
+      return { type, key, by: reader.int() }
+    default:
+      reader.fail()
+      return { type: "get", key }
+  }
+}
+
+function readList<Item>(reader: ByteReader, bytesMin: number, read: (reader: ByteReader) => Item): readonly Item[] {
+  const items: Item[] = []
+  for (let left = reader.count(bytesMin); left > 0; left--) items.push(read(reader))
+  return items
+}
+
+export function writeResults(results: readonly KvResult[], sink: Sink): void {
+  sink.uint(results.length)
+  for (const result of results) writeResult(result, sink)
+}
+
+export function readResults(reader: ByteReader): readonly KvResult[] {
+  return readList(reader, 1, readResult)
+}
+
+export function writeReply(reply: KvReply, sink: Sink): void {
+  sink.uint(reply.id)
+  sink.bool(reply.type === "ok")
+  if (reply.type === "ok") {
+    sink.uint(reply.commitTs)
+    writeResults(reply.results, sink)
+  } else writeError(reply.error, sink)
+}
+
+export function readReply(reader: ByteReader): KvReply {
+  const id = reader.uint()
+  if (reader.bool()) return { type: "ok", id, commitTs: reader.uint(), results: readResults(reader) }
+  return { type: "error", id, error: readError(reader) }
+}
+
+export function writeAdminRequest(request: AdminRequest, sink: Sink): void {
+  sink.uint(request.id)
+  sink.uint(request.group)
+  sink.str(request.action.type)
+  sink.uint(request.action.store)
+  sink.uint("incarnation" in request.action ? request.action.incarnation : 0)
+}
+
+export function writeAdminReply(reply: AdminReply, sink: Sink): void {
+  sink.uint(reply.id)
+  sink.bool(reply.type === "accepted")
+  if (reply.type === "error") writeError(reply.error, sink)
+}
+
+/** The wire name of a code is the code itself: old readers meet new codes as text. */
+export function writeError(error: KernelError, sink: Sink): void {
+  sink.str(error.code)
+  switch (error.code) {
+    case "notLeader":
+      sink.bool(error.hint !== null)
+      sink.uint(error.hint ?? 0)
+      sink.uint(error.term)
+      break
+    case "staleGeneration":
+      writeDescriptor(error.descriptor, sink)
+      break
+    case "keyOutOfRange":
+    case "notAnInteger":
+      sink.str(error.key)
+      break
+    case "tooLarge":
+      sink.uint(error.limit)
+      sink.uint(error.actual)
+      break
+    case "badRequest":
+      sink.str(error.reason)
+      break
+    default:
+      break
+  }
+}
+
+export function readError(reader: ByteReader): KernelError {
+  const code = reader.str() as KernelError["code"]
+  switch (code) {
+    case "notLeader": {
+      const known = reader.bool()
+      const hint = reader.uint()
+      return { code, hint: known ? hint : null, term: reader.uint() }
+    }
+    case "staleGeneration":
+      return { code, descriptor: readDescriptor(reader) }
+    case "keyOutOfRange":
+    case "notAnInteger":
+      return { code, key: reader.str() }
+    case "tooLarge":
+      return { code, limit: reader.uint(), actual: reader.uint() }
+    case "badRequest":
+      return { code, reason: reader.str() }
+    case "deadlineExceeded":
+    case "overloaded":
+    case "tokenExpired":
+    case "outcomeUnknown":
+    case "recovering":
+    case "membershipBusy":
+    case "diskFull":
+    case "clockOutOfBound":
+      return { code }
+    default:
+      reader.fail()
+      return { code: "outcomeUnknown" }
+  }
+}

@@ -1,0 +1,471 @@
+import type { GroupId, LogIndex, ReplicaId, Term } from "../ids.ts"
+import { unreachable } from "../lib/invariant.ts"
+import type { Entry, LogEnd } from "../raft/types.ts"
+import type { RangeDescriptor } from "../range/descriptor.ts"
+import { entryChecksum, sameState } from "./identifiers.ts"
+import type { DamageMark, Identifier, LsnRange, WalItem } from "./item.ts"
+import { sorted } from "./ledger.ts"
+import type { ScannedFrame } from "./scan.ts"
+
+/** What is wrong with a group's log. DESIGN §5 says what such a replica may do. */
+export type GroupDamage = {
+  /** It acknowledges nothing from here on before repair. */
+  readonly firstIndex: LogIndex
+  /** Where the log ended at the time of the loss, or null when nobody remembers. */
+  readonly end: LogEnd | null
+  /** `end`, term and vote are all known: it may vote, as the log that ends there. */
+  readonly identified: boolean
+}
+
+/** One group as its volume's log tells it. */
+export type RecoveredGroup = {
+  readonly group: GroupId
+  /** 0, and no descriptor, when the frame that created it is lost. */
+  readonly replica: ReplicaId
+  readonly descriptor: RangeDescriptor | null
+  readonly term: Term
+  readonly votedFor: ReplicaId
+  readonly logStart: LogEnd
+  /** Consecutive from `logStart.index + 1`; none of them is damaged. */
+  readonly entries: readonly Entry[]
+  readonly damage: GroupDamage | null
+}
+
+/** A loss while the log is read. */
+type Loss = {
+  /** Set by a mark or by an earlier loss: what comes later cannot make it better. */
+  readonly firstIndex: LogIndex | null
+  readonly end: LogEnd | null
+  readonly hardKnown: boolean
+  /** An earlier recovery wrote it down, so only `repaired` ends it. */
+  readonly isMarked: boolean
+}
+
+type State = {
+  readonly group: GroupId
+  replica: ReplicaId
+  descriptor: RangeDescriptor | null
+  term: Term
+  votedFor: ReplicaId
+  startIndex: LogIndex
+  startTerm: Term
+  /** False while the first entries read began past index 1 and nothing has said why. */
+  isStartKnown: boolean
+  entries: Entry[]
+  /** Something is missing right behind `entries`: nothing read later can be joined to them. */
+  isBroken: boolean
+  loss: Loss | null
+  /** Term and vote are an identifier's: the items that said so are lost. */
+  isAdopted: boolean
+  hasGap: boolean
+}
+
+export type Replayed = {
+  readonly groups: readonly RecoveredGroup[]
+  readonly marks: readonly DamageMark[]
+  /** Groups whose term and vote are known from identifiers alone, ascending. */
+  readonly adopted: readonly GroupId[]
+  /** Groups with a hole in their entries that no damaged frame explains. */
+  readonly gaps: readonly GroupId[]
+  /** Groups of which the system volume knows more than this log, ascending. */
+  readonly behind: readonly GroupId[]
+}
+
+export type ReplayInput = {
+  readonly frames: readonly ScannedFrame[]
+  /** Ascending, not yet settled by an item in a later frame. */
+  readonly damage: readonly LsnRange[]
+  /** The state of every group after the last damaged frame, when nothing came after it. */
+  readonly finalIdentifiers: readonly Identifier[] | null
+  readonly systemWitness: readonly Identifier[]
+}
+
+/**
+ * Applies items in order and gives every group its log back, as far as it can be trusted. A damaged frame may have
+ * held anything: entries, a truncation, a vote. What is known of it comes from identifiers; where they are missing
+ * the group's log ends at the last entry that is certain.
+ */
+export function replay(input: ReplayInput): Replayed {
+  return new Replay(input).run()
+}
+
+class Replay {
+  readonly #input: ReplayInput
+  readonly #states: Map<GroupId, State> = new Map()
+  readonly #expected: Map<GroupId, Identifier>
+  /** Groups whose witnessed last entry was seen: the witness is not ahead of this log. */
+  readonly #seen: Set<GroupId> = new Set()
+  /** A damaged frame may have spoken of groups that nothing else mentions. */
+  #isWild = false
+
+  constructor(input: ReplayInput) {
+    this.#input = input
+    this.#expected = new Map(input.systemWitness.map((identifier) => [identifier.group, identifier]))
+  }
+
+  run(): Replayed {
+    const { frames, damage } = this.#input
+    let next = 0
+    for (const frame of frames) {
+      while (next < damage.length && damage[next]!.last < frame.header.lsn) this.#lose(damage[next++]!, frame)
+      for (const item of frame.items) this.#apply(item)
+    }
+    while (next < damage.length) this.#lose(damage[next++]!, null)
+    return this.#finish()
+  }
+
+  /** `after` is the next intact frame, whose first item says what the frame before it changed. */
+  #lose(range: LsnRange, after: ScannedFrame | null): void {
+    const leading = after?.items[0]
+    const isNext = after !== null && after.header.lsn === range.last + 1
+    const said = isNext && leading?.type === "identifiers" ? leading.identifiers : null
+    const final = after === null ? this.#input.finalIdentifiers : null
+    const known = new Map((said ?? final ?? []).map((identifier) => [identifier.group, identifier]))
+    const isAlone = said !== null && range.first === range.last
+    for (const state of this.#states.values()) {
+      const identifier = known.get(state.group)
+      if (identifier !== undefined) this.#suspect(state, identifier)
+      else if (!isAlone) this.#suspect(state, null)
+    }
+    for (const identifier of known.values()) {
+      if (!this.#states.has(identifier.group)) this.#suspect(this.#create(identifier.group), identifier)
+    }
+    if (!isAlone && final === null) this.#isWild = true
+  }
+
+  #suspect(state: State, identifier: Identifier | null): void {
+    const firstIndex = state.loss?.firstIndex ?? null
+    const isMarked = state.loss?.isMarked ?? false
+    if (identifier === null) {
+      state.isBroken = true
+      state.loss = { firstIndex, end: null, hardKnown: false, isMarked }
+      return
+    }
+    const { lastIndex, lastTerm, checksum } = ends(state)
+    const isSame =
+      !state.isBroken &&
+      sameState(identifier, lastIndex, lastTerm, identifier.term, identifier.votedFor, checksum)
+    if (identifier.term !== state.term || identifier.votedFor !== state.votedFor) {
+      state.term = identifier.term
+      state.votedFor = identifier.votedFor
+      state.isAdopted = true
+    }
+    if (isSame) {
+      if (state.loss !== null) state.loss = { ...state.loss, hardKnown: true }
+      return
+    }
+    state.isBroken = true
+    state.loss = {
+      firstIndex,
+      end: { term: identifier.lastTerm, index: identifier.lastIndex },
+      hardKnown: true,
+      isMarked,
+    }
+  }
+
+  #create(group: GroupId): State {
+    const state: State = {
+      group,
+      replica: 0,
+      descriptor: null,
+      term: 0,
+      votedFor: 0,
+      startIndex: 0,
+      startTerm: 0,
+      isStartKnown: false,
+      entries: [],
+      isBroken: false,
+      loss: null,
+      isAdopted: false,
+      hasGap: false,
+    }
+    this.#states.set(group, state)
+    return state
+  }
+
+  #stateOf(group: GroupId): State {
+    const known = this.#states.get(group)
+    if (known !== undefined) return known
+    const state = this.#create(group)
+    if (this.#isWild) this.#suspect(state, null)
+    return state
+  }
+
+  #apply(item: WalItem): void {
+    switch (item.type) {
+      case "entries":
+        this.#entries(this.#stateOf(item.group), item.entries)
+        break
+      case "hardState": {
+        const state = this.#stateOf(item.group)
+        state.term = item.term
+        state.votedFor = item.votedFor
+        state.isAdopted = false
+        if (state.loss !== null) state.loss = { ...state.loss, hardKnown: true }
+        break
+      }
+      case "logStart":
+        this.#logStart(this.#stateOf(item.group), item.index, item.term)
+        break
+      case "identifiers":
+        for (const identifier of item.identifiers) this.#identify(identifier)
+        break
+      case "replicaCreated":
+        this.#replicaCreated(item.replica, item.descriptor)
+        break
+      case "replicaRemoved":
+        this.#states.delete(item.group)
+        break
+      case "damaged":
+        for (const mark of item.marks) this.#mark(mark)
+        break
+      case "repaired": {
+        const state = this.#stateOf(item.group)
+        state.loss = null
+        this.#seen.add(item.group)
+        break
+      }
+      case "identity":
+      case "boot":
+      case "volume":
+      case "tombstone":
+      case "witness":
+      case "released":
+        break
+      default:
+        unreachable(item)
+    }
+  }
+
+  #replicaCreated(replica: ReplicaId, descriptor: RangeDescriptor): void {
+    const group = descriptor.groupId
+    const known = this.#states.get(group)
+    if (known !== undefined && known.replica !== 0 && known.replica !== replica) this.#states.delete(group)
+    const isNew = !this.#states.has(group)
+    const state = this.#stateOf(group)
+    state.replica = replica
+    state.descriptor = descriptor
+    if (isNew) state.isStartKnown = true
+  }
+
+  /** An identifier is the whole truth of its moment; a log that lost nothing has no need of it. */
+  #identify(identifier: Identifier): void {
+    const state = this.#states.get(identifier.group)
+    if (state === undefined || state.loss === null) return
+    if (state.isBroken) {
+      state.loss = { ...state.loss, end: { term: identifier.lastTerm, index: identifier.lastIndex } }
+    }
+    if (state.loss.hardKnown) return
+    state.loss = { ...state.loss, hardKnown: true }
+    if (identifier.term === state.term && identifier.votedFor === state.votedFor) return
+    state.term = identifier.term
+    state.votedFor = identifier.votedFor
+    state.isAdopted = true
+  }
+
+  #entries(state: State, entries: readonly Entry[]): void {
+    const first = entries[0]!.index
+    const last = entries[entries.length - 1]!
+    this.#look(state.group, entries)
+    if (!state.isStartKnown && state.entries.length === 0 && !state.isBroken) {
+      state.isStartKnown = first === 1
+      state.startIndex = first - 1
+      state.entries = entries.slice()
+      return
+    }
+    const lastIndex = state.startIndex + state.entries.length
+    if (first > lastIndex + 1 && !state.isBroken) {
+      state.isBroken = true
+      state.hasGap = true
+      state.loss = {
+        firstIndex: state.loss?.firstIndex ?? null,
+        end: null,
+        hardKnown: false,
+        isMarked: state.loss?.isMarked ?? false,
+      }
+    }
+    if (state.isBroken) {
+      if (state.isStartKnown && first <= state.startIndex + 1 && state.loss?.isMarked !== true) {
+        // Written anew from its first entry on: whatever was lost of it no longer matters.
+        state.isBroken = false
+        state.entries = entries.slice(state.startIndex + 1 - first)
+        state.loss =
+          state.loss?.hardKnown === false
+            ? { ...state.loss, end: { term: last.term, index: last.index } }
+            : null
+        return
+      }
+      // Not joined to what was there, which may have been replaced in between; but it ends what could still be true.
+      state.entries.length = Math.max(0, Math.min(state.entries.length, first - 1 - state.startIndex))
+      if (state.loss !== null) state.loss = { ...state.loss, end: { term: last.term, index: last.index } }
+      return
+    }
+    state.entries.length = Math.max(0, first - 1 - state.startIndex)
+    for (const entry of entries) if (entry.index > state.startIndex) state.entries.push(entry)
+  }
+
+  #logStart(state: State, index: LogIndex, term: Term): void {
+    const position = index - state.startIndex
+    if (state.isStartKnown && position <= 0) return
+    if (!state.isStartKnown && position < 0 && state.entries.length > 0) {
+      // What lies between the start and the first entry that was read is missing.
+      state.entries = []
+      state.isBroken = true
+      state.hasGap = true
+      state.loss = {
+        firstIndex: state.loss?.firstIndex ?? null,
+        end: null,
+        hardKnown: false,
+        isMarked: state.loss?.isMarked ?? false,
+      }
+    } else if (position > 0) {
+      const at = state.entries[position - 1]
+      // Raft (extended version), §7: what follows the checkpoint's last entry stays, if that entry is in this log.
+      state.entries = at !== undefined && at.term === term ? state.entries.slice(position) : []
+    }
+    state.startIndex = index
+    state.startTerm = term
+    state.isStartKnown = true
+  }
+
+  #mark(mark: DamageMark): void {
+    const state = this.#stateOf(mark.group)
+    this.#seen.add(mark.group)
+    state.hasGap = false
+    state.entries.length = Math.max(0, Math.min(state.entries.length, mark.keptIndex - state.startIndex))
+    if (state.entries.length === 0 && mark.keptIndex > state.startIndex && !state.isStartKnown) {
+      state.startIndex = mark.keptIndex
+      state.startTerm = mark.keptTerm
+    }
+    if (!state.isStartKnown && mark.keptIndex === 0) state.isStartKnown = true
+    state.isBroken = state.startIndex + state.entries.length !== mark.keptIndex
+    state.loss = {
+      firstIndex: mark.firstIndex,
+      end: mark.endKnown ? { term: mark.endTerm, index: mark.endIndex } : null,
+      hardKnown: mark.hardKnown,
+      isMarked: true,
+    }
+  }
+
+  #look(group: GroupId, entries: readonly Entry[]): void {
+    const expected = this.#expected.get(group)
+    if (expected === undefined) return
+    const entry = entries[expected.lastIndex - entries[0]!.index]
+    if (entry !== undefined && entry.term === expected.lastTerm) this.#seen.add(group)
+  }
+
+  #finish(): Replayed {
+    const groups: RecoveredGroup[] = []
+    const marks: DamageMark[] = []
+    const adopted: GroupId[] = []
+    const gaps: GroupId[] = []
+    const behind: GroupId[] = []
+    for (const identifier of this.#input.systemWitness) {
+      if (this.#isBehind(identifier)) behind.push(identifier.group)
+      const state = this.#states.get(identifier.group)
+      if (state === undefined) continue
+      const isNewer = identifier.term > state.term
+      if (!isNewer && !(identifier.term === state.term && state.votedFor === 0 && identifier.votedFor !== 0))
+        continue
+      state.term = identifier.term
+      state.votedFor = identifier.votedFor
+      state.isAdopted = true
+    }
+    for (const [group, state] of sorted(this.#states)) {
+      const recovered = recoveredOf(state)
+      groups.push(recovered)
+      if (state.hasGap) gaps.push(group)
+      if (state.isAdopted) adopted.push(group)
+      if (recovered.damage === null) continue
+      const last = recovered.entries.at(-1)
+      const end = recovered.damage.end
+      marks.push({
+        group,
+        keptIndex: last?.index ?? recovered.logStart.index,
+        keptTerm: last?.term ?? recovered.logStart.term,
+        firstIndex: recovered.damage.firstIndex,
+        endKnown: end !== null,
+        endIndex: end?.index ?? 0,
+        endTerm: end?.term ?? 0,
+        hardKnown: state.loss?.hardKnown ?? false,
+      })
+    }
+    return { groups, marks, adopted, gaps, behind: behind.toSorted((a, b) => a - b) }
+  }
+
+  #isBehind(identifier: Identifier): boolean {
+    const state = this.#states.get(identifier.group)
+    if (state === undefined) return true
+    if (state.loss !== null) return false
+    if (identifier.term > state.term) return true
+    if (identifier.term === state.term && identifier.votedFor !== 0 && state.votedFor === 0) return true
+    return identifier.lastIndex > state.startIndex && !this.#seen.has(identifier.group)
+  }
+}
+
+function ends(state: State): {
+  readonly lastIndex: LogIndex
+  readonly lastTerm: Term
+  readonly checksum: number
+} {
+  const last = state.entries.at(-1)
+  return {
+    lastIndex: last?.index ?? state.startIndex,
+    lastTerm: last?.term ?? state.startTerm,
+    checksum: last === undefined ? 0 : entryChecksum(last),
+  }
+}
+
+function recoveredOf(state: State): RecoveredGroup {
+  if (!state.isStartKnown && state.startIndex > 0) {
+    // Entries that hang in the air: nothing says that what comes before them is in a checkpoint.
+    state.hasGap = true
+    const { lastIndex, lastTerm } = ends(state)
+    state.loss = {
+      firstIndex: 1,
+      end: state.isBroken ? (state.loss?.end ?? null) : { term: lastTerm, index: lastIndex },
+      hardKnown: false,
+      isMarked: false,
+    }
+    state.entries = []
+    state.startIndex = 0
+    state.startTerm = 0
+  }
+  const lastIndex = state.startIndex + state.entries.length
+  let loss = state.loss
+  // A checkpoint that contains everything the log ever held makes the loss good.
+  if (loss?.end != null && loss.hardKnown && state.startIndex >= loss.end.index) loss = null
+  if (loss === null) state.loss = null
+  const firstBroken = state.isBroken ? lastIndex + 1 : Number.MAX_SAFE_INTEGER
+  const firstIndex = Math.max(Math.min(loss?.firstIndex ?? firstBroken, firstBroken), state.startIndex + 1)
+  return {
+    group: state.group,
+    replica: state.replica,
+    descriptor: state.descriptor,
+    term: state.term,
+    votedFor: state.votedFor,
+    logStart: { index: state.startIndex, term: state.startTerm },
+    entries: state.entries,
+    damage:
+      loss === null
+        ? null
+        : {
+            firstIndex: firstIndex === Number.MAX_SAFE_INTEGER ? lastIndex + 1 : firstIndex,
+            end: loss.end,
+            identified: loss.end !== null && loss.hardKnown,
+          },
+  }
+}
+
+/** True when the frame carries the settlement of this range. */
+export function settles(frames: readonly ScannedFrame[], range: LsnRange): boolean {
+  for (const frame of frames) {
+    if (frame.header.lsn <= range.last) continue
+    for (const item of frame.items) {
+      if (item.type !== "damaged") continue
+      if (item.settled.some((settled) => settled.first <= range.first && range.last <= settled.last))
+        return true
+    }
+  }
+  return false
+}

@@ -1,0 +1,49 @@
+import type { Scenario } from "#sim"
+import { main as campaign } from "./campaign.ts"
+import { main as smoke } from "./smoke/smoke.ts"
+import { main as figure8 } from "./crashes/figure-8.ts"
+import { main as powerLoss } from "./crashes/power-loss.ts"
+import { main as crashLoop } from "./crashes/crash-loop.ts"
+import { main as bridge } from "./partitions/bridge.ts"
+import { main as deafLeader } from "./partitions/deaf-leader.ts"
+import { main as minorityLeader } from "./partitions/minority-leader.ts"
+import { main as lossyReordering } from "./network/lossy-reordering.ts"
+import { main as diskFull } from "./disks/disk-full.ts"
+import { main as syncError } from "./disks/sync-error.ts"
+import { main as stalledDisk } from "./disks/stalled-disk.ts"
+import { main as slowFollower } from "./disks/slow-follower.ts"
+import { main as hourBack } from "./clocks/hour-back.ts"
+import { main as drift } from "./clocks/drift.ts"
+import { main as churn } from "./membership/churn.ts"
+import { main as transferStorm } from "./membership/transfer-storm.ts"
+import { main as lateDuplicates } from "./clients/late-duplicates.ts"
+import { main as idle } from "./load/idle.ts"
+import { main as steady } from "./load/steady.ts"
+
+/** Every scenario there is; the campaign first, it is what runs when none is named. */
+export const SCENARIOS: readonly Scenario[] = [
+  campaign,
+  smoke,
+  figure8,
+  powerLoss,
+  crashLoop,
+  bridge,
+  deafLeader,
+  minorityLeader,
+  lossyReordering,
+  diskFull,
+  syncError,
+  stalledDisk,
+  slowFollower,
+  hourBack,
+  drift,
+  churn,
+  transferStorm,
+  lateDuplicates,
+  idle,
+  steady,
+]
+
+export function scenarioOf(name: string): Scenario | null {
+  return SCENARIOS.find((scenario) => scenario.name === name) ?? null
+}

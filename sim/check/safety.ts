@@ -1,0 +1,242 @@
+/** The checkers of safety as one: they share a mirror and must look in one order. */
+import type { Bootstrap, Effect, Input, Observation, RaftMessage } from "#kernel"
+import type { OnlineChecker, WorldView } from "./checker.ts"
+import { applyItems, messageReleased } from "./durability.ts"
+import { ClusterMirror, type ReplicaMirror, type StoreMirror } from "./mirror.ts"
+import { configurationChanged, configurationCommitted } from "./quorums.ts"
+import { applied, checkLogEnd, committed, logChanged, roleChanged, snapshotInstalled, voted } from "./raft.ts"
+import {
+  checkBootApplied,
+  checkHash,
+  checkpointDropped,
+  checkpointSynced,
+  checkpointTaken,
+} from "./replicas-agree.ts"
+import { appended, bootEnded, recovered, synced, type FrameItems } from "./wal.ts"
+
+export type SafetyOptions = {
+  readonly births: readonly Bootstrap[]
+  readonly itemsOf: FrameItems
+  /** The plan damages synced bytes: what a boot recovers is then not judged here. */
+  readonly damagesSynced: boolean
+}
+
+export class SafetyChecker implements OnlineChecker {
+  readonly name = "safety"
+  readonly #mirror: ClusterMirror
+  readonly #itemsOf: FrameItems
+  readonly #damagesSynced: boolean
+
+  constructor(options: SafetyOptions) {
+    this.#mirror = new ClusterMirror(options.births)
+    this.#itemsOf = options.itemsOf
+    this.#damagesSynced = options.damagesSynced
+  }
+
+  storeCrashed(_world: WorldView, storeId: number): void {
+    const store = this.#mirror.store(storeId)
+    store.booting = true
+    for (const replica of store.replicas) replica.crash()
+  }
+
+  storeBooted(world: WorldView, storeId: number): void {
+    // A store that stopped itself crashed as well.
+    if (!this.#mirror.store(storeId).booting) this.storeCrashed(world, storeId)
+  }
+
+  stepped(world: WorldView, storeId: number, input: Input, effects: readonly Effect[]): void {
+    const store = this.#mirror.store(storeId)
+    if (store.booting) this.#endBoot(world, store)
+    this.#take(world, store, input)
+    for (let i = 0; i < effects.length; i++) {
+      const effect = effects[i]!
+      switch (effect.type) {
+        case "observe":
+          this.#observe(world, store, effect.observation)
+          break
+        case "send":
+          this.#sent(world, store, effect.message)
+          break
+        case "append":
+          appended(world, store, effect, this.#itemsOf)
+          break
+        case "checkpoint":
+          checkpointTaken(store, effect)
+          break
+        default:
+          break
+      }
+    }
+    if (store.snapshotIn !== null) {
+      store.snapshotIn.snapshotInStep = false
+      store.snapshotIn = null
+    }
+  }
+
+  observed(world: WorldView, storeId: number, observation: Observation): void {
+    const store = this.#mirror.store(storeId)
+    // Those of steps were taken in `stepped`.
+    if (store.booting) this.#observe(world, store, observation)
+  }
+
+  released(world: WorldView, storeId: number, effect: Effect): void {
+    const store = this.#mirror.store(storeId)
+    switch (effect.type) {
+      case "send": {
+        const { group, from } = effect.message
+        const replica = this.#mirror.replica(storeId, group, from)
+        if (replica !== null) messageReleased(world, store, replica, effect.message)
+        break
+      }
+      case "append":
+        appended(world, store, effect, this.#itemsOf)
+        break
+      case "checkpoint":
+        checkpointTaken(store, effect)
+        break
+      default:
+        break
+    }
+  }
+
+  #endBoot(world: WorldView, store: StoreMirror): void {
+    store.booting = false
+    if (this.#damagesSynced) {
+      for (const replica of store.replicas) this.#trust(store, replica)
+      return
+    }
+    for (const replica of store.replicas) checkBootApplied(world, store, replica)
+    bootEnded(world, store)
+  }
+
+  /** Damage may have taken what was durable: what the boot says is what the disk holds. */
+  #trust(store: StoreMirror, replica: ReplicaMirror): void {
+    const durable = store.durable(replica.group.id)
+    durable.term = replica.bootTerm
+    durable.votedFor = replica.bootVote
+    durable.applied = replica.bootApplied
+    durable.snapshotIndex = 0
+    durable.log.copy(replica.log)
+    replica.ackedIndex = 0
+  }
+
+  #take(world: WorldView, store: StoreMirror, input: Input): void {
+    switch (input.type) {
+      case "appendSynced":
+        synced(store, input.volume, input.lsn)
+        break
+      case "checkpointSynced":
+        checkpointSynced(store, input.volume, input.checkpoint)
+        for (const group of this.#mirror.groups) {
+          if (group !== undefined && group.volume === input.volume) this.#mirror.trim(group)
+        }
+        break
+      case "checkpointRefused":
+        checkpointDropped(store, input.volume, input.checkpoint)
+        break
+      case "frame":
+        for (const message of input.frame.messages) this.#heard(store, message)
+        break
+      case "wake":
+        if (store.woken(input.mono) > WAKES_AT_ONCE_MAX) {
+          world.report(
+            "LIVE-no-livelock",
+            `Store ${store.id} asks again and again to be woken at ${input.mono} µs.`,
+          )
+        }
+        break
+      default:
+        break
+    }
+  }
+
+  #heard(store: StoreMirror, message: RaftMessage): void {
+    if (message.type === "voteRequest" && message.preVote) return
+    const replica = this.#mirror.groups[message.group]?.replicas[message.to]
+    if (replica !== undefined && replica.store === store.id && message.term > replica.heardTerm) {
+      replica.heardTerm = message.term
+    }
+  }
+
+  #sent(world: WorldView, store: StoreMirror, message: RaftMessage): void {
+    const replica = this.#mirror.replica(store.id, message.group, message.from)
+    if (replica === null) return
+    if (message.type === "voteRequest") checkLogEnd(world, replica, message.lastIndex, message.lastTerm)
+    else if (message.type === "heartbeatReply") checkLogEnd(world, replica, message.lastIndex, -1)
+  }
+
+  #observe(world: WorldView, store: StoreMirror, observation: Observation): void {
+    switch (observation.type) {
+      case "mark":
+      case "fenced":
+      case "lowWaterSet":
+        return
+      case "recovered":
+        if (this.#damagesSynced) this.#recoveredAnyhow(store, observation.volume, observation.lsn)
+        else recovered(world, store, observation.volume, observation.lsn)
+        return
+      default: {
+        const replica = this.#mirror.replica(store.id, observation.group, observation.replica)
+        if (replica !== null) this.#observeReplica(world, store, replica, observation)
+      }
+    }
+  }
+
+  #recoveredAnyhow(store: StoreMirror, volumeId: number, lsn: number): void {
+    const volume = store.volume(volumeId)
+    for (const frame of volume.pending)
+      if (frame.lsn <= lsn && frame.items !== null) applyItems(store, frame.items)
+    volume.pending = []
+    volume.durableLsn = lsn
+    volume.appendedLsn = lsn
+  }
+
+  #observeReplica(
+    world: WorldView,
+    store: StoreMirror,
+    replica: ReplicaMirror,
+    observation: Exclude<Observation, { readonly type: "mark" | "fenced" | "lowWaterSet" | "recovered" }>,
+  ): void {
+    const booting = store.booting
+    switch (observation.type) {
+      case "roleChanged":
+        if (booting) {
+          replica.saidTerm = true
+          replica.bootTerm = observation.term
+        }
+        roleChanged(world, replica, observation)
+        break
+      case "voted":
+        if (booting) replica.bootVote = observation.votedFor
+        voted(world, replica, observation)
+        break
+      case "logChanged":
+        logChanged(world, replica, observation, booting)
+        break
+      case "committed":
+        committed(world, replica, observation, !booting)
+        if (replica.role === "leader") configurationCommitted(replica)
+        break
+      case "applied":
+        applied(world, replica, observation, booting)
+        checkHash(world, replica, observation, booting)
+        break
+      case "snapshotInstalled":
+        snapshotInstalled(world, replica, observation)
+        if (store.snapshotIn !== null) store.snapshotIn.snapshotInStep = false
+        store.snapshotIn = replica
+        store.durable(replica.group.id).snapshotIndex = observation.index
+        break
+      case "configurationChanged":
+        configurationChanged(world, replica, observation)
+        break
+      case "replicaRemoved":
+        replica.removed = true
+        replica.role = "down"
+        break
+    }
+  }
+}
+
+/** A kernel may be late, woken for several things at one instant, but not for ever. */
+const WAKES_AT_ONCE_MAX = 256

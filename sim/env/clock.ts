@@ -1,0 +1,112 @@
+import { invariant, type Mono, type Wall } from "#kernel"
+
+/** 2026-01-01T00:00:00Z in microseconds: where every run begins. */
+export const WALL_START = 1_767_225_600_000_000
+
+/** Something wrong with a clock, in force until it is lifted. */
+export type ClockFault =
+  | { readonly type: "offset"; readonly offsetUs: number }
+  | { readonly type: "drift"; readonly ppm: number }
+  /** Wall time stands still; with `mono` the monotonic clock does too. */
+  | { readonly type: "freeze"; readonly mono: boolean }
+
+type Overlay = { readonly id: number; readonly fault: ClockFault; readonly since: number; readonly wallAt: number }
+
+/**
+ * The two clocks of one store, as functions of true time and of what is wrong with them.
+ *
+ * `wall` is true time plus every offset, plus what drifts have added; frozen it stands at the value the
+ * freeze met. Lifting a fault gives back what it took, so wall time may jump either way. `mono` starts
+ * anew at each boot and runs with the same oscillator, so drift moves it too; offsets never do, it never
+ * goes back while the process lives, and a lifted drift leaves it where it is.
+ */
+export class Clock {
+  readonly #overlays: Overlay[] = []
+  #monoAnchor = 0
+  #trueAnchor = 0
+  /** Parts per million the monotonic clock is fast. */
+  #monoPpm = 0
+  #monoFrozen = 0
+
+  /** Whether any overlay is in force: when not, stamps need no second look. */
+  get faulty(): boolean {
+    return this.#overlays.length > 0
+  }
+
+  /** A new process: its monotonic clock starts at `monoBase`. */
+  boot(now: number, monoBase: number): void {
+    this.#monoAnchor = monoBase
+    this.#trueAnchor = now
+  }
+
+  mono(now: number): Mono {
+    if (this.#monoFrozen > 0) return this.#monoAnchor
+    const elapsed = now - this.#trueAnchor
+    return this.#monoAnchor + elapsed + Math.floor((elapsed * this.#monoPpm) / 1_000_000)
+  }
+
+  wall(now: number): Wall {
+    let wall = WALL_START + now
+    for (let i = 0; i < this.#overlays.length; i++) {
+      const { fault, since, wallAt } = this.#overlays[i]!
+      if (fault.type === "freeze") return wallAt
+      wall += fault.type === "offset" ? fault.offsetUs : Math.floor(((now - since) * fault.ppm) / 1_000_000)
+    }
+    return wall
+  }
+
+  /** The earliest true time at which `mono` shows `at`; null while it stands still before that. */
+  trueTimeOf(now: number, at: Mono): number | null {
+    const missing = at - this.mono(now)
+    if (missing <= 0) return now
+    if (this.#monoFrozen > 0) return null
+    let guess = Math.max(now, now + Math.floor((missing * 1_000_000) / (1_000_000 + this.#monoPpm)) - 2)
+    while (this.mono(guess) < at) guess++
+    return guess
+  }
+
+  /** `id` names the overlay for `lift`; a freeze is looked at before all others. */
+  overlay(now: number, id: number, fault: ClockFault): void {
+    const overlay: Overlay = { id, fault, since: now, wallAt: this.wall(now) }
+    this.#reanchor(now)
+    if (fault.type === "freeze") {
+      this.#overlays.unshift(overlay)
+      if (fault.mono) this.#monoFrozen++
+    } else {
+      this.#overlays.push(overlay)
+      if (fault.type === "drift") this.#monoPpm += fault.ppm
+    }
+  }
+
+  /** False when no overlay has this id. */
+  lift(now: number, id: number): boolean {
+    const index = this.#overlays.findIndex((overlay) => overlay.id === id)
+    if (index < 0) return false
+    this.#reanchor(now)
+    const { fault } = this.#overlays[index]!
+    this.#overlays.splice(index, 1)
+    if (fault.type === "drift") this.#monoPpm -= fault.ppm
+    if (fault.type === "freeze" && fault.mono) this.#monoFrozen--
+    return true
+  }
+
+  /** Whether what this overlay does can be seen at this moment. */
+  shows(now: number, id: number): boolean {
+    const overlay = this.#overlays.find((candidate) => candidate.id === id)
+    invariant(overlay !== undefined, "Cannot judge a clock fault: it is not in force")
+    switch (overlay.fault.type) {
+      case "offset":
+        return overlay.fault.offsetUs !== 0
+      case "drift":
+        return Math.floor(((now - overlay.since) * overlay.fault.ppm) / 1_000_000) !== 0
+      case "freeze":
+        return now > overlay.since
+    }
+  }
+
+  #reanchor(now: number): void {
+    const mono = this.mono(now)
+    this.#monoAnchor = mono
+    this.#trueAnchor = now
+  }
+}

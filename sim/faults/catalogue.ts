@@ -1,0 +1,55 @@
+import type { FaultKind } from "../plan/plan.ts"
+import { clockFault } from "./clock.ts"
+import { diskFull, slowDisk, stalledDisk, syncError } from "./disk.ts"
+import { linkFault } from "./link.ts"
+import { crash, crashLoop, pause, reload, slowProcess } from "./process.ts"
+import type { FaultKindActions } from "./stage.ts"
+import { topologyFault } from "./topology.ts"
+
+/** Every kind of fault a plan may name. A kind without a row does not compile. */
+export const CATALOGUE: Readonly<Record<FaultKind, FaultKindActions>> = {
+  partition: linkFault,
+  drop: linkFault,
+  duplicate: linkFault,
+  delay: linkFault,
+  corrupt: linkFault,
+  capacity: linkFault,
+  clog: linkFault,
+  flap: linkFault,
+  misroute: linkFault,
+  crash,
+  crashLoop,
+  pause,
+  slowProcess,
+  syncError,
+  diskFull,
+  slowDisk,
+  stalledDisk,
+  clockOffset: clockFault,
+  clockDrift: clockFault,
+  clockStep: clockFault,
+  clockFreeze: clockFault,
+  addVoter: topologyFault,
+  addLearner: topologyFault,
+  removeReplica: topologyFault,
+  transferLeader: topologyFault,
+  reload,
+}
+
+/**
+ * Kinds that go on after their moment, when the plan gives them no duration, until the next quiet part:
+ * they wait for their chance, or leave a clock changed.
+ */
+const LASTING: ReadonlySet<FaultKind> = new Set([
+  "clockStep",
+  "syncError",
+  "addVoter",
+  "addLearner",
+  "removeReplica",
+  "transferLeader",
+])
+
+/** When a fault ends by itself; null when only a quiet part ends it. */
+export function endOf(fault: { readonly kind: FaultKind; readonly at: number; readonly until: number }): number | null {
+  return fault.until <= fault.at && LASTING.has(fault.kind) ? null : fault.until
+}

@@ -1,0 +1,74 @@
+import { LinkOverlay, type LinkFault } from "../env/link-overlay.ts"
+import { argument, type FaultKindActions, type FaultRun, type Stage } from "./stage.ts"
+
+/** Clients have ids from here on in the targets of faults. */
+export const CLIENT_IDS_FROM = 1_000
+
+const RATIO_PPM = 100_000
+
+/** Faults of links: an overlay on the network, lifted as it came. */
+export const linkFault: FaultKindActions = {
+  begin(stage, run) {
+    const from = endpoints(stage, run.stores)
+    const to = endpoints(stage, peersOf(stage, run))
+    if (from.length === 0 || to.length === 0) return
+    run.applied = true
+    const sides = { from, to, oneWay: argument(run, "oneWay", 0) === 1 }
+    const { endpointCount } = stage.network
+    const fault = linkFaultOf(run)
+    stage.network.overlay(new LinkOverlay(run.fault.id, fault, stage.now, run.tally, sides, endpointCount))
+  },
+  lift(stage, run) {
+    stage.network.lift(run.fault.id)
+  },
+}
+
+function linkFaultOf(run: FaultRun): LinkFault {
+  const { kind } = run.fault
+  switch (kind) {
+    case "partition":
+    case "clog":
+      return { type: kind }
+    case "drop":
+    case "duplicate":
+    case "corrupt":
+    case "misroute":
+      return { type: kind, ratioPpm: argument(run, "ratioPpm", RATIO_PPM) }
+    case "delay":
+      return {
+        type: kind,
+        minUs: argument(run, "minUs", 0),
+        meanUs: argument(run, "meanUs", 10_000),
+        tailPpm: argument(run, "tailPpm", 0),
+        tailUs: argument(run, "tailUs", 0),
+      }
+    case "capacity":
+      return { type: kind, messages: argument(run, "messages", 2) }
+    case "flap":
+      // Of each at least a microsecond, so that a period is never empty.
+      return {
+        type: kind,
+        upUs: Math.max(1, argument(run, "upUs", 100_000)),
+        downUs: Math.max(1, argument(run, "downUs", 100_000)),
+      }
+    default:
+      throw new RangeError(`Cannot lay ${kind} over links: it is no fault of the network`)
+  }
+}
+
+/** Empty peers are all other stores that were ever started; when there are none, the struck ones themselves. */
+function peersOf(stage: Stage, run: FaultRun): readonly number[] {
+  if (run.peers.length > 0) return run.peers
+  const others: number[] = []
+  for (let store = 1; store <= stage.storeCount; store++) {
+    if (stage.host(store).boots > 0 && !run.stores.includes(store)) others.push(store)
+  }
+  return others.length > 0 ? others : run.stores
+}
+
+function endpoints(stage: Stage, ids: readonly number[]): readonly number[] {
+  const { network } = stage
+  return ids
+    .map((id) => (id >= CLIENT_IDS_FROM ? network.endpointOfClient(id - CLIENT_IDS_FROM) : network.endpointOfStore(id)))
+    .filter((endpoint) => endpoint >= 0 && endpoint < network.endpointCount)
+}

@@ -1,0 +1,63 @@
+import type { AdminRequest } from "#kernel"
+import type { Tally } from "../env/link-overlay.ts"
+import type { Network } from "../env/network.ts"
+import type { PlanFault } from "../plan/plan.ts"
+import type { Handle } from "../scheduler.ts"
+import type { StoreHost } from "../store-host.ts"
+
+/** What a fault may touch of the world. */
+export interface Stage {
+  readonly now: number
+  readonly seed: number
+  readonly network: Network
+  /** Stores that exist from the start, then spares: ids from 1 to this. */
+  readonly storeCount: number
+  host(store: number): StoreHost
+  /** The leader of the highest term; 0 when no store says it leads. */
+  leaderOf(group: number): number
+  /** Stores that a voter of the group lives on, ascending. */
+  membersOf(group: number): readonly number[]
+  /** Kills the process and starts it again at `restartAt`. False when it was down already. */
+  crash(store: number, powerLoss: boolean, restartAt: number): boolean
+  /** Starts a spare that was never started. */
+  bear(store: number): void
+  /** Calls the fault again at this time. */
+  actAt(run: FaultRun, act: number, at: number): Handle
+  ask(run: FaultRun, store: number, request: AdminRequest): void
+  violated(oracle: string, message: string): void
+}
+
+/** One activation of a fault of the plan. */
+export type FaultRun = {
+  /** Place in the plan. */
+  readonly index: number
+  readonly fault: PlanFault
+  readonly tally: Tally
+  applied: boolean
+  active: boolean
+  /** Whom it strikes, taken when it began: stores, or clients from 1,000 on. */
+  stores: readonly number[]
+  peers: readonly number[]
+  /** How far a fault of several acts has come. */
+  progress: number
+  next: Handle
+}
+
+/** What one kind of fault does. */
+export interface FaultKindActions {
+  begin(stage: Stage, run: FaultRun): void
+  act?(stage: Stage, run: FaultRun, act: number): void
+  /** An administrator's request of this fault was answered. */
+  answered?(stage: Stage, run: FaultRun, accepted: boolean): void
+  lift(stage: Stage, run: FaultRun): void
+}
+
+/** An argument of a fault, or what it is when the plan does not say. */
+export function argument(run: FaultRun, name: string, otherwise: number): number {
+  return run.fault.args[name] ?? otherwise
+}
+
+/** The stores a fault strikes, without the clients. */
+export function storesOf(stage: Stage, run: FaultRun): readonly number[] {
+  return run.stores.filter((store) => store >= 1 && store <= stage.storeCount)
+}

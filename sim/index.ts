@@ -1,0 +1,35 @@
+export * from "./plan/plan.ts"
+export {
+  scenario,
+  type Draw,
+  type Scenario,
+  type ScenarioFaults,
+  type ScenarioSpec,
+  type ScriptedFault,
+} from "./plan/scenario.ts"
+export { drawPlan } from "./plan/draw.ts"
+export { parsePlan } from "./plan/parse.ts"
+export { isPlanError, type PlanError } from "./plan/shape.ts"
+export { explainPlan, type PlanTable } from "./plan/explain.ts"
+export { classOf } from "./plan/atlas.ts"
+export { FAULT_KINDS, FAULTS, type FaultForm } from "./plan/catalogue.ts"
+export { WORKLOADS } from "./workload/kinds.ts"
+export type { OpGround, Workload } from "./workload/workload.ts"
+export {
+  ClientMemory,
+  runOperation,
+  type ClientAnswer,
+  type ClientStep,
+  type Ending,
+} from "./workload/client.ts"
+export { simulate, type SimulateOptions } from "./simulate.ts"
+export type { RunClass, RunResult } from "./result.ts"
+export type { OnlineChecker, Violation, WorldView } from "./check/checker.ts"
+export { ORACLES, type Oracle } from "./check/oracles.ts"
+export { checkLinearizable, type Linearizability } from "./check/linearizable.ts"
+export { readHistory, writeHistory, type Operation } from "./check/history.ts"
+export { shrink, type Shrunk, type ShrinkOptions, type ShrinkProgress } from "./shrink/shrink.ts"
+export { makeCapsule, parseCapsule, writeCapsule, writePlan, type Capsule } from "./trace/capsule.ts"
+export { LineRecorder, type Listener } from "./trace/recorder.ts"
+export type { KernelBuild, StoreKernel } from "./kernel-build.ts"
+export { kernelBuild } from "./build.ts"

@@ -1,0 +1,194 @@
+import { frameItems } from "#kernel"
+import { kernelBuild } from "./build.ts"
+import type { OnlineChecker, Violation } from "./check/checker.ts"
+import { checkCommitOrder, checkExactlyOnce } from "./check/exactly-once.ts"
+import { byInvocation, type Operation } from "./check/history.ts"
+import { checkLinearizable } from "./check/linearizable.ts"
+import { checkQuiet, type QuietStore, type QuietView } from "./check/liveness.ts"
+import { onlineCheckers } from "./check/oracles.ts"
+import { checkLoad } from "./check/resources.ts"
+import type { FrameItems } from "./check/wal.ts"
+import type { KernelBuild } from "./kernel-build.ts"
+import { quietAt, runUs } from "./phases.ts"
+import { classOf } from "./plan/atlas.ts"
+import type { Plan } from "./plan/plan.ts"
+import type { RunClass, RunResult } from "./result.ts"
+import type { Listener } from "./trace/recorder.ts"
+import { Clients } from "./workload/clients.ts"
+import { finalReads, finalStateOf } from "./workload/final-reads.ts"
+import { workloadOf } from "./workload/kinds.ts"
+import { World } from "./world.ts"
+
+export type SimulateOptions = {
+  /** The kernel that runs: that of this checkout unless another is given. */
+  readonly build?: KernelBuild
+  /** In place of the usual ones. */
+  readonly checkers?: readonly OnlineChecker[]
+  /** Ends the run after about this many kernel events: a run that ends early has no end checks. */
+  readonly eventsMax?: number
+  /** Ends the run at this simulated microsecond. */
+  readonly until?: number
+  /** Follows every step: it may look at everything and change nothing. */
+  readonly onTrace?: Listener
+  /** Attempts of the linearizability check to place an operation. */
+  readonly stepsMax?: number
+}
+
+const SECOND = 1_000_000
+/** Between two looks at queues and tables. */
+const LOAD_CHECK_US = SECOND
+const STEPS_MAX = 2_000_000
+/** 32 MiB: several workers share a machine. */
+const MEMO_WORDS_MAX = 8 * 1024 * 1024
+
+/** A whole run of a plan: the world, everything that watches it, and what the history says in the end. */
+export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
+  const end = Math.min(runUs(plan.phases), options.until ?? Number.MAX_SAFE_INTEGER)
+  const eventsMax = options.eventsMax ?? Number.MAX_SAFE_INTEGER
+  const calm = new Calm()
+  const runClass = classOf(plan)
+  const checkers = options.checkers ?? onlineCheckers(plan, frameItems as FrameItems)
+  const reads = finalReads(plan)
+  const clients = new Clients(plan, [...plan.workload.ops, ...reads])
+  const world = new World({
+    plan,
+    build: options.build ?? kernelBuild,
+    checkers: [calm, ...checkers],
+    clients,
+    listener: options.onTrace ?? null,
+  })
+  clients.start(world)
+  let isWhole = true
+  for (let at = 0; at < end;) {
+    at = Math.min(at + LOAD_CHECK_US, nextQuietEnd(plan, at), end)
+    if (!world.runUntil(at)) break
+    if (world.event >= eventsMax) {
+      isWhole = false
+      break
+    }
+    checkWorld(world, clients, calm)
+  }
+  isWhole &&= end === runUs(plan.phases)
+  clients.finish()
+  const history = clients.history.sort(byInvocation)
+  let violation = world.violation
+  let isUnknown = false
+  if (violation === null && isWhole) {
+    const found = checkHistory(plan, runClass, history, reads, options.stepsMax ?? STEPS_MAX)
+    isUnknown = found === "unknown"
+    if (found !== null && found !== "unknown") violation = { ...found, at: world.now, event: world.event }
+  }
+  return {
+    scenario: plan.scenario,
+    seed: plan.seed,
+    runClass,
+    verdict: violation !== null ? "invalid" : isUnknown ? "unknown" : "valid",
+    violation,
+    traceHash: world.trace.hex(),
+    checkpoints: world.trace.checkpoints,
+    stateHash: world.stateDigest(),
+    events: world.event,
+    simulatedUs: world.now,
+    operations: { invoked: clients.invoked, ok: clients.ok, fail: clients.fail, info: clients.info },
+    faults: world.faultCounts(),
+    marks: world.marks(),
+    history,
+  }
+}
+
+/** When the cluster was last disturbed: liveness counts from there. */
+class Calm implements OnlineChecker {
+  readonly name = "calm"
+  disturbedAt = 0
+
+  storeCrashed(world: World): void {
+    this.disturbedAt = world.now
+  }
+
+  storeBooted(world: World): void {
+    this.disturbedAt = world.now
+  }
+}
+
+/** The end of the round in which `at` lies. */
+function nextQuietEnd({ phases }: Plan, at: number): number {
+  const round = phases.faultsUs + phases.quietUs
+  return (Math.floor(at / round) + 1) * round
+}
+
+/** What must hold at any moment, and what must have come to pass where a quiet part ends. */
+function checkWorld(world: World, clients: Clients, calm: Calm): void {
+  const { plan, now } = world
+  for (let store = 1; store <= world.storeCount; store++) {
+    const host = world.host(store)
+    if (!host.alive) continue
+    const load = {
+      store,
+      inbox: host.inboxCount,
+      held: host.heldCount,
+      timers: 0,
+      groups: world.statusOf(store),
+    }
+    const violation = checkLoad(now, world.event, load, plan.cluster.config.limits)
+    if (violation !== null) world.report(violation.oracle, violation.message)
+  }
+  const round = plan.phases.faultsUs + plan.phases.quietUs
+  if (now % round !== 0 || plan.phases.quietUs === 0) return
+  const violation = checkQuiet(quietView(world, clients, calm))
+  if (violation !== null) world.report(violation.oracle, violation.message)
+}
+
+function quietView(world: World, clients: Clients, calm: Calm): QuietView {
+  const { plan, now } = world
+  const calmSince = quietAt(plan.phases, Math.floor((now - 1) / (plan.phases.faultsUs + plan.phases.quietUs)))
+  const stores: QuietStore[] = []
+  for (let store = 1; store <= world.storeCount; store++) {
+    const host = world.host(store)
+    // A spare nobody asked for was never born.
+    if (host.boots === 0) continue
+    const groups = world.statusOf(store)
+    stores.push({ store, up: host.alive, downBy: null, groups, inbox: host.inboxCount, held: host.heldCount })
+  }
+  return {
+    now,
+    event: world.event,
+    calmSince: Math.max(calmSince, calm.disturbedAt),
+    timing: plan.cluster.config.timing,
+    stores,
+    requests: [
+      ...clients.waited.filter(({ sentAt, answeredAt }) => (answeredAt ?? sentAt) >= calmSince),
+      ...clients.running(),
+    ],
+  }
+}
+
+type Found = Pick<Violation, "oracle" | "message">
+
+/**
+ * What the whole history says. Linearizability comes first, since a repeated write breaks it as well, but
+ * exactly-once names that bug where the state alone shows it.
+ */
+function checkHistory(
+  plan: Plan,
+  runClass: RunClass,
+  history: readonly Operation[],
+  reads: ReturnType<typeof finalReads>,
+  stepsMax: number,
+): Found | "unknown" | null {
+  if (runClass === "undetectable") return null
+  const { settled, state } = finalStateOf(history, reads)
+  const twice = checkExactlyOnce(settled, state)[0]
+  if (twice !== undefined) return { oracle: "ONCE-exactly-once", message: twice.message }
+  const order = checkCommitOrder(history)[0]
+  if (order !== undefined) return { oracle: "LIN-commit-order", message: order.message }
+  const { verdict, explanation } = checkLinearizable(history, { stepsMax, memoWordsMax: MEMO_WORDS_MAX })
+  if (verdict === "invalid") {
+    return {
+      oracle: "LIN-linearizable",
+      message: explanation?.lines.join("\n") ?? "The history is not linearizable",
+    }
+  }
+  const broken = workloadOf(plan.workload.kind)?.check(history) ?? null
+  if (broken !== null) return { oracle: `WORK-${plan.workload.kind}`, message: broken }
+  return verdict === "unknown" ? "unknown" : null
+}

@@ -1,0 +1,420 @@
+import {
+  Digest,
+  invariant,
+  volumeOfTenant,
+  type AdminReply,
+  type AdminRequest,
+  type BootStamp,
+  type ClusterBootstrap,
+  type Effect,
+  type Frame,
+  type GroupStatus,
+  type Input,
+  type KernelConfig,
+  type KvReply,
+  type KvRequest,
+  type Lane,
+  type Observation,
+} from "#kernel"
+import type { OnlineChecker, Violation, WorldView } from "./check/checker.ts"
+import { between, draw, PURPOSE } from "./draws.ts"
+import { Clock } from "./env/clock.ts"
+import { Disk, type DiskOperation } from "./env/disk.ts"
+import { Network } from "./env/network.ts"
+import { Process } from "./env/process.ts"
+import { EVENT } from "./events.ts"
+import { ADMIN_SESSIONS_FROM, FaultInjector, type FaultCounts } from "./faults/injector.ts"
+import type { FaultRun, Stage } from "./faults/stage.ts"
+import type { KernelBuild } from "./kernel-build.ts"
+import { quietAt, runUs } from "./phases.ts"
+import type { FaultKind, Plan } from "./plan/plan.ts"
+import { NO_EVENT, Scheduler, type Handle } from "./scheduler.ts"
+import { StoreHost, type HostWatcher } from "./store-host.ts"
+import { TraceHash } from "./trace/hash.ts"
+import type { Listener } from "./trace/recorder.ts"
+
+const CLUSTER = "orrery-sim"
+
+/** The clients of a run, as the world calls them. */
+export interface ClientPort {
+  replied(client: number, store: number, reply: KvReply): void
+  /** The time a client asked for with `setClientTimer` has come. */
+  timerFired(client: number): void
+}
+
+export type WorldOptions = {
+  readonly plan: Plan
+  readonly build: KernelBuild
+  readonly checkers: readonly OnlineChecker[]
+  readonly clients: ClientPort | null
+  readonly listener: Listener | null
+}
+
+/**
+ * A cluster, its clients, the network between them, disks, clocks, and what goes wrong, all under one
+ * seed. It owns time: one event after the other, in an order that the plan alone decides.
+ */
+export class World implements WorldView, Stage, HostWatcher {
+  readonly plan: Plan
+  readonly seed: number
+  readonly storeCount: number
+  readonly network: Network
+  readonly trace = new TraceHash()
+  /** The first broken promise; nothing happens after it. */
+  violation: Violation | null = null
+  /** Whether a quiet part is on. */
+  quiet = false
+  /** Stores that stopped themselves, by code. */
+  readonly fatals: Map<string, number> = new Map()
+  readonly #marks: Map<string, number> = new Map()
+  readonly #scheduler = new Scheduler()
+  readonly #hosts: readonly StoreHost[]
+  readonly #faults: FaultInjector
+  readonly #clients: ClientPort | null
+  readonly #clientTimers: Handle[] = []
+  readonly #listener: Listener | null
+  readonly #restarts: Handle[]
+  readonly #restartAt: number[]
+  readonly #onCrash: readonly OnlineChecker[]
+  readonly #onBoot: readonly OnlineChecker[]
+  readonly #onStep: readonly OnlineChecker[]
+  readonly #onObserve: readonly OnlineChecker[]
+  readonly #onRelease: readonly OnlineChecker[]
+  #begun = false
+
+  constructor(options: WorldOptions) {
+    const { plan, build, checkers } = options
+    const { cluster, workload } = plan
+    this.plan = plan
+    this.seed = plan.seed
+    this.storeCount = cluster.stores + cluster.spares
+    this.#clients = options.clients
+    this.#listener = options.listener
+    this.#onCrash = checkers.filter((checker) => checker.storeCrashed !== undefined)
+    this.#onBoot = checkers.filter((checker) => checker.storeBooted !== undefined)
+    this.#onStep = checkers.filter((checker) => checker.stepped !== undefined)
+    this.#onObserve = checkers.filter((checker) => checker.observed !== undefined)
+    this.#onRelease = checkers.filter((checker) => checker.released !== undefined)
+    const scheduler = this.#scheduler
+    this.network = new Network(plan.seed, scheduler, plan.host, build, this.storeCount, workload.clients)
+    const bootstrap = bootstrapOf(plan)
+    const hosts: StoreHost[] = []
+    for (let store = 1; store <= this.storeCount; store++) {
+      const config: KernelConfig = {
+        cluster: CLUSTER,
+        store,
+        tenants: cluster.tenants,
+        bootstrap: store <= cluster.stores ? bootstrap : null,
+        timing: cluster.config.timing,
+        limits: cluster.config.limits,
+      }
+      const volumes = cluster.tenants.map((tenant) => volumeOfTenant(tenant))
+      const parts = {
+        clock: new Clock(),
+        disk: new Disk(plan.seed, store, scheduler, plan.host, volumes),
+        process: new Process(plan.seed, store, scheduler, plan.host.turnUsMax),
+      }
+      hosts.push(new StoreHost(plan.seed, config, build, scheduler, parts, this.storeCount, this))
+    }
+    this.#hosts = hosts
+    this.#restarts = hosts.map(() => NO_EVENT)
+    this.#restartAt = hosts.map(() => 0)
+    this.#faults = new FaultInjector(this, scheduler, plan.phases, plan.faults)
+    // The parts of a round come before the faults of the same moment.
+    for (let round = 0; round < plan.phases.rounds; round++) {
+      const faultsAt = quietAt(plan.phases, round) - plan.phases.faultsUs
+      scheduler.schedule(faultsAt, EVENT.phase, 0, 0, null)
+      scheduler.schedule(quietAt(plan.phases, round), EVENT.phase, 0, 1, null)
+    }
+    this.#faults.schedule()
+  }
+
+  get now(): number {
+    return this.#scheduler.now
+  }
+
+  /** Number of the last event: one for each step of a kernel. */
+  get event(): number {
+    return this.trace.events
+  }
+
+  get stopped(): boolean {
+    return this.violation !== null
+  }
+
+  /** Runs until this time, or until the first violation: false after one. */
+  runUntil(time: number): boolean {
+    const scheduler = this.#scheduler
+    if (!this.#begun) {
+      this.#begun = true
+      for (let store = 1; store <= this.plan.cluster.stores && !this.stopped; store++) this.#boot(store)
+    }
+    while (this.violation === null && scheduler.next(time)) this.#happen(scheduler)
+    return this.violation === null
+  }
+
+  /** The whole run of the plan. */
+  run(): boolean {
+    return this.runUntil(runUs(this.plan.phases))
+  }
+
+  /** Ends the run: the first report is its verdict. */
+  report(oracle: string, message: string): void {
+    this.violation ??= { oracle, message, at: this.now, event: this.event }
+  }
+
+  // What clients do.
+
+  clientSend(client: number, store: number, request: KvRequest): void {
+    this.network.sendRequest(client, store, request)
+  }
+
+  /** One timer a client: it replaces the one before. Null takes it away. */
+  setClientTimer(client: number, at: number | null): void {
+    this.#scheduler.cancel(this.#clientTimers[client] ?? NO_EVENT)
+    this.#clientTimers[client] =
+      at === null ? NO_EVENT : this.#scheduler.schedule(Math.max(at, this.now), EVENT.clientTimer, client, 0, null)
+  }
+
+  // What tests, checkers and reports ask.
+
+  host(store: number): StoreHost {
+    const host = this.#hosts[store - 1]
+    invariant(host !== undefined, () => `Cannot find store ${store}: the cluster has ${this.storeCount}`)
+    return host
+  }
+
+  /** What the groups of a store say of themselves; nothing while it is down. */
+  statusOf(store: number): readonly GroupStatus[] {
+    return this.host(store).kernel?.status() ?? []
+  }
+
+  leaderOf(group: number): number {
+    let leader = 0
+    let termMax = -1
+    for (const host of this.#hosts) {
+      for (const status of this.statusOf(host.store)) {
+        if (status.group !== group || status.role !== "leader" || status.term <= termMax) continue
+        leader = host.store
+        termMax = status.term
+      }
+    }
+    return leader
+  }
+
+  membersOf(group: number): readonly number[] {
+    const stores = new Set<number>()
+    const leader = this.leaderOf(group)
+    const status = leader === 0 ? undefined : this.statusOf(leader).find((candidate) => candidate.group === group)
+    const planned = this.plan.cluster.ranges.find((range) => range.descriptor.groupId === group)
+    const configuration = status?.configuration ?? planned?.configuration
+    if (configuration === undefined) return []
+    for (const member of configuration.voters) stores.add(member.store)
+    for (const member of configuration.outgoing) stores.add(member.store)
+    return [...stores].sort((x, y) => x - y)
+  }
+
+  faultRuns(): readonly FaultRun[] {
+    return this.#faults.runs
+  }
+
+  faultCounts(): Readonly<Partial<Record<FaultKind, FaultCounts>>> {
+    return this.#faults.counts()
+  }
+
+  /** Times each mark was hit, by name. */
+  marks(): Readonly<Record<string, number>> {
+    const names = [...this.#marks.keys()].sort((x, y) => (x < y ? -1 : x > y ? 1 : 0))
+    return Object.fromEntries(names.map((name) => [name, this.#marks.get(name)!]))
+  }
+
+  /** Of every kernel's saved bytes and every disk. */
+  stateDigest(): string {
+    const digest = new Digest()
+    for (const host of this.#hosts) {
+      digest.uint(host.store)
+      digest.bool(host.alive)
+      host.kernel?.save(digest)
+      host.disk.digest(digest)
+    }
+    return digest.hex()
+  }
+
+  // What faults do.
+
+  crash(store: number, powerLoss: boolean, restartAt: number): boolean {
+    const host = this.host(store)
+    if (host.boots === 0) return false
+    const wasAlive = host.alive
+    if (wasAlive) {
+      host.crash(powerLoss)
+      this.#listener?.happened(this.now, this.event, `store ${store} ${powerLoss ? "loses power" : "crashes"}`)
+      for (const checker of this.#onCrash) checker.storeCrashed!(this, store, powerLoss)
+    } else if (powerLoss) host.disk.losePower()
+    this.#restartLater(store, Math.max(this.#restartAt[store - 1]!, restartAt))
+    return wasAlive
+  }
+
+  bear(store: number): void {
+    const host = this.host(store)
+    if (host.boots === 0) this.#boot(store)
+  }
+
+  actAt(run: FaultRun, act: number, at: number): Handle {
+    return this.#scheduler.schedule(at, EVENT.faultActs, run.index, act, null)
+  }
+
+  ask(run: FaultRun, store: number, request: AdminRequest): void {
+    this.host(store).adminArrived(ADMIN_SESSIONS_FROM + run.index, request)
+  }
+
+  violated(oracle: string, message: string): void {
+    this.report(oracle, message)
+  }
+
+  // What hosts tell.
+
+  opened(store: number, boot: BootStamp, effects: readonly Effect[]): void {
+    this.trace.opened(store, boot, effects)
+    const number = this.host(store).kernel!.identity().boot
+    this.#listener?.happened(this.now, this.event, `store ${store} starts (boot ${number})`)
+    for (const checker of this.#onBoot) checker.storeBooted!(this, store, number)
+  }
+
+  stepped(store: number, input: Input, effects: readonly Effect[]): void {
+    this.trace.stepped(store, input, effects)
+    this.#listener?.stepped(this.now, this.event, store, input, effects)
+    for (let i = 0; i < this.#onStep.length; i++) this.#onStep[i]!.stepped!(this, store, input, effects)
+  }
+
+  observed(store: number, observation: Observation): void {
+    if (observation.type === "mark") {
+      this.#marks.set(observation.name, (this.#marks.get(observation.name) ?? 0) + 1)
+    }
+    for (let i = 0; i < this.#onObserve.length; i++) this.#onObserve[i]!.observed!(this, store, observation)
+  }
+
+  released(store: number, effect: Effect): void {
+    for (let i = 0; i < this.#onRelease.length; i++) this.#onRelease[i]!.released!(this, store, effect)
+  }
+
+  sendFrame(from: number, to: number, lane: Lane, frame: Frame): void {
+    this.network.sendFrame(from, to, lane, frame)
+  }
+
+  reply(store: number, session: number, reply: KvReply): void {
+    this.network.sendReply(store, session, reply)
+  }
+
+  adminReply(_store: number, session: number, reply: AdminReply): void {
+    this.#faults.answered(session, reply.type === "accepted")
+  }
+
+  fatal(store: number, code: string, detail: string, restartUs: number): void {
+    this.fatals.set(code, (this.fatals.get(code) ?? 0) + 1)
+    this.#listener?.happened(this.now, this.event, `store ${store} stops itself: ${code}, ${detail}`)
+    const drawn = draw(this.seed, PURPOSE.restartDelay, store, 0, this.host(store).boots)
+    this.crash(store, false, this.now + between(drawn, Math.floor(restartUs / 2), restartUs))
+  }
+
+  #happen(event: Scheduler): void {
+    const a = event.a
+    const payload = event.payload
+    switch (event.kind) {
+      case EVENT.frame: {
+        const to = event.b
+        if (!this.network.arrives(a, payload)) break
+        const frame = this.network.frameOf(payload)
+        if (frame !== null) this.#hosts[to]!.frameArrived(frame)
+        break
+      }
+      case EVENT.request: {
+        const to = event.b
+        const client = this.network.clientOf(Math.floor(a / this.network.endpointCount))
+        if (this.network.arrives(a, payload)) this.#hosts[to]!.requestArrived(client, payload as KvRequest)
+        break
+      }
+      case EVENT.reply: {
+        const client = this.network.clientOf(event.b)
+        const store = Math.floor(a / this.network.endpointCount) + 1
+        if (this.network.arrives(a, payload)) this.#clients?.replied(client, store, payload as KvReply)
+        break
+      }
+      case EVENT.turn:
+        this.#hosts[a - 1]!.turn()
+        break
+      case EVENT.wake:
+        this.#hosts[a - 1]!.woken()
+        break
+      case EVENT.disk:
+        this.#hosts[a - 1]!.diskDone(payload as DiskOperation)
+        break
+      case EVENT.restart:
+        this.#restarts[a - 1] = NO_EVENT
+        this.#boot(a)
+        break
+      case EVENT.faultBegins: {
+        const { fault } = this.#faults.runs[a]!
+        this.#listener?.happened(this.now, this.event, `fault ${fault.id} begins: ${fault.kind}`)
+        this.#faults.begins(a)
+        break
+      }
+      case EVENT.faultActs:
+        this.#faults.acts(a, event.b)
+        break
+      case EVENT.faultEnds: {
+        const { fault } = this.#faults.runs[a]!
+        if (fault.until > fault.at) this.#listener?.happened(this.now, this.event, `fault ${fault.id} ends`)
+        this.#faults.ends(a)
+        break
+      }
+      case EVENT.phase:
+        this.#phase(event.b === 1)
+        break
+      case EVENT.clientTimer:
+        this.#clientTimers[a] = NO_EVENT
+        this.#clients?.timerFired(a)
+        break
+    }
+  }
+
+  /** In a quiet part nothing is wrong: faults are lifted, and who was down starts at once. */
+  #phase(quiet: boolean): void {
+    this.quiet = quiet
+    this.#listener?.happened(this.now, this.event, quiet ? "quiet" : "faults may strike")
+    if (!quiet) return
+    this.#faults.liftAll()
+    for (const host of this.#hosts) if (host.boots > 0 && !host.alive) this.#restartLater(host.store, this.now)
+  }
+
+  #restartLater(store: number, at: number): void {
+    this.#scheduler.cancel(this.#restarts[store - 1]!)
+    this.#restartAt[store - 1] = at
+    this.#restarts[store - 1] = this.#scheduler.schedule(at, EVENT.restart, store, 0, null)
+  }
+
+  #boot(store: number): void {
+    this.host(store).boot()
+  }
+}
+
+/** The birth document of the cluster. A store's first incarnation is the one its replicas are named with. */
+function bootstrapOf(plan: Plan): ClusterBootstrap {
+  const { stores, ranges } = plan.cluster
+  const incarnations = new Map<number, number>()
+  for (const { configuration } of ranges) {
+    for (const member of [...configuration.voters, ...configuration.outgoing, ...configuration.learners]) {
+      incarnations.set(member.store, member.incarnation)
+    }
+  }
+  return {
+    cluster: CLUSTER,
+    stores: Array.from({ length: stores }, (_, index) => ({
+      store: index + 1,
+      incarnation: incarnations.get(index + 1) ?? 1 + draw(plan.seed, PURPOSE.incarnation, index + 1, 0, 0),
+      region: "r1",
+      zone: `z${index + 1}`,
+    })),
+    groups: ranges,
+  }
+}
