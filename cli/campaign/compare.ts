@@ -1,4 +1,4 @@
-import type { RunResult } from "./engine.ts"
+import type { RunResult } from "#sim"
 
 /** Kernel events between two entries of `checkpoints`. DESIGN §3. */
 export const CHECKPOINT_EVENTS = 1_024

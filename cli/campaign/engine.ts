@@ -1,23 +1,6 @@
-import type { RunResult } from "#sim/result.ts"
-import type { FaultKind, Plan } from "#sim/plan/plan.ts"
-import type { Scenario } from "#sim/plan/scenario.ts"
+import type { Capsule, Plan, PlanTable, RunResult, Scenario } from "#sim"
 
-export type { RunClass, RunResult } from "#sim/result.ts"
-export type { Violation } from "#sim/check/checker.ts"
-export type { FaultKind, Plan, PlanFault, PlanOp } from "#sim/plan/plan.ts"
-export type { Scenario } from "#sim/plan/scenario.ts"
-
-/** A failure in one file. DESIGN §14. */
-export type Capsule = {
-  readonly plan: Plan
-  readonly oracle: string
-  readonly message: string
-  readonly traceHash: string
-  readonly checkpoints: readonly string[]
-  readonly command: string
-}
-
-export type Shrunk = {
+export type ShrunkFailure = {
   /** The smallest plan found that still fails by the same oracle. */
   readonly plan: Plan
   readonly result: RunResult
@@ -28,9 +11,8 @@ export type Shrunk = {
 }
 
 export type SimulateOptions = {
-  /** Stop after this many kernel events; 0 is the whole run. */
+  /** Stop soon after this many kernel events; 0 is the whole run. */
   readonly untilEvent: number
-  readonly keepHistory: boolean
 }
 
 export type ShrinkOptions = {
@@ -50,8 +32,15 @@ export interface Engine {
   /** Both throw an Error with one clear sentence on anything they do not know, unknown fields included. */
   parsePlan(json: unknown): Plan
   parseCapsule(json: unknown): Capsule
-  makeCapsule(plan: Plan, result: RunResult, command: string): Capsule
-  shrink(plan: Plan, oracle: string, options: ShrinkOptions): Shrunk
+  /** The text of a capsule file. */
+  writeCapsule(
+    plan: Plan,
+    result: RunResult,
+    about: { readonly version: string; readonly command: string },
+  ): string
+  writePlan(plan: Plan): string
+  explainPlan(plan: Plan): readonly PlanTable[]
+  shrink(plan: Plan, oracle: string, options: ShrinkOptions): ShrunkFailure
   /** JSON lines, one for the start and one for the end of each request. */
   writeHistory(history: RunResult["history"]): string
 }
@@ -60,37 +49,3 @@ export async function loadEngine(url: string): Promise<Engine> {
   const door = (await import(url)) as { readonly engine: Engine }
   return door.engine
 }
-
-/** Every fault there is. A kind that the plan learns and this table does not know is refused by the compiler. */
-const FAULT_ROOM: Readonly<
-  Record<FaultKind, "network" | "process" | "disk" | "clock" | "topology" | "host">
-> = {
-  partition: "network",
-  drop: "network",
-  duplicate: "network",
-  delay: "network",
-  corrupt: "network",
-  capacity: "network",
-  clog: "network",
-  flap: "network",
-  misroute: "network",
-  crash: "process",
-  crashLoop: "process",
-  pause: "process",
-  slowProcess: "process",
-  syncError: "disk",
-  diskFull: "disk",
-  slowDisk: "disk",
-  stalledDisk: "disk",
-  clockOffset: "clock",
-  clockDrift: "clock",
-  clockStep: "clock",
-  clockFreeze: "clock",
-  addVoter: "topology",
-  addLearner: "topology",
-  removeReplica: "topology",
-  transferLeader: "topology",
-  reload: "host",
-}
-
-export const FAULT_KINDS: readonly string[] = Object.keys(FAULT_ROOM)

@@ -1,11 +1,13 @@
 import { join } from "node:path"
+import { orreryVersion } from "../build-id.ts"
 import { writeTextFile } from "../files.ts"
 import type { Host } from "../host.ts"
 import { scheduleLines } from "../report/plan-lines.ts"
 import { count } from "../report/format.ts"
 import type { Failure } from "../report/model.ts"
 import { CAPSULES_MAX, SHRINK_RUNS_MAX, SHRINK_WALL_MS_MAX, SHRUNK_FAILURES_MAX } from "./default-campaign.ts"
-import type { Engine, Plan, RunResult } from "./engine.ts"
+import type { Plan, RunResult } from "#sim"
+import type { Engine } from "./engine.ts"
 import { Pool } from "./pool.ts"
 import { isHarness, type RunRecord } from "./run.ts"
 
@@ -70,7 +72,7 @@ function keepCapsule(engine: Engine, record: RunRecord, found: Found | undefined
   const result = found?.result ?? record.result
   const path = join(folder, `${scenario}-${seed}.json`)
   const replay = `npx orrery sim replay ${shellWord(path)}`
-  writeTextFile(path, `${JSON.stringify(engine.makeCapsule(plan, result, replay), null, 1)}\n`)
+  writeTextFile(path, engine.writeCapsule(plan, result, { version: orreryVersion(), command: replay }))
   return {
     ...plainFailure(record),
     message: result.violation?.message ?? "",

@@ -1,4 +1,4 @@
-import type { Plan, RunResult } from "./engine.ts"
+import type { Plan, RunResult } from "#sim"
 
 /** What a worker is given. Everything here crosses a thread as plain records. */
 export type WorkerTask =

@@ -1,7 +1,7 @@
 import type { Host } from "../host.ts"
 import { compareTraces, tellDivergence } from "./compare.ts"
 import { INTERRUPT_GRACE_MS, RUN_WALL_MS_MAX } from "./default-campaign.ts"
-import type { RunResult } from "./engine.ts"
+import type { RunResult } from "#sim"
 import { failedResult, ORACLE, type WorkerTask } from "./message.ts"
 import { Pool, type Lane, type TaskEnd } from "./pool.ts"
 import { jobsOf, type Job, type Selection } from "./schedule.ts"

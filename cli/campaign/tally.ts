@@ -7,7 +7,7 @@ import type {
   ResultRow,
   ScenarioTotals,
 } from "../report/model.ts"
-import { FAULT_KINDS } from "./engine.ts"
+import { FAULT_KINDS } from "#sim"
 import type { RunRecord } from "./run.ts"
 import { judge } from "./verdict.ts"
 

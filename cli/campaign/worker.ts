@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads"
 import { messageOf } from "../errors.ts"
-import { loadEngine, type Engine, type Plan, type RunResult } from "./engine.ts"
+import type { Plan, RunResult } from "#sim"
+import { loadEngine, type Engine } from "./engine.ts"
 import {
   failedResult,
   ORACLE,
@@ -83,7 +84,6 @@ function perform(engine: Engine, task: WorkerTask, progress: (runs: number) => v
           traps.around(() =>
             engine.simulate(engine.drawPlan(scenario, task.seed), {
               untilEvent: 0,
-              keepHistory: task.keepHistory,
             }),
           ),
         task.scenario,
@@ -94,7 +94,7 @@ function perform(engine: Engine, task: WorkerTask, progress: (runs: number) => v
     case "simulate": {
       const { plan, untilEvent, keepHistory } = task
       const run = timed(
-        () => traps.around(() => engine.simulate(plan, { untilEvent, keepHistory })),
+        () => traps.around(() => engine.simulate(plan, { untilEvent })),
         plan.scenario,
         plan.seed,
       )

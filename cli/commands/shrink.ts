@@ -1,6 +1,7 @@
 import { parse, join } from "node:path"
 import type { Command } from "commander"
 import { parseDuration } from "../arguments.ts"
+import { orreryVersion } from "../build-id.ts"
 import { SHRINK_RUNS_MAX, SHRINK_WALL_MS_MAX } from "../campaign/default-campaign.ts"
 import { loadEngine } from "../campaign/engine.ts"
 import { shellWord, shrunkText } from "../campaign/failures.ts"
@@ -75,7 +76,7 @@ async function shrink(
         const replay = `npx orrery sim replay ${shellWord(out)}`
         writeTextFile(
           out,
-          `${JSON.stringify(engine.makeCapsule(answer.plan, answer.result, replay), null, 1)}\n`,
+          engine.writeCapsule(answer.plan, answer.result, { version: orreryVersion(), command: replay }),
         )
         const failure = {
           scenario: answer.plan.scenario,

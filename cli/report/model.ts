@@ -1,4 +1,4 @@
-import type { RunClass } from "../campaign/engine.ts"
+import type { RunClass } from "#sim"
 
 /** One object of `--json`, and what every other form of report is made from. DESIGN §11. */
 export type Report = {

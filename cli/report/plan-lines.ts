@@ -1,8 +1,8 @@
-import type { Plan, PlanFault, PlanOp } from "../campaign/engine.ts"
+import type { Plan, PlanFault, PlanOp } from "#sim"
 import { clip, instant } from "./format.ts"
 
 /** One row of a schedule: what happens to the cluster or what a client asks, when and where. */
-export type ScheduleRow = {
+type ScheduleRow = {
   readonly at: number
   readonly until: number
   readonly what: string
@@ -12,12 +12,12 @@ export type ScheduleRow = {
 }
 
 /** Everything a plan does, in the order in which it begins. */
-export function scheduleOf(plan: Plan): readonly ScheduleRow[] {
+function scheduleOf(plan: Plan): readonly ScheduleRow[] {
   const rows = [...plan.faults.map(faultRow), ...plan.workload.ops.map(opRow)]
   return rows.sort((a, b) => a.at - b.at || Number(b.isFault) - Number(a.isFault))
 }
 
-export function faultRow(fault: PlanFault): ScheduleRow {
+function faultRow(fault: PlanFault): ScheduleRow {
   const details = Object.entries(fault.args).map(([name, value]) => argText(name, value))
   return {
     at: fault.at,

@@ -1,5 +1,6 @@
-import type { Capsule, Engine, Plan, PlanFault, PlanOp, RunResult, Scenario } from "#cli/campaign/engine.ts"
-import { FAULT_KINDS } from "#cli/campaign/engine.ts"
+import type { Capsule, Plan, PlanFault, PlanOp, RunResult, Scenario } from "#sim"
+import { FAULT_KINDS } from "#sim/plan/catalogue.ts"
+import type { Engine } from "#cli/campaign/engine.ts"
 
 // A simulator of a few microseconds a run, whose scenarios each misbehave in one way that the command
 // line has to cope with. It is loaded by workers, so what it does is decided by names and seeds alone.
@@ -145,7 +146,7 @@ function parsePlan(json: unknown): Plan {
 
 function parseCapsule(json: unknown): Capsule {
   if (typeof json !== "object" || json === null) throw new Error("it is not an object")
-  const known = ["plan", "oracle", "message", "traceHash", "checkpoints", "command"]
+  const known = ["capsule", "version", "command", "oracle", "message", "traceHash", "checkpoints", "plan"]
   for (const key of Object.keys(json)) {
     if (!known.includes(key)) throw new Error(`unknown field "${key}"`)
   }
@@ -159,14 +160,19 @@ export const engine: Engine = {
   simulate,
   parsePlan,
   parseCapsule,
-  makeCapsule: (plan, result, command) => ({
-    plan,
-    oracle: result.violation?.oracle ?? "",
-    message: result.violation?.message ?? "",
-    traceHash: result.traceHash,
-    checkpoints: result.checkpoints,
-    command,
-  }),
+  writeCapsule: (plan, result, { version, command }) =>
+    JSON.stringify({
+      capsule: 1,
+      version,
+      command,
+      oracle: result.violation?.oracle ?? "",
+      message: result.violation?.message ?? "",
+      traceHash: result.traceHash,
+      checkpoints: result.checkpoints,
+      plan,
+    }),
+  writePlan: (plan) => JSON.stringify(plan),
+  explainPlan: (plan) => [{ title: "Toy", columns: ["what", "value"], rows: [["seed", String(plan.seed)]] }],
   shrink(plan, _oracle, options) {
     options.shouldStop(1)
     const faults = plan.faults.filter((fault) => fault.kind === "crash")
