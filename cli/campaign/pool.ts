@@ -41,6 +41,7 @@ export class Lane {
         else resolve(end)
       }
       const request: ToWorker = { id, task }
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       worker.postMessage(request)
     })
   }

@@ -168,7 +168,7 @@ function histogramHtml(title: string, values: readonly number[]): string {
     greatest = Math.max(greatest, value)
   }
   const span = greatest - least || 1
-  const bars = new Array<number>(BARS).fill(0)
+  const bars = Array.from({ length: BARS }, () => 0)
   for (const value of values) {
     const index = Math.min(BARS - 1, Math.floor(((value - least) / span) * BARS))
     bars[index] = (bars[index] ?? 0) + 1

@@ -21,7 +21,7 @@ const LEAKS: Readonly<Record<string, () => unknown>> = {
   "crypto.randomUUID": () => crypto.randomUUID(),
   "crypto.getRandomValues": () => crypto.getRandomValues(new Uint8Array(1)),
   "Promise.resolve": () => Promise.resolve(1),
-  "Promise.then": () => settled.then(() => {}),
+  "Promise.then": () => settled.then(() => 2),
   Intl: () => new Intl.Collator(),
   "String.localeCompare": () => "a".localeCompare("b"),
   "Number.toLocaleString": () => (1).toLocaleString(),
