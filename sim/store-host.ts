@@ -40,6 +40,8 @@ export interface HostWatcher {
   stepped(store: number, input: Input, effects: readonly Effect[]): void
   observed(store: number, observation: Observation): void
   released(store: number, effect: Effect): void
+  /** The disk has it; the kernel hears of it with its next turn. */
+  synced(store: number, volume: number, lsn: number): void
   sendFrame(from: number, to: number, lane: Lane, frame: Frame): void
   reply(store: number, session: number, reply: KvReply): void
   adminReply(store: number, session: number, reply: AdminReply): void
@@ -182,6 +184,7 @@ export class StoreHost {
   diskDone(operation: DiskOperation): void {
     const outcome = this.disk.complete(operation)
     if (outcome === null || this.kernel === null) return
+    if (outcome === "appendSynced") this.#watcher.synced(this.store, operation.volume, operation.number)
     // The system call returns to a process that stands still: what it holds waits until it goes on.
     if (outcome === "appendSynced" && !this.process.paused) this.#releaseHeld()
     this.process.arrive(outcome, operation.volume, operation.number, null)

@@ -80,6 +80,7 @@ export class World implements WorldView, Stage, HostWatcher {
   readonly #onStep: readonly OnlineChecker[]
   readonly #onObserve: readonly OnlineChecker[]
   readonly #onRelease: readonly OnlineChecker[]
+  readonly #onSync: readonly OnlineChecker[]
   #begun = false
 
   constructor(options: WorldOptions) {
@@ -94,6 +95,7 @@ export class World implements WorldView, Stage, HostWatcher {
     this.#onBoot = checkers.filter((checker) => checker.storeBooted !== undefined)
     this.#onStep = checkers.filter((checker) => checker.stepped !== undefined)
     this.#onObserve = checkers.filter((checker) => checker.observed !== undefined)
+    this.#onSync = checkers.filter((checker) => checker.synced !== undefined)
     this.#onRelease = checkers.filter((checker) => checker.released !== undefined)
     const scheduler = this.#scheduler
     this.network = new Network(plan.seed, scheduler, plan.host, build, this.storeCount, workload.clients)
@@ -296,6 +298,10 @@ export class World implements WorldView, Stage, HostWatcher {
 
   released(store: number, effect: Effect): void {
     for (let i = 0; i < this.#onRelease.length; i++) this.#onRelease[i]!.released!(this, store, effect)
+  }
+
+  synced(store: number, volume: number, lsn: number): void {
+    for (const checker of this.#onSync) checker.synced!(this, store, volume, lsn)
   }
 
   sendFrame(from: number, to: number, lane: Lane, frame: Frame): void {

@@ -102,6 +102,10 @@ class LayeredCursor implements Cursor {
   readonly #reverse: boolean
   #key = ""
   #value = ""
+  /** Which walks stand on `#key`. */
+  #isActive = false
+  #isFrozen = false
+  #isBase = false
   valid = false
 
   constructor(
@@ -129,10 +133,11 @@ class LayeredCursor implements Cursor {
 
   next(): void {
     invariant(this.valid, "Cannot move a cursor: it has left its bounds")
+    this.#pass()
     this.#take()
   }
 
-  /** Takes the next key that is not deleted. All walks stand behind the last key taken. */
+  /** Takes the next key that is not deleted. The walks that have it stay on it: most readers want one row. */
   #take(): void {
     const active = this.#active
     const frozen = this.#frozen
@@ -146,25 +151,25 @@ class LayeredCursor implements Cursor {
         this.valid = false
         return
       }
-      let slot: Slot = null
-      if (baseKey === key) {
-        slot = base.value
-        base.next()
+      this.#isActive = activeKey === key
+      this.#isFrozen = frozenKey === key
+      this.#isBase = baseKey === key
+      const slot = this.#isActive ? active!.value : this.#isFrozen ? frozen!.value : base.value
+      if (slot !== null) {
+        this.#key = key
+        this.#value = slot
+        this.valid = true
+        return
       }
-      if (frozenKey === key) {
-        slot = frozen!.value
-        frozen!.next()
-      }
-      if (activeKey === key) {
-        slot = active!.value
-        active!.next()
-      }
-      if (slot === null) continue
-      this.#key = key
-      this.#value = slot
-      this.valid = true
-      return
+      this.#pass()
     }
+  }
+
+  /** Moves the walks that stand on the key last taken. */
+  #pass(): void {
+    if (this.#isActive) this.#active!.next()
+    if (this.#isFrozen) this.#frozen!.next()
+    if (this.#isBase) this.#base.next()
   }
 
   #nearer(a: string | null, b: string | null): string | null {

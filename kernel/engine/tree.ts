@@ -356,7 +356,7 @@ function insertAt<Item>(items: Item[], at: number, item: Item): void {
   items[at] = item
 }
 
-function removeAt<Item>(items: Item[], at: number): void {
-  for (let i = at + 1; i < items.length; i++) items[i - 1] = items[i]!
+function removeAt(items: unknown[], at: number): void {
+  for (let i = at + 1; i < items.length; i++) items[i - 1] = items[i]
   items.pop()
 }

@@ -88,10 +88,12 @@ export function userKeyPrefix(tenant: TenantId, table: number, userKey: string):
   return tablePrefix(tenant, table) + escapeUserKey(userKey)
 }
 
+/** In the place of the end mark: above everything the mark begins, and no encoding itself. */
+export const PREFIX_END = "\0\x01"
+
 /** The end of everything that begins with this prefix, and of nothing else. */
 export function prefixEnd(prefix: string): string {
-  // Its last byte is the second of the end mark: 0x00 0x01 is no encoding.
-  return prefix.slice(0, -1) + "\x01"
+  return prefix.slice(0, -2) + PREFIX_END
 }
 
 export function versionKey(prefix: string, ts: Timestamp): string {

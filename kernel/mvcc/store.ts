@@ -8,11 +8,11 @@ import {
   isVersionOf,
   KV_TABLE,
   PREFIX_BYTES_MIN,
+  PREFIX_END,
   prefixEnd,
   prefixLength,
   tablePrefix,
   tableSpan,
-  userKeyPrefix,
   versionKey,
   versionTail,
 } from "./key.ts"
@@ -40,11 +40,8 @@ export function readVersion(
   userKey: string,
   readTs: Timestamp,
 ): ReadResult | "damaged" {
-  return readPrefix(view, userKeyPrefix(tenant, KV_TABLE, userKey), readTs)
-}
-
-function readPrefix(view: ReadView, prefix: string, readTs: Timestamp): ReadResult | "damaged" {
-  const cursor = view.cursor(SPACE_VERSIONS, versionKey(prefix, readTs), prefixEnd(prefix), false)
+  const head = tablePrefix(tenant, KV_TABLE) + escapeZeros(userKey)
+  const cursor = view.cursor(SPACE_VERSIONS, head + versionTail(readTs), head + PREFIX_END, false)
   if (!cursor.valid) return NEVER_WRITTEN
   const ts = decodeTimestamp(cursor.key)
   const version = decodeVersion(cursor.value)

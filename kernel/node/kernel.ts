@@ -89,7 +89,10 @@ export class Kernel {
     kernel.#unlisted = new Map(booted.unlisted)
     for (const replica of booted.replicas) kernel.#adopt(replica)
     kernel.#phaseLsn = kernel.#system.wal.nextLsn
-    return { kernel, effects: [...booted.effects, { type: "wakeAt", mono: boot.mono }] }
+    const effects: Effect[] = [...booted.effects]
+    for (const replica of kernel.#sortedReplicas()) replica.introduce(effects)
+    effects.push({ type: "wakeAt", mono: boot.mono })
+    return { kernel, effects }
   }
 
   get #system(): Volume {
@@ -215,7 +218,9 @@ export class Kernel {
       const { groupId } = bootstrap.descriptor
       if (volume === undefined || incarnation === undefined || this.#replicas.has(groupId)) continue
       const replica = bootstrapReplica(this.#config, volume, bootstrap, incarnation, this.#chance, stamp.mono)
-      if (replica !== null) this.#adopt(replica)
+      if (replica === null) continue
+      this.#adopt(replica)
+      replica.introduce(this.#out)
     }
   }
 
@@ -379,6 +384,7 @@ export class Kernel {
     const raft = makeRaft(this.#config, message.group, message.to, descriptor, start, this.#chance, stamp.mono)
     const replica = new Replica(this.#config, volume, raft, StateMachine.create(volume.engine, descriptor))
     this.#adopt(replica)
+    replica.introduce(this.#out)
     this.#touched(replica)
     // The message comes again; by then the creation is on its way to the disk.
   }

@@ -12,6 +12,7 @@ import { StateMachine } from "../range/state-machine.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Effect } from "./effect.ts"
 import type { Stamp } from "./input.ts"
+import type { Observation } from "./observation.ts"
 import type { GroupStatus } from "./status.ts"
 import type { Volume } from "./volume.ts"
 
@@ -52,6 +53,39 @@ export class Replica {
   }
   get deadline(): number {
     return Math.min(this.raft.deadline, this.service.deadline)
+  }
+
+  /** What this replica starts from, for people and checkers. */
+  introduce(out: Effect[]): void {
+    const { group, replica, term, votedFor, log } = this.raft
+    const role = this.raft.role === "follower" && this.raft.isLearner ? "learner" : this.raft.role
+    const say = (observation: Observation): void => void out.push({ type: "observe", observation })
+    say({ type: "roleChanged", group, replica, term, role })
+    if (votedFor !== 0) say({ type: "voted", group, replica, term, votedFor })
+    const entries = log.length === 0 ? [] : log.slice(log.firstIndex, Infinity)
+    const terms = entries.map((entry) => entry.term)
+    const digests = entries.map((entry) => entry.digestLow)
+    say({ type: "logChanged", group, replica, index: log.firstIndex, terms, digests })
+    const { index, configuration } = this.raft.configurationAt(log.lastIndex)
+    say({ type: "configurationChanged", group, replica, index, configuration })
+    if (this.machine.appliedIndex > 0) this.#sayApplied(out)
+  }
+
+  #sayApplied(out: Effect[]): void {
+    const { machine } = this
+    out.push({
+      type: "observe",
+      observation: {
+        type: "applied",
+        group: this.group,
+        replica: this.replica,
+        index: machine.appliedIndex,
+        term: machine.appliedTerm,
+        digest: 0,
+        hashHigh: machine.hashHigh,
+        hashLow: machine.hashLow,
+      },
+    })
   }
 
   message(message: RaftMessage, from: Member, moment: Moment): void {
@@ -186,6 +220,8 @@ export class Replica {
 
   /** The first entry of a term says below which timestamp this leader assigns nothing. */
   #lead(highWater: number | null, moment: Moment): void {
+    // A fenced store gives up in the very step in which it won.
+    if (!this.raft.isLeader) return
     const lowWater = this.service.becameLeader(highWater, this.#serviceContext(moment))
     const { group, replica } = this
     moment.out.push({ type: "observe", observation: { type: "lowWaterSet", group, replica, timestamp: lowWater } })
@@ -267,6 +303,7 @@ export class Replica {
       return
     }
     this.raft.descriptor = descriptor
+    this.#sayApplied(moment.out)
     this.volume.wantCheckpoint()
   }
 

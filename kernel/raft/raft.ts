@@ -186,6 +186,9 @@ export class Raft {
     return bytes
   }
 
+  get descriptor(): RangeDescriptor {
+    return this.#state.descriptor
+  }
   set descriptor(descriptor: RangeDescriptor) {
     this.#state.descriptor = descriptor
   }

@@ -73,11 +73,13 @@ function replySnapshot(
   context: StepContext,
   out: Outbox,
 ): void {
+  // Where the log answers for the snapshot, it must be durable as far as that.
+  const lsn = Math.max(state.hardStateLsn, state.log.lsnAt(Math.min(message.lastIndex, state.log.lastIndex)))
   out.push({
     type: "send",
     to,
     lane: "raft",
-    barrier: state.hardStateLsn > context.durableLsn ? state.hardStateLsn : 0,
+    barrier: lsn > context.durableLsn ? lsn : 0,
     message: {
       type: "snapshotReply",
       group: state.group,

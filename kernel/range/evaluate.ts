@@ -1,7 +1,7 @@
 import type { ReadView, Write } from "../engine/engine.ts"
 import type { KernelError } from "../errors.ts"
 import type { TenantId, Timestamp } from "../ids.ts"
-import { invariant } from "../lib/invariant.ts"
+import { invariant, unreachable } from "../lib/invariant.ts"
 import { REPLY_BYTES_MAX, VALUE_BYTES_MAX } from "../limits.ts"
 import { readVersion, scanVersions, writeVersions, type OwnRow } from "../mvcc/store.ts"
 import type { KvOp, KvResult } from "./request.ts"
@@ -108,6 +108,8 @@ class Run {
       }
       case "scan":
         return this.#scan(op.start, op.end === "" ? this.#rangeEnd : op.end, op.limit, op.reverse)
+      default:
+        return unreachable(op)
     }
   }
 

@@ -1,4 +1,4 @@
-import type { LogIndex, Lsn, ReplicaId, Term } from "../ids.ts"
+import type { LogIndex, Lsn, Term } from "../ids.ts"
 import { ByteReader, ByteWriter } from "../lib/bytes.ts"
 import { crc32c } from "../lib/crc32c.ts"
 import type { Entry } from "../raft/types.ts"
@@ -11,21 +11,20 @@ export function entryChecksum(entry: Entry): number {
   return entry.digestLow
 }
 
-export function sameState(
+/** True when the identifier says that the group's replica was removed. */
+export function isRemoved(identifier: Identifier): boolean {
+  return identifier.replica === 0 && identifier.lastIndex === 0 && identifier.term === 0
+}
+
+/** A checksum of 0 says that the log ended at its start: by the log matching property nothing more need agree. */
+export function sameEnd(
   identifier: Identifier,
   lastIndex: LogIndex,
   lastTerm: Term,
-  term: Term,
-  votedFor: ReplicaId,
   checksum: number,
 ): boolean {
-  return (
-    identifier.lastIndex === lastIndex &&
-    identifier.lastTerm === lastTerm &&
-    identifier.term === term &&
-    identifier.votedFor === votedFor &&
-    identifier.checksum === checksum
-  )
+  const isSame = identifier.checksum === 0 || identifier.checksum === checksum
+  return isSame && identifier.lastIndex === lastIndex && identifier.lastTerm === lastTerm
 }
 
 /**

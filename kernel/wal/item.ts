@@ -4,9 +4,13 @@ import { unreachable } from "../lib/invariant.ts"
 import { readEntry, writeEntry, type Entry } from "../raft/types.ts"
 import { readDescriptor, writeDescriptor, type RangeDescriptor } from "../range/descriptor.ts"
 
-/** What must be remembered of a group even when the frame that said it is damaged. DESIGN §5. */
+/**
+ * What must be remembered of a group even when the frame that said it is damaged. DESIGN §5. All zeros but the group:
+ * its replica was removed.
+ */
 export type Identifier = {
   readonly group: GroupId
+  readonly replica: ReplicaId
   readonly lastIndex: LogIndex
   readonly lastTerm: Term
   readonly term: Term
@@ -26,6 +30,8 @@ export type LsnRange = { readonly first: Lsn; readonly last: Lsn }
  */
 export type DamageMark = {
   readonly group: GroupId
+  /** 0 when not even that is known. */
+  readonly replica: ReplicaId
   readonly keptIndex: LogIndex
   readonly keptTerm: Term
   readonly firstIndex: LogIndex
@@ -68,6 +74,7 @@ export type WalItem =
 
 export function writeIdentifier(identifier: Identifier, sink: Sink): void {
   sink.uint(identifier.group)
+  sink.uint(identifier.replica)
   sink.uint(identifier.lastIndex)
   sink.uint(identifier.lastTerm)
   sink.uint(identifier.term)
@@ -78,6 +85,7 @@ export function writeIdentifier(identifier: Identifier, sink: Sink): void {
 export function readIdentifier(reader: ByteReader): Identifier {
   return {
     group: reader.uint(),
+    replica: reader.uint(),
     lastIndex: reader.uint(),
     lastTerm: reader.uint(),
     term: reader.uint(),
@@ -175,13 +183,14 @@ export function writeIdentifiers(identifiers: readonly Identifier[], sink: Sink)
 
 export function readIdentifiers(reader: ByteReader): readonly Identifier[] {
   const identifiers: Identifier[] = []
-  for (let left = reader.count(9); left > 0 && !reader.failed; left--)
+  for (let left = reader.count(10); left > 0 && !reader.failed; left--)
     identifiers.push(readIdentifier(reader))
   return identifiers
 }
 
 export function writeMark(mark: DamageMark, sink: Sink): void {
   sink.uint(mark.group)
+  sink.uint(mark.replica)
   sink.uint(mark.keptIndex)
   sink.uint(mark.keptTerm)
   sink.uint(mark.firstIndex)
@@ -194,6 +203,7 @@ export function writeMark(mark: DamageMark, sink: Sink): void {
 export function readMark(reader: ByteReader): DamageMark {
   return {
     group: reader.uint(),
+    replica: reader.uint(),
     keptIndex: reader.uint(),
     keptTerm: reader.uint(),
     firstIndex: reader.uint(),
@@ -211,7 +221,7 @@ function writeMarks(marks: readonly DamageMark[], sink: Sink): void {
 
 function readMarks(reader: ByteReader): readonly DamageMark[] {
   const marks: DamageMark[] = []
-  for (let left = reader.count(8); left > 0 && !reader.failed; left--) marks.push(readMark(reader))
+  for (let left = reader.count(9); left > 0 && !reader.failed; left--) marks.push(readMark(reader))
   return marks
 }
 

@@ -171,9 +171,12 @@ export class Ledger {
 
   /** Identifiers of the groups touched since the last call, ascending. */
   takeTouched(): readonly Identifier[] {
-    const identifiers = this.identifiersOf([...this.#touched])
+    const groups = [...this.#touched].toSorted((a, b) => a - b)
     this.#touched.clear()
-    return identifiers
+    return groups.map((group) => {
+      const record = this.groups.get(group)
+      return record === undefined ? removedIdentifier(group) : identifierOf(record)
+    })
   }
 
   identifiersOf(groups: readonly GroupId[]): readonly Identifier[] {
@@ -217,7 +220,7 @@ export class Ledger {
 
   #remove(group: GroupId): void {
     this.groups.delete(group)
-    this.#touched.delete(group)
+    this.#touched.add(group)
     this.#unframed.delete(group)
     for (const segment of this.segments) segment.live.delete(group)
   }
@@ -241,6 +244,12 @@ export class Ledger {
     this.#touched.add(record.group)
     if (index < record.startIndex) return
     const known = record.runs[0]?.first ?? record.lastIndex + 1
+    // Read back after a release: the entries between went with their segments, those after them stay.
+    if (record.runs.length > 0 && index < known - 1) {
+      record.startIndex = index
+      record.startTerm = term
+      return
+    }
     // As Raft (extended version), §7: the suffix stays if the entry at `index` is the one the checkpoint ends with.
     const keeps = index < record.lastIndex && (index === known - 1 || this.#termAt(record, index) === term)
     if (keeps) {
@@ -262,6 +271,11 @@ export class Ledger {
     if (mark.keptIndex !== record.lastIndex || mark.keptTerm !== record.lastTerm) record.checksum = 0
     record.lastIndex = mark.keptIndex
     record.lastTerm = mark.keptTerm
+    if (record.replica !== mark.replica) {
+      record.replica = mark.replica
+      record.descriptor = null
+      record.replicaLsn = 0
+    }
     record.mark = mark
     record.markLsn = lsn
     this.#touched.add(record.group)
@@ -355,7 +369,7 @@ export class Ledger {
     }
     for (let left = reader.count(2); left > 0; left--)
       ledger.tombstones.set(reader.uint(), loadIndexes(reader))
-    for (let left = reader.count(11); left > 0; left--) {
+    for (let left = reader.count(12); left > 0; left--) {
       const volume = reader.uint()
       const identifier = readIdentifier(reader)
       ledger.witnesses.set(identifier.group, { volume, identifier, lsn: reader.uint() })
@@ -367,12 +381,17 @@ export class Ledger {
 export function identifierOf(record: GroupRecord): Identifier {
   return {
     group: record.group,
+    replica: record.replica,
     lastIndex: record.lastIndex,
     lastTerm: record.lastTerm,
     term: record.term,
     votedFor: record.votedFor,
     checksum: record.checksum,
   }
+}
+
+function removedIdentifier(group: GroupId): Identifier {
+  return { group, replica: 0, lastIndex: 0, lastTerm: 0, term: 0, votedFor: 0, checksum: 0 }
 }
 
 function lower(live: Map<GroupId, LogIndex>, group: GroupId, index: LogIndex): void {

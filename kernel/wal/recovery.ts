@@ -1,9 +1,9 @@
 import type { Incarnation, Lsn, StoreId, VolumeId } from "../ids.ts"
 import { decodeWitness, witnessOf, type Witness } from "./identifiers.ts"
 import type { Identifier, LsnRange, WalItem } from "./item.ts"
-import { Ledger } from "./ledger.ts"
+import { Ledger, sorted } from "./ledger.ts"
 import { RECOVERY_TABLE, type RowId, type Verdict } from "./recovery-table.ts"
-import { replay, settles, type RecoveredGroup, type Replayed } from "./replay.ts"
+import { replay, settlementOf, type RecoveredGroup, type Replayed } from "./replay.ts"
 import { isBlank, scan, type Image, type Reason, type Scan } from "./scan.ts"
 import { decodeSegmentHeader, type DecodedHeader, type VolumeIdentity } from "./segment.ts"
 import { emptyWalStart, type WalStart } from "./wal.ts"
@@ -148,8 +148,10 @@ function assemble(
   const reasons = [...scanned.reasons]
   const lastFrame = scanned.frames.at(-1)
   let damage = scanned.damage
-  let open = damage.filter((range) => !settles(scanned.frames, range))
-  let replayed = replay({ frames: scanned.frames, damage: open, finalIdentifiers, systemWitness })
+  const settlements = damage.map((range) => settlementOf(scanned.frames, range))
+  let open = damage.filter((_, i) => settlements[i] === null)
+  const judged = damage.filter((range, i) => settlements[i]?.header.lsn !== range.last + 1)
+  let replayed = replay({ frames: scanned.frames, damage: judged, finalIdentifiers, systemWitness })
   const isTailOpen = open.some((range) => range.first > (lastFrame?.header.lsn ?? 0))
   if (replayed.behind.length > 0 && !isTailOpen) {
     // More was durable than is here. How much more nobody knows: no group can be sure of its end.
@@ -158,7 +160,12 @@ function assemble(
     const lost: LsnRange = { first: lsn, last: lsn }
     damage = [...damage, lost]
     open = [...open, lost]
-    replayed = replay({ frames: scanned.frames, damage: open, finalIdentifiers: null, systemWitness })
+    replayed = replay({
+      frames: scanned.frames,
+      damage: [...judged, lost],
+      finalIdentifiers: null,
+      systemWitness,
+    })
   }
   for (const group of replayed.gaps) {
     reasons.push({ row: "indexGap", segment: 0, offset: 0, lsn: 0, group })
@@ -177,7 +184,7 @@ function assemble(
     end: isEndReadable ? { segment: lastFrame.segment, offset: lastFrame.header.end } : null,
     identifiers: isEndReadable ? identifiers : [],
     releaseBelow: hasOldSegments ? scanned.firstSequence : 0,
-    items: isDamaged ? settlement(open, replayed) : [],
+    items: isDamaged ? settlement(open, replayed, ledger) : [],
   }
   return {
     verdict: isDamaged ? "corruption" : scanned.isTorn ? "tornTail" : "clean",
@@ -191,11 +198,18 @@ function assemble(
 }
 
 /** What the next recovery must not have to find out again. */
-function settlement(open: readonly LsnRange[], replayed: Replayed): readonly WalItem[] {
-  const items: WalItem[] = [{ type: "damaged", settled: open, marks: replayed.marks }]
+function settlement(open: readonly LsnRange[], replayed: Replayed, ledger: Ledger): readonly WalItem[] {
+  const items: WalItem[] = []
+  const groups = new Set(replayed.groups.map((group) => group.group))
+  for (const [group, record] of sorted(ledger.groups)) {
+    // Removed in a lost frame, as the side slot knew: the next recovery has only this to go by.
+    if (!groups.has(group)) items.push({ type: "replicaRemoved", group, replica: record.replica })
+  }
+  items.push({ type: "damaged", settled: open, marks: replayed.marks })
   const adopted = new Set(replayed.adopted)
   for (const group of replayed.groups) {
-    if (!adopted.has(group.group)) continue
+    const isReplaced = ledger.groups.get(group.group)?.replica !== group.replica
+    if (!adopted.has(group.group) && !isReplaced) continue
     items.push({ type: "hardState", group: group.group, term: group.term, votedFor: group.votedFor })
   }
   return items

@@ -2,7 +2,7 @@ import type { GroupId, LogIndex, ReplicaId, Term } from "../ids.ts"
 import { unreachable } from "../lib/invariant.ts"
 import type { Entry, LogEnd } from "../raft/types.ts"
 import type { RangeDescriptor } from "../range/descriptor.ts"
-import { entryChecksum, sameState } from "./identifiers.ts"
+import { entryChecksum, isRemoved, sameEnd } from "./identifiers.ts"
 import type { DamageMark, Identifier, LsnRange, WalItem } from "./item.ts"
 import { sorted } from "./ledger.ts"
 import type { ScannedFrame } from "./scan.ts"
@@ -73,7 +73,7 @@ export type Replayed = {
 
 export type ReplayInput = {
   readonly frames: readonly ScannedFrame[]
-  /** Ascending, not yet settled by an item in a later frame. */
+  /** Ascending. Not those that ended the log when a recovery settled them: it knew what is not known any more. */
   readonly damage: readonly LsnRange[]
   /** The state of every group after the last damaged frame, when nothing came after it. */
   readonly finalIdentifiers: readonly Identifier[] | null
@@ -122,13 +122,18 @@ class Replay {
     const final = after === null ? this.#input.finalIdentifiers : null
     const known = new Map((said ?? final ?? []).map((identifier) => [identifier.group, identifier]))
     const isAlone = said !== null && range.first === range.last
-    for (const state of this.#states.values()) {
-      const identifier = known.get(state.group)
-      if (identifier !== undefined) this.#suspect(state, identifier)
-      else if (!isAlone) this.#suspect(state, null)
-    }
     for (const identifier of known.values()) {
-      if (!this.#states.has(identifier.group)) this.#suspect(this.#create(identifier.group), identifier)
+      const state = this.#states.get(identifier.group)
+      const isReplaced = state !== undefined && state.replica !== 0 && state.replica !== identifier.replica
+      if (isReplaced || isRemoved(identifier)) this.#states.delete(identifier.group)
+      if (isRemoved(identifier)) continue
+      this.#suspect(this.#states.get(identifier.group) ?? this.#create(identifier.group), identifier)
+    }
+    for (const state of this.#states.values()) {
+      if (known.has(state.group) || isAlone) continue
+      // The slot names every group there is, so one that it does not name was removed.
+      if (final !== null) this.#states.delete(state.group)
+      else this.#suspect(state, null)
     }
     if (!isAlone && final === null) this.#isWild = true
   }
@@ -141,10 +146,14 @@ class Replay {
       state.loss = { firstIndex, end: null, hardKnown: false, isMarked }
       return
     }
+    if (state.replica === 0) {
+      state.replica = identifier.replica
+      // Created in a lost frame: until now there was nothing.
+      if (state.entries.length === 0 && state.startIndex === 0) state.isStartKnown = true
+    }
+    trim(state, identifier)
     const { lastIndex, lastTerm, checksum } = ends(state)
-    const isSame =
-      !state.isBroken &&
-      sameState(identifier, lastIndex, lastTerm, identifier.term, identifier.votedFor, checksum)
+    const isSame = !state.isBroken && sameEnd(identifier, lastIndex, lastTerm, checksum)
     if (identifier.term !== state.term || identifier.votedFor !== state.votedFor) {
       state.term = identifier.term
       state.votedFor = identifier.votedFor
@@ -218,6 +227,8 @@ class Replay {
         break
       case "damaged":
         for (const mark of item.marks) this.#mark(mark)
+        // That recovery knew every group there was.
+        if (item.settled.length > 0) this.#isWild = false
         break
       case "repaired": {
         const state = this.#stateOf(item.group)
@@ -253,6 +264,7 @@ class Replay {
     const state = this.#states.get(identifier.group)
     if (state === undefined || state.loss === null) return
     if (state.isBroken) {
+      trim(state, identifier)
       state.loss = { ...state.loss, end: { term: identifier.lastTerm, index: identifier.lastIndex } }
     }
     if (state.loss.hardKnown) return
@@ -307,18 +319,10 @@ class Replay {
   #logStart(state: State, index: LogIndex, term: Term): void {
     const position = index - state.startIndex
     if (state.isStartKnown && position <= 0) return
-    if (!state.isStartKnown && position < 0 && state.entries.length > 0) {
-      // What lies between the start and the first entry that was read is missing.
-      state.entries = []
-      state.isBroken = true
-      state.hasGap = true
-      state.loss = {
-        firstIndex: state.loss?.firstIndex ?? null,
-        end: null,
-        hardKnown: false,
-        isMarked: state.loss?.isMarked ?? false,
-      }
-    } else if (position > 0) {
+    // Older than the first entry read: what lies between went with released segments, and the start that
+    // allowed their release is said further on. If it is not, nothing vouches for these entries.
+    if (!state.isStartKnown && position < 0 && state.entries.length > 0) return
+    if (position > 0) {
       const at = state.entries[position - 1]
       // Raft (extended version), §7: what follows the checkpoint's last entry stays, if that entry is in this log.
       state.entries = at !== undefined && at.term === term ? state.entries.slice(position) : []
@@ -326,9 +330,15 @@ class Replay {
     state.startIndex = index
     state.startTerm = term
     state.isStartKnown = true
+    const end = state.loss?.end ?? null
+    if (state.loss !== null && state.isBroken && end !== null && end.index < index) {
+      state.loss = { ...state.loss, end: { term, index } }
+    }
   }
 
   #mark(mark: DamageMark): void {
+    const known = this.#states.get(mark.group)?.replica ?? 0
+    if (known !== 0 && known !== mark.replica) this.#states.delete(mark.group)
     const state = this.#stateOf(mark.group)
     this.#seen.add(mark.group)
     state.hasGap = false
@@ -338,6 +348,7 @@ class Replay {
       state.startTerm = mark.keptTerm
     }
     if (!state.isStartKnown && mark.keptIndex === 0) state.isStartKnown = true
+    if (state.replica === 0) state.replica = mark.replica
     state.isBroken = state.startIndex + state.entries.length !== mark.keptIndex
     state.loss = {
       firstIndex: mark.firstIndex,
@@ -381,6 +392,7 @@ class Replay {
       const end = recovered.damage.end
       marks.push({
         group,
+        replica: state.replica,
         keptIndex: last?.index ?? recovered.logStart.index,
         keptTerm: last?.term ?? recovered.logStart.term,
         firstIndex: recovered.damage.firstIndex,
@@ -416,6 +428,16 @@ function ends(state: State): {
   }
 }
 
+/** Entries that the log no longer had when the identifier was taken are no part of it. */
+function trim(state: State, identifier: Identifier): void {
+  const count = Math.max(0, identifier.lastIndex - state.startIndex)
+  if (state.entries.length > count) state.entries.length = count
+  const last = state.entries.at(-1)
+  if (last !== undefined && last.index === identifier.lastIndex && last.term !== identifier.lastTerm) {
+    state.entries.pop()
+  }
+}
+
 function recoveredOf(state: State): RecoveredGroup {
   if (!state.isStartKnown && state.startIndex > 0) {
     // Entries that hang in the air: nothing says that what comes before them is in a checkpoint.
@@ -432,9 +454,22 @@ function recoveredOf(state: State): RecoveredGroup {
     state.startTerm = 0
   }
   const lastIndex = state.startIndex + state.entries.length
-  let loss = state.loss
+  if (state.loss !== null && !state.isBroken && !state.loss.isMarked) {
+    // Written anew since: the log is whole, and so is the group if by now its vote is known as well.
+    const whole = { index: lastIndex, term: ends(state).lastTerm }
+    state.loss = state.loss.hardKnown ? null : { ...state.loss, end: whole }
+  }
+  const hasDescriptor = state.descriptor !== null
   // A checkpoint that contains everything the log ever held makes the loss good.
-  if (loss?.end != null && loss.hardKnown && state.startIndex >= loss.end.index) loss = null
+  const end = state.loss?.end ?? null
+  const isContained = end !== null && state.loss?.hardKnown === true && state.startIndex >= end.index
+  let loss = isContained && hasDescriptor ? null : state.loss
+  if (loss === null && !hasDescriptor && state.replica !== 0) {
+    // The log is whole, but what it is a log of was said in a lost frame.
+    const whole = { index: lastIndex, term: ends(state).lastTerm }
+    loss = { firstIndex: lastIndex + 1, end: whole, hardKnown: true, isMarked: false }
+    state.loss = loss
+  }
   if (loss === null) state.loss = null
   const firstBroken = state.isBroken ? lastIndex + 1 : Number.MAX_SAFE_INTEGER
   const firstIndex = Math.max(Math.min(loss?.firstIndex ?? firstBroken, firstBroken), state.startIndex + 1)
@@ -457,15 +492,15 @@ function recoveredOf(state: State): RecoveredGroup {
   }
 }
 
-/** True when the frame carries the settlement of this range. */
-export function settles(frames: readonly ScannedFrame[], range: LsnRange): boolean {
+/** The frame that carries the settlement of this range, or null. */
+export function settlementOf(frames: readonly ScannedFrame[], range: LsnRange): ScannedFrame | null {
   for (const frame of frames) {
     if (frame.header.lsn <= range.last) continue
     for (const item of frame.items) {
       if (item.type !== "damaged") continue
       if (item.settled.some((settled) => settled.first <= range.first && range.last <= settled.last))
-        return true
+        return frame
     }
   }
-  return false
+  return null
 }

@@ -1,5 +1,5 @@
 import type { GroupId, LogIndex, Lsn } from "../ids.ts"
-import { ByteReader, ByteWriter, type Sink } from "../lib/bytes.ts"
+import { ByteWriter, type ByteReader, type Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import type { Rng } from "../lib/rng.ts"
 import type { Limits } from "../node/config.ts"
@@ -277,8 +277,8 @@ export class Wal {
 
   /** Bytes of items in the frame that would be written now. */
   #itemBytes(): number {
-    // The identifiers are at most 42 bytes each, with four more for the item: a bound is enough to choose a segment.
-    return this.#pending.length + 4 + 5 + this.#identifiers.length * 42
+    // The identifiers are at most 52 bytes each, with four more for the item: a bound is enough to choose a segment.
+    return this.#pending.length + 4 + 5 + this.#identifiers.length * 52
   }
 
   #hasRoom(segment: Segment, offset: number): boolean {

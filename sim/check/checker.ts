@@ -30,6 +30,8 @@ export interface OnlineChecker {
   storeBooted?(world: WorldView, store: number, boot: number): void
   stepped?(world: WorldView, store: number, input: Input, effects: readonly Effect[]): void
   observed?(world: WorldView, store: number, observation: Observation): void
+  /** A volume's log is on the disk up to `lsn`; the kernel hears of it later, by its completion. */
+  synced?(world: WorldView, store: number, volume: number, lsn: number): void
   /** An effect with a barrier left the store (its barrier was met), or one without. */
   released?(world: WorldView, store: number, effect: Effect): void
 }

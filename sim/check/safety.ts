@@ -73,6 +73,10 @@ export class SafetyChecker implements OnlineChecker {
     }
   }
 
+  synced(_world: WorldView, storeId: number, volume: number, lsn: number): void {
+    synced(this.#mirror.store(storeId), volume, lsn)
+  }
+
   observed(world: WorldView, storeId: number, observation: Observation): void {
     const store = this.#mirror.store(storeId)
     // Those of steps were taken in `stepped`.

@@ -238,7 +238,7 @@ export class Disk {
     for (const volume of this.#volumes) {
       for (const operation of volume.underWay) {
         this.#scheduler.cancel(operation.handle)
-        this.#abandon(volume, operation)
+        this.#abandon(volume, operation, powerLoss)
       }
       volume.underWay.length = 0
       volume.appending = false
@@ -389,12 +389,12 @@ export class Disk {
     volume.witnessUnsynced = null
   }
 
-  /** What a dead process leaves of an operation in the hands of the operating system. */
-  #abandon(volume: Volume, operation: DiskOperation): void {
+  /** What a dead process leaves of an operation in the hands of the operating system, for its last moment or longer. */
+  #abandon(volume: Volume, operation: DiskOperation, powerLoss: boolean): void {
     switch (operation.type) {
       case "append": {
         const { segment, offset, bytes } = operation
-        const kept = handedOver(offset, bytes.length, this.#settleKey(volume))
+        const kept = powerLoss ? bytes.length : handedOver(offset, bytes.length, this.#settleKey(volume))
         if (kept > 0) volume.unsynced.push({ segment, offset, bytes: bytes.subarray(0, kept) })
         break
       }

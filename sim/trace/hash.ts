@@ -1,5 +1,4 @@
-import { Digest, type BootStamp, type Effect, type Input } from "#kernel"
-import { digestEffect, digestInput } from "./record-digest.ts"
+import { Digest, writeEffect, writeInput, type BootStamp, type Effect, type Input } from "#kernel"
 
 /** Events between two checkpoints of the trace hash. */
 export const CHECKPOINT_EVENTS = 1_024
@@ -30,7 +29,7 @@ export class TraceHash {
     const digest = this.#digest
     const before = digest.length
     digest.mix(store)
-    digestInput(input, digest)
+    writeInput(input, digest)
     this.#effects(effects)
     digest.mix(digest.length - before)
     if (++this.events % CHECKPOINT_EVENTS === 0) this.#checkpoints.push(digest.hex())
@@ -51,7 +50,7 @@ export class TraceHash {
   #effects(effects: readonly Effect[]): void {
     for (let i = 0; i < effects.length; i++) {
       const effect = effects[i]!
-      if (effect.type !== "observe") digestEffect(effect, this.#digest)
+      if (effect.type !== "observe") writeEffect(effect, this.#digest)
     }
   }
 }

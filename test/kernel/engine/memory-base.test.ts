@@ -29,11 +29,11 @@ test("a checkpoint file has these bytes", () => {
 test("what was encoded comes back, with its checkpoint", () => {
   const base = MemoryBase.decode(FILE)
   assert.isNotNull(base)
-  assert.equal(base!.checkpoint, 7)
-  assert.equal(base!.get(1, "k"), "value")
-  assert.equal(base!.get(4, ""), "")
-  assert.equal(base!.get(1, "k2")!.length, 70_000)
-  assert.deepEqual(base!.encode(), FILE)
+  assert.equal(base.checkpoint, 7)
+  assert.equal(base.get(1, "k"), "value")
+  assert.equal(base.get(4, ""), "")
+  assert.equal(base.get(1, "k2")!.length, 70_000)
+  assert.deepEqual(base.encode(), FILE)
 })
 
 test("any changed, missing or added byte is damage, never another state", () => {

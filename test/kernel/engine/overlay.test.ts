@@ -167,8 +167,8 @@ test("an overlay engine is a sorted array, over freezes, flushes, refusals, cras
           } else if (step === "crash") {
             const recovered = MemoryBase.decode(host.inner.encode())
             assert.isNotNull(recovered)
-            assert.deepEqual(recovered!.encode(), host.inner.encode())
-            host = new HostBase(recovered!)
+            assert.deepEqual(recovered.encode(), host.inner.encode())
+            host = new HostBase(recovered)
             engine = new OverlayEngine(host)
             checkpoint = host.checkpoint
             model = durable

@@ -108,6 +108,50 @@ test("an open cursor sees the tree as it was, while the tree goes on", () => {
   assert.deepEqual(seen, before)
 })
 
+test("a tree of several levels, full to the brim, loses any runs of keys and nothing else", () => {
+  // One key more than fills every leaf and branch: the right edge is as thin as it gets.
+  const count = 33 * 32 * 32 + 1
+  const name = (n: number): string => String(n).padStart(5, "0")
+  const full = new Tree<number>()
+  for (let i = 0; i < count; i++) full.put(name(i), i)
+  const run = fc.record({
+    start: fc.nat(count),
+    length: fc.nat(3000),
+    stride: fc.constantFrom(1, 1, 2, 31, 33),
+  })
+  fc.assert(
+    fc.property(fc.array(run, { minLength: 1, maxLength: 8 }), fc.nat(1100), (runs, tail) => {
+      const tree = full.snapshot()
+      const gone = new Set<number>()
+      const drop = (n: number): void => {
+        if (n >= count) return
+        assert.equal(tree.delete(name(n)), !gone.has(n))
+        gone.add(n)
+      }
+      for (let i = 0; i < tail; i++) drop(count - 1 - i)
+      for (const { start, length, stride } of runs) for (let i = 0; i < length; i++) drop(start + i * stride)
+      let next = 0
+      const expected = (): number => {
+        while (gone.has(next)) next++
+        return next++
+      }
+      for (const cursor = tree.cursor("", "", false); cursor.valid; cursor.next()) {
+        const at = expected()
+        if (cursor.value !== at || tree.get(name(at)) !== at)
+          assert.fail(`${cursor.value} stands where ${at} belongs`)
+      }
+      assert.equal(expected(), count)
+      assert.equal(tree.size, count - gone.size)
+    }),
+    { numRuns: 25 },
+  )
+  assert.equal(full.size, count)
+  const tree = full.snapshot()
+  for (let i = 0; i < count; i++) assert.isTrue(tree.delete(name((i * 7_919) % count)))
+  assert.equal(tree.size, 0)
+  assert.deepEqual(rowsOf(tree), [])
+})
+
 test("twenty thousand keys in ascending order are all there and in order", () => {
   const tree = new Tree<number>()
   for (let i = 0; i < 20_000; i++) tree.put(String(i).padStart(5, "0"), i)

@@ -32,7 +32,6 @@ export class ToyKernel implements StoreKernel {
   readonly config: KernelConfig
   readonly boot: number
   heard = 0
-  /** Set by tests: what the next step does. */
   readonly behaviour: ToyBehaviour
   #lsn = 0
   #segment = 1
@@ -42,6 +41,7 @@ export class ToyKernel implements StoreKernel {
   #dirty = false
   #wantsCheckpoint = false
   #checkpoint = 0
+  #checkpointing = false
   #nextBeat = 0
 
   constructor(config: KernelConfig, boot: number, behaviour: ToyBehaviour) {
@@ -85,7 +85,7 @@ export class ToyKernel implements StoreKernel {
           effects.push({ type: "send", to, lane: "raft", message, barrier: { volume: 1, lsn: this.#lsn } })
         }
         effects.push({ type: "wakeAt", mono: this.#nextBeat })
-        if (this.heard % 3 === 2) this.#wantsCheckpoint = true
+        this.#wantsCheckpoint = true
         this.#dirty = true
         return effects
       }
@@ -114,9 +114,11 @@ export class ToyKernel implements StoreKernel {
         this.#ready = true
         return []
       case "checkpointSynced":
+        this.#checkpointing = false
         return [{ type: "releaseSegments", volume: 1, below: this.#segment }]
       case "segmentRefused":
       case "checkpointRefused":
+        this.#checkpointing = false
         return [{ type: "observe", observation: { type: "mark", name: "toy.refused" } }]
       case "checkpointFailed":
         return [{ type: "fatal", code: "checkpointFailed", detail: "" }]
@@ -136,9 +138,9 @@ export class ToyKernel implements StoreKernel {
       { type: "writeWitness", volume: 1, bytes: new Uint8Array(700).fill(this.#lsn % 250) },
     ]
     this.#offset += bytes.length
-    if (this.#wantsCheckpoint && this.#checkpoint === this.behaviour.checkpoints) {
+    if (this.#wantsCheckpoint && !this.#checkpointing) {
       this.#wantsCheckpoint = false
-      this.behaviour.checkpoints++
+      this.#checkpointing = true
       const changes = frozen(++this.#checkpoint, `${this.heard}`)
       effects.push({ type: "checkpoint", volume: 1, checkpoint: this.#checkpoint, changes, barrier: { volume: 1, lsn: this.#lsn } })
     }
@@ -156,6 +158,7 @@ export class ToyKernel implements StoreKernel {
     sink.bool(this.#dirty)
     sink.bool(this.#wantsCheckpoint)
     sink.uint(this.#checkpoint)
+    sink.bool(this.#checkpointing)
     sink.uint(this.#nextBeat)
   }
 
@@ -171,6 +174,7 @@ export class ToyKernel implements StoreKernel {
     kernel.#dirty = reader.bool()
     kernel.#wantsCheckpoint = reader.bool()
     kernel.#checkpoint = reader.uint()
+    kernel.#checkpointing = reader.bool()
     kernel.#nextBeat = reader.uint()
     return kernel
   }
@@ -214,15 +218,12 @@ export type ToyBehaviour = {
   throwsAt: number | null
   /** A loaded kernel differs from the saved one. */
   forgets: boolean
-  /** Checkpoints of store 1 so far: none is taken while this lags or leads. */
-  checkpoints: number
 }
 
-/** Every kernel the build has opened, by store: tests look inside. */
 export type ToyBuild = KernelBuild & { readonly behaviour: ToyBehaviour }
 
 export function toyBuild(stores: number, changes: Partial<ToyBehaviour> = {}): ToyBuild {
-  const behaviour: ToyBehaviour = { stores, leader: 1, throwsAt: null, forgets: false, checkpoints: 0, ...changes }
+  const behaviour: ToyBehaviour = { stores, leader: 1, throwsAt: null, forgets: false, ...changes }
   const boots = new Map<number, number>()
   return {
     name: "toy",
