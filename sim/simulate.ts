@@ -61,14 +61,14 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
   let isWhole = true
   for (let at = 0; at < end;) {
     at = Math.min(at + LOAD_CHECK_US, nextQuietEnd(plan, at), end)
-    if (!world.runUntil(at)) break
+    if (!runUntil(world, at)) break
     if (world.event >= eventsMax) {
       isWhole = false
       break
     }
     checkWorld(world, clients, calm)
   }
-  isWhole &&= end === runUs(plan.phases)
+  isWhole &&= world.now === runUs(plan.phases)
   clients.finish()
   const history = clients.history.sort(byInvocation)
   let violation = world.violation
@@ -93,6 +93,19 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
     faults: world.faultCounts(),
     marks: world.marks(),
     history,
+  }
+}
+
+/** A throw is a finding like any other: it has a plan that shrinks. */
+function runUntil(world: World, at: number): boolean {
+  try {
+    return world.runUntil(at)
+  } catch (error) {
+    world.report(
+      "RES-threw",
+      `The run threw. ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`,
+    )
+    return false
   }
 }
 
