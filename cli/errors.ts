@@ -45,3 +45,8 @@ export function systemCode(thrown: unknown): string {
   if (!(thrown instanceof Error) || !("code" in thrown)) return ""
   return typeof thrown.code === "string" ? thrown.code : ""
 }
+
+/** The end of a switch that has named every case: a new one does not compile. */
+export function unreachable(value: never): never {
+  throw new Error(`Unexpected: ${JSON.stringify(value)}`)
+}

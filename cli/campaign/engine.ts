@@ -1,4 +1,5 @@
 import type { Capsule, Plan, PlanTable, RunResult, Scenario } from "#sim"
+import { EnvironmentError, messageOf } from "../errors.ts"
 
 export type ShrunkFailure = {
   /** The smallest plan found that still fails by the same oracle. */
@@ -18,7 +19,7 @@ export type SimulateOptions = {
 export type ShrinkOptions = {
   readonly runsMax: number
   /** Asked between two tries: true ends the search with what was found. */
-  shouldStop(runs: number): boolean
+  readonly shouldStop: (runs: number) => boolean
 }
 
 /**
@@ -46,6 +47,10 @@ export interface Engine {
 }
 
 export async function loadEngine(url: string): Promise<Engine> {
-  const door = (await import(url)) as { readonly engine: Engine }
-  return door.engine
+  try {
+    const door = (await import(url)) as { readonly engine: Engine }
+    return door.engine
+  } catch (thrown) {
+    throw new EnvironmentError(`Cannot load the simulator: ${messageOf(thrown)}`)
+  }
 }

@@ -1,3 +1,4 @@
+import { unreachable } from "../errors.ts"
 import type { Host } from "../host.ts"
 import { compareTraces, tellDivergence } from "./compare.ts"
 import { INTERRUPT_GRACE_MS, RUN_WALL_MS_MAX } from "./default-campaign.ts"
@@ -135,6 +136,8 @@ function recordOf(job: Job, end: TaskEnd): RunRecord | null {
       const { result, wallMs } = answer
       return { job, result, wallMs, verified: false }
     }
+    default:
+      return unreachable(end)
   }
 }
 

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads"
-import { messageOf } from "../errors.ts"
+import { messageOf, unreachable } from "../errors.ts"
 import type { Plan, RunResult } from "#sim"
 import { loadEngine, type Engine } from "./engine.ts"
 import {
@@ -34,6 +34,8 @@ function settle(outcome: Trapped<RunResult>, scenario: string, seed: number): Ru
     }
     case "threw":
       return failedResult(scenario, seed, ORACLE.threw, `The simulator threw: ${describe(outcome.thrown)}`)
+    default:
+      return unreachable(outcome)
   }
 }
 
@@ -80,12 +82,7 @@ function perform(engine: Engine, task: WorkerTask, progress: (runs: number) => v
       const scenario = engine.scenarios.find((candidate) => candidate.name === task.scenario)
       if (scenario === undefined) return { type: "threw", message: `There is no scenario ${task.scenario}` }
       const run = timed(
-        () =>
-          traps.around(() =>
-            engine.simulate(engine.drawPlan(scenario, task.seed), {
-              untilEvent: 0,
-            }),
-          ),
+        () => traps.around(() => engine.simulate(engine.drawPlan(scenario, task.seed), { untilEvent: 0 })),
         task.scenario,
         task.seed,
       )
@@ -102,6 +99,8 @@ function perform(engine: Engine, task: WorkerTask, progress: (runs: number) => v
     }
     case "shrink":
       return performShrink(engine, task.plan, task.oracle, task, progress)
+    default:
+      return unreachable(task)
   }
 }
 

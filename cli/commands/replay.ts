@@ -7,7 +7,7 @@ import type { Capsule, Plan, RunResult } from "#sim"
 import { loadEngine, type Engine } from "../campaign/engine.ts"
 import { ORACLE } from "../campaign/message.ts"
 import { Pool, type TaskEnd } from "../campaign/pool.ts"
-import { EnvironmentError, EXIT, messageOf, UsageError } from "../errors.ts"
+import { EnvironmentError, EXIT, messageOf, UsageError, unreachable } from "../errors.ts"
 import { readJsonFile, writeTextFile } from "../files.ts"
 import type { Host } from "../host.ts"
 import { count, duration, instant, wrap } from "../report/format.ts"
@@ -118,6 +118,8 @@ function resultOf(end: TaskEnd): {
       throw new EnvironmentError(`The run did not end within ${RUN_WALL_MS_MAX / 1_000} s`)
     case "abandoned":
       throw new EnvironmentError("Interrupted before the run ended")
+    default:
+      return unreachable(end)
   }
 }
 

@@ -1,3 +1,4 @@
+import { unreachable } from "../errors.ts"
 import type { Failure, Report, ResultRow, ScenarioTotals } from "./model.ts"
 import { escapeXml } from "./xml.ts"
 
@@ -59,6 +60,8 @@ function caseXml(row: ResultRow, failure: Failure | undefined): string {
       const text = failure === undefined ? "" : failureBody(failure)
       return `${open}><failure type="${escapeXml(oracle ?? "")}" message="${escapeXml(message ?? "")}">${escapeXml(text)}</failure></testcase>`
     }
+    default:
+      return unreachable(row.verdict)
   }
 }
 

@@ -1,3 +1,4 @@
+import { unreachable } from "../errors.ts"
 import type { Plan, PlanFault, PlanOp } from "#sim"
 import { clip, instant } from "./format.ts"
 
@@ -82,6 +83,8 @@ function kvText(op: KvOp): string {
       return `increment ${keyText(op.key)} by ${op.by}`
     case "scan":
       return `scan [${keyText(op.start)}, ${keyText(op.end)})${op.reverse ? " reverse" : ""} limit ${op.limit}`
+    default:
+      return unreachable(op)
   }
 }
 

@@ -59,8 +59,7 @@ export function reportText(report: Report, paths: readonly string[], paint: Pain
 }
 
 export const SCENARIO_HEAD: readonly string[] = (
-  "scenario seeds failed unknown events simulated sim:wall " +
-  "ok fail info acked faults effective marks"
+  "scenario seeds failed unknown events simulated sim:wall " + "ok fail info acked faults effective marks"
 ).split(" ")
 
 /** A row of figures for each scenario that ran, and their sum. */
