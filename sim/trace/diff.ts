@@ -1,7 +1,6 @@
-import { Digest, type Effect, type Input } from "#kernel"
+import { Digest, writeEffect, writeInput, type Effect, type Input } from "#kernel"
 import type { RunResult } from "../result.ts"
 import { CHECKPOINT_EVENTS } from "./hash.ts"
-import { digestEffect, digestInput } from "./record-digest.ts"
 import { effectText, inputText, type Listener } from "./recorder.ts"
 
 /** Events after `from` and up to `to`; `to` is open when one of the runs is over before. */
@@ -67,8 +66,8 @@ class EventRecorder implements Listener {
     const digest = new Digest()
     digest.uint(now)
     digest.uint(store)
-    digestInput(input, digest)
-    for (const effect of effects) if (effect.type !== "observe") digestEffect(effect, digest)
+    writeInput(input, digest)
+    for (const effect of effects) if (effect.type !== "observe") writeEffect(effect, digest)
     this.digests.push(digest.hex())
     const told = effects.map((effect) => `\n  ${effectText(effect)}`).join("")
     this.texts.push(`${now} µs, event ${event}, store ${store}: ${inputText(input)}${told}`)
