@@ -90,24 +90,18 @@ function kvText(op: KvOp): string {
 
 /** Keys and values are bytes: those that are no plain text are shown in hexadecimal. */
 function keyText(bytes: string): string {
-  if (/^[\x21-\x7e]*$/.test(bytes)) return clip(bytes, 24)
-  let hex = ""
-  for (const char of bytes) hex += char.charCodeAt(0).toString(16).padStart(2, "0")
-  return clip(`0x${hex}`, 24)
+  const hex = (char: string): string => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`
+  return clip(bytes.replaceAll(/[^\x21-\x7e]/g, hex), 24)
 }
 
 /**
- * A schedule as text of at most `linesMax` lines. When it is longer, faults are kept before operations,
- * since they are why the run failed.
+ * A schedule as text of at most `linesMax` lines. When it is longer only its faults are told, since they
+ * are why the run failed, and how many operations there were.
  */
 export function scheduleLines(plan: Plan, linesMax: number): readonly string[] {
   const rows = scheduleOf(plan)
-  const kept = new Set<ScheduleRow>()
-  const room = rows.length <= linesMax ? rows.length : linesMax - 1
-  for (const row of [...rows.filter((row) => row.isFault), ...rows.filter((row) => !row.isFault)]) {
-    if (kept.size < room) kept.add(row)
-  }
-  const shown = rows.filter((row) => kept.has(row))
+  const kept = rows.length <= linesMax ? rows : rows.filter((row) => row.isFault)
+  const shown = kept.length === rows.length ? rows : kept.slice(0, linesMax - 1)
   const cells = shown.map((row) => [
     instant(row.at),
     row.until > row.at ? `– ${instant(row.until)}` : "",
@@ -129,6 +123,8 @@ export function scheduleLines(plan: Plan, linesMax: number): readonly string[] {
       .trimEnd(),
   )
   const left = rows.length - shown.length
-  if (left > 0) lines.push(`… and ${left} more`)
+  const faultsLeft = plan.faults.length - shown.filter((row) => row.isFault).length
+  const what = faultsLeft === 0 ? "operations" : `more, ${faultsLeft} of them faults`
+  if (left > 0) lines.push(`… and ${left} ${what}`)
   return lines
 }

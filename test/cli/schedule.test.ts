@@ -1,7 +1,8 @@
 import assert from "node:assert/strict"
 import fc from "fast-check"
 import { test } from "vitest"
-import { defaultShares, jobCount, jobsOf, type Selection } from "#cli/campaign/schedule.ts"
+import { DEFAULT_CAMPAIGN } from "#cli/campaign/default-campaign.ts"
+import { defaultShares, jobCount, jobsOf, roundLength, type Selection } from "#cli/campaign/schedule.ts"
 
 const shares = fc
   .array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 5 })
@@ -37,13 +38,16 @@ test("a longer campaign begins as the shorter one does, so its first runs are th
   )
 })
 
-test("the main scenario of the default campaign has most of the runs", () => {
-  const jobs = [
-    ...jobsOf({ shares: defaultShares(["campaign", "smoke"]), firstSeed: 1, runs: 420, shard: null }),
-  ]
-  assert.equal(jobs.filter((job) => job.scenario === "campaign").length, 400)
-  assert.deepEqual(
-    jobs.filter((job) => job.scenario === "smoke").map((job) => job.seed),
-    Array.from({ length: 20 }, (_, index) => index + 1),
-  )
+test("the default campaign gives its main scenario most of the runs and each other one its few seeds", () => {
+  const { mainScenario, mainWeight, rounds } = DEFAULT_CAMPAIGN
+  const shares = defaultShares([mainScenario, "smoke"])
+  const jobs = [...jobsOf({ shares, firstSeed: 1, runs: roundLength(shares) * rounds, shard: null })]
+  const seedsOf = (name: string): readonly number[] =>
+    jobs.filter((job) => job.scenario === name).map((job) => job.seed)
+  assert.deepEqual(seedsOf(mainScenario), upTo(mainWeight * rounds))
+  assert.deepEqual(seedsOf("smoke"), upTo(rounds))
 })
+
+function upTo(count: number): readonly number[] {
+  return Array.from({ length: count }, (_, index) => index + 1)
+}

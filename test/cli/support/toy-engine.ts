@@ -39,7 +39,7 @@ function drawPlan(scenario: Scenario, seed: number): Plan {
       id: index,
       at: index * 1_000_000,
       until: index * 1_000_000 + 500_000,
-      kind: kind as PlanFault["kind"],
+      kind,
       target,
       args: {},
     })
