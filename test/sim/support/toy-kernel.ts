@@ -3,6 +3,7 @@ import {
   ByteWriter,
   MemoryBase,
   readMessage,
+  unreachable,
   writeMessage,
   type BootStamp,
   type Effect,
@@ -137,6 +138,8 @@ export class ToyKernel implements StoreKernel {
         return [{ type: "fatal", code: "checkpointFailed", detail: "" }]
       case "turnEnded":
         return this.#endTurn()
+      default:
+        return unreachable(input)
     }
   }
 
