@@ -91,6 +91,8 @@ export class Kernel {
     kernel.#phaseLsn = kernel.#system.wal.nextLsn
     const effects: Effect[] = [...booted.effects]
     for (const replica of kernel.#sortedReplicas()) replica.introduce(effects)
+    // From the first moment on: a disk that is full at the start is asked again.
+    kernel.#timers.atLatest(HOUSEKEEPING, boot.mono + HOUSEKEEPING_US)
     effects.push({ type: "wakeAt", mono: boot.mono })
     return { kernel, effects }
   }
@@ -199,7 +201,6 @@ export class Kernel {
     }
     if (this.#phase === "listing" && this.#system.wal.durableLsn >= this.#phaseLsn) {
       this.#phase = "running"
-      this.#timers.atLatest(HOUSEKEEPING, stamp.mono + HOUSEKEEPING_US)
       for (const replica of this.#sortedReplicas()) this.#touched(replica)
     }
   }
@@ -232,14 +233,13 @@ export class Kernel {
   // ── Time ─────────────────────────────────────────────────────────────────────────────────────────
 
   #wake(stamp: Stamp): void {
-    if (this.#phase !== "running") return
     for (let key = this.#timers.popDue(stamp.mono); key !== null; key = this.#timers.popDue(stamp.mono)) {
       if (key === HOUSEKEEPING) {
         this.#housekeep(stamp)
         continue
       }
       const replica = this.#replicas.get(key)
-      if (replica === undefined || replica.isRemoved) continue
+      if (this.#phase !== "running" || replica === undefined || replica.isRemoved) continue
       if (replica.deadline <= stamp.mono) replica.timePassed(this.#moment(stamp))
       this.#touched(replica)
     }
@@ -251,8 +251,9 @@ export class Kernel {
       volume.retry()
       const identifiers = volume.id === SYSTEM_VOLUME ? [] : volume.wal.takeWitnessed()
       // A second witness of what was durable, on another log than the one that says so.
-      if (identifiers.length > 0) this.#system.append({ type: "witness", volume: volume.id, identifiers })
+      if (identifiers.length > 0 && this.#phase === "running") this.#system.append({ type: "witness", volume: volume.id, identifiers })
     }
+    if (this.#phase !== "running") return
     for (const replica of this.#sortedReplicas()) {
       if (!replica.raft.isLeader || replica.isRemoved) continue
       replica.tidy(this.#moment(stamp))
@@ -294,7 +295,6 @@ export class Kernel {
     for (const volume of this.#volumes.values()) {
       volume.endTurn(this.#config.limits.checkpointLogBytes, () => this.#appliedIn(volume), this.#out)
     }
-    if (this.#phase !== "running") return
     const earliest = this.#timers.earliest
     if (earliest !== this.#wakeRequested) {
       this.#wakeRequested = earliest
