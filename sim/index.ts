@@ -33,3 +33,6 @@ export { makeCapsule, parseCapsule, writeCapsule, writePlan, type Capsule } from
 export { LineRecorder, type Listener } from "./trace/recorder.ts"
 export type { KernelBuild, StoreKernel } from "./kernel-build.ts"
 export { kernelBuild } from "./build.ts"
+export { replay, type Replay } from "./trace/replay.ts"
+export { findParting, partingWindow, type Parting, type Rerun, type Window } from "./trace/diff.ts"
+export { shrinkFailure, type FailureOptions } from "./shrink/failure.ts"

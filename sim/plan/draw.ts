@@ -44,7 +44,9 @@ export function drawPlan(scenario: Scenario, seed: number): Plan {
 function drawPhases(chance: Chance, scenario: Scenario, timing: Timing): PlanPhases {
   const rounds = scenario.phases?.rounds ?? chance.between(1, 2)
   const quietUs = settleUs(timing) + chance.between(20, 40) * 100 * MS
-  const faultsUs = (rounds === 1 ? chance.between(420, 500) : chance.between(200, 280)) * 100 * MS
+  const leastUs = Math.ceil((62 * SECOND) / rounds) - quietUs
+  const drawnUs = (rounds === 1 ? chance.between(420, 500) : chance.between(200, 280)) * 100 * MS
+  const faultsUs = Math.max(drawnUs, leastUs)
   return { rounds, faultsUs, quietUs, ...scenario.phases }
 }
 
