@@ -10,7 +10,12 @@ export type ClockFault =
   /** Wall time stands still; with `mono` the monotonic clock does too. */
   | { readonly type: "freeze"; readonly mono: boolean }
 
-type Overlay = { readonly id: number; readonly fault: ClockFault; readonly since: number; readonly wallAt: number }
+type Overlay = {
+  readonly id: number
+  readonly fault: ClockFault
+  readonly since: number
+  readonly wallAt: number
+}
 
 /**
  * The two clocks of one store, as functions of true time and of what is wrong with them.

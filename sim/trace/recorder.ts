@@ -24,7 +24,9 @@ export class LineRecorder implements Listener {
     const told = effects.map(effectText).join("; ")
     // A turn that ends with nothing to do says nothing.
     if (input.type === "turnEnded" && told === "") return
-    this.#write(`${stampText(now)} #${event} s${store} ${inputText(input)}${told === "" ? "" : ` -> ${told}`}`)
+    this.#write(
+      `${stampText(now)} #${event} s${store} ${inputText(input)}${told === "" ? "" : ` -> ${told}`}`,
+    )
   }
 
   happened(now: number, event: number, what: string): void {
@@ -49,7 +51,9 @@ export function inputText(input: Input): string {
       return `frame from s${header.fromStore}: ${messages.map(messageText).join(", ")}`
     }
     case "request": {
-      const ops = input.request.ops.map((op) => (op.type === "scan" ? `scan ${op.start}` : `${op.type} ${op.key}`))
+      const ops = input.request.ops.map((op) =>
+        op.type === "scan" ? `scan ${op.start}` : `${op.type} ${op.key}`,
+      )
       return `request ${input.request.id} of session ${input.session}: ${ops.join(", ")}`
     }
     case "admin":
@@ -108,6 +112,8 @@ function observationText(observation: Extract<Effect, { readonly type: "observe"
       return `g${observation.group} ${observation.type} ${observation.index}`
     case "voted":
       return `g${observation.group} votes for ${observation.votedFor} in term ${observation.term}`
+    case "recovered":
+      return `recovered v${observation.volume} to lsn ${observation.lsn}: ${observation.verdict}`
     default:
       return observation.type
   }

@@ -284,7 +284,6 @@ test("witnessContradicts: another frame than the one witnessed is damage", () =>
   const rig = logOf(2)
   rig.turn()
   const { offset } = frameOf(rig, 3)
-  forge(rig, 1, offset, 3, rig.synced[1]!.lsn, entry(2, 9))
   const previous = new DataView(rig.segments.get(1)!.buffer).getUint32(frameOf(rig, 2).offset + 4, true)
   forge(rig, 1, offset, 3, previous, entry(2, 9))
   const recovered = row(rig.recover(), "witnessContradicts")

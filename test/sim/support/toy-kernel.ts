@@ -56,7 +56,13 @@ export class ToyKernel implements StoreKernel {
     this.#checkpoint = image.base.checkpoint
     this.#nextBeat = stamp.mono + 1_000_000
     return [
-      { type: "createSegment", volume: 1, segment: this.#segment, sizeBytes: SEGMENT_BYTES, header: new Uint8Array(64).fill(7) },
+      {
+        type: "createSegment",
+        volume: 1,
+        segment: this.#segment,
+        sizeBytes: SEGMENT_BYTES,
+        header: new Uint8Array(64).fill(7),
+      },
       { type: "wakeAt", mono: this.#nextBeat },
     ]
   }
@@ -104,7 +110,14 @@ export class ToyKernel implements StoreKernel {
           },
         ]
       case "admin":
-        return [{ type: "adminReply", session: input.session, reply: { type: "accepted", id: input.request.id }, barrier: null }]
+        return [
+          {
+            type: "adminReply",
+            session: input.session,
+            reply: { type: "accepted", id: input.request.id },
+            barrier: null,
+          },
+        ]
       case "appendSynced":
         this.#inFlight = false
         return []
@@ -142,7 +155,13 @@ export class ToyKernel implements StoreKernel {
       this.#wantsCheckpoint = false
       this.#checkpointing = true
       const changes = frozen(++this.#checkpoint, `${this.heard}`)
-      effects.push({ type: "checkpoint", volume: 1, checkpoint: this.#checkpoint, changes, barrier: { volume: 1, lsn: this.#lsn } })
+      effects.push({
+        type: "checkpoint",
+        volume: 1,
+        checkpoint: this.#checkpoint,
+        changes,
+        barrier: { volume: 1, lsn: this.#lsn },
+      })
     }
     return effects
   }
@@ -180,7 +199,13 @@ export class ToyKernel implements StoreKernel {
   }
 
   identity(): Identity {
-    return { cluster: this.config.cluster, store: this.config.store, incarnation: this.config.store, boot: this.boot, configEpoch: 0 }
+    return {
+      cluster: this.config.cluster,
+      store: this.config.store,
+      incarnation: this.config.store,
+      boot: this.boot,
+      configEpoch: 0,
+    }
   }
 
   status(): readonly GroupStatus[] {
