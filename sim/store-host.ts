@@ -2,6 +2,7 @@ import {
   InvariantError,
   invariant,
   ByteWriter,
+  unreachable,
   type AdminReply,
   type AdminRequest,
   type Barrier,
@@ -283,7 +284,8 @@ export class StoreHost {
     const id = process.ids[index]!
     const number = process.numbers[index]!
     const payload = process.payloads[index]
-    switch (process.kinds[index]!) {
+    const kind = process.kinds[index]!
+    switch (kind) {
       case "wake":
         return { type: "wake", mono, wall }
       case "frame":
@@ -306,6 +308,8 @@ export class StoreHost {
         return { type: "checkpointRefused", mono, wall, volume: id, checkpoint: number, code: "diskFull" }
       case "checkpointFailed":
         return { type: "checkpointFailed", mono, wall, volume: id, checkpoint: number }
+      default:
+        return unreachable(kind)
     }
   }
 
@@ -476,6 +480,8 @@ function barrierOf(effect: Effect): Barrier | null {
     case "fatal":
     case "observe":
       return null
+    default:
+      return unreachable(effect)
   }
 }
 

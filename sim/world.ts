@@ -59,7 +59,7 @@ export class World implements WorldView, Stage, HostWatcher {
   readonly seed: number
   readonly storeCount: number
   readonly network: Network
-  readonly trace = new TraceHash()
+  readonly trace: TraceHash = new TraceHash()
   /** The first broken promise; nothing happens after it. */
   violation: Violation | null = null
   /** Whether a quiet part is on. */

@@ -1,4 +1,4 @@
-import { invariant, type Mono, type Wall } from "#kernel"
+import { invariant, unreachable, type Mono, type Wall } from "#kernel"
 
 /** 2026-01-01T00:00:00Z in microseconds: where every run begins. */
 export const WALL_START = 1_767_225_600_000_000
@@ -106,6 +106,8 @@ export class Clock {
         return Math.floor(((now - overlay.since) * overlay.fault.ppm) / 1_000_000) !== 0
       case "freeze":
         return now > overlay.since
+      default:
+        return unreachable(overlay.fault)
     }
   }
 

@@ -2,6 +2,7 @@ import {
   InvariantError,
   invariant,
   MemoryBase,
+  unreachable,
   SYSTEM_VOLUME,
   type Base,
   type Cursor,
@@ -223,6 +224,8 @@ export class Disk {
         volume.witness = operation.bytes
         volume.witnessUnsynced = null
         return null
+      default:
+        return unreachable(operation.type)
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Effect, Input, RaftMessage } from "#kernel"
+import { unreachable, type Effect, type Input, type RaftMessage } from "#kernel"
 
 /** Follows a run for people. It may look at everything and change nothing. */
 export interface Listener {
@@ -68,6 +68,8 @@ export function inputText(input: Input): string {
     case "checkpointRefused":
     case "checkpointFailed":
       return `${input.type} v${input.volume} checkpoint ${input.checkpoint}`
+    default:
+      return unreachable(input)
   }
 }
 
@@ -98,6 +100,8 @@ export function effectText(effect: Effect): string {
       return `fatal ${effect.code}: ${effect.detail}`
     case "observe":
       return observationText(effect.observation)
+    default:
+      return unreachable(effect)
   }
 }
 
@@ -138,6 +142,8 @@ function messageText(message: RaftMessage): string {
     case "removed":
     case "snapshotReply":
       return `${message.type} ${about}`
+    default:
+      return unreachable(message)
   }
 }
 

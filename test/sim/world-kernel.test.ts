@@ -19,7 +19,7 @@ function hashesOf(plan: Plan): { readonly trace: string; readonly state: string;
   const clients = new Clients(plan, plan.workload.ops)
   const world = new World({ plan, build: kernelBuild, checkers: [], clients, listener: null })
   clients.start(world)
-  assert.equal(world.run(), true, world.violation?.message)
+  assert.equal(world.run(), true, world.violation?.message ?? "")
   return { trace: world.trace.hex(), state: world.stateDigest(), world }
 }
 

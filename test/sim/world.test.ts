@@ -35,7 +35,7 @@ const EVERY_FAULT = [
 test("one plan, run twice, gives one trace and one state", () => {
   const first = worldOf({ faults: EVERY_FAULT })
   const second = worldOf({ faults: EVERY_FAULT })
-  assert.equal(first.run(), true, first.violation?.message)
+  assert.equal(first.run(), true, first.violation?.message ?? "")
   assert.equal(second.run(), true)
   assert.ok(first.event > 300, `${first.event} events`)
   assert.equal(first.trace.hex(), second.trace.hex())
