@@ -4,7 +4,7 @@ import type { OnlineChecker, Violation } from "./check/checker.ts"
 import { checkCommitOrder, checkExactlyOnce } from "./check/exactly-once.ts"
 import { byInvocation, type Operation } from "./check/history.ts"
 import { checkLinearizable } from "./check/linearizable.ts"
-import { checkQuiet, type QuietStore, type QuietView } from "./check/liveness.ts"
+import { checkQuiet, underWayUs, type QuietStore, type QuietView } from "./check/liveness.ts"
 import { onlineCheckers } from "./check/oracles.ts"
 import { checkLoad } from "./check/resources.ts"
 import type { FrameItems } from "./check/wal.ts"
@@ -35,6 +35,8 @@ export type SimulateOptions = {
 }
 
 const SECOND = 1_000_000
+/** Looks at the ends of logs that are remembered. */
+const LOOKS_KEPT = 16
 /** Between two looks at queues and tables. */
 const LOAD_CHECK_US = SECOND
 const STEPS_MAX = 2_000_000
@@ -66,6 +68,7 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
       isWhole = false
       break
     }
+    calm.look(world)
     checkWorld(world, clients, calm)
   }
   isWhole &&= world.now === runUs(plan.phases)
@@ -113,6 +116,24 @@ function runUntil(world: World, at: number): boolean {
 class Calm implements OnlineChecker {
   readonly name = "calm"
   disturbedAt = 0
+  #looks: { readonly at: number; readonly logEnds: ReadonlyMap<number, number> }[] = []
+
+  /** Where the logs of leaders end now. */
+  look(world: World): void {
+    const logEnds = new Map<number, number>()
+    for (let store = 1; store <= world.storeCount; store++) {
+      for (const status of world.statusOf(store)) {
+        if (status.role === "leader") logEnds.set(status.group, status.lastIndex)
+      }
+    }
+    this.#looks.push({ at: world.now, logEnds })
+    if (this.#looks.length > LOOKS_KEPT) this.#looks.shift()
+  }
+
+  /** Where they ended at `time`, or at the last look before it. */
+  logEndsAt(time: number): ReadonlyMap<number, number> {
+    return this.#looks.findLast((look) => look.at <= time)?.logEnds ?? new Map<number, number>()
+  }
 
   storeCrashed(world: World): void {
     this.disturbedAt = world.now
@@ -168,6 +189,7 @@ function quietView(world: World, clients: Clients, calm: Calm): QuietView {
     calmSince: Math.max(calmSince, calm.disturbedAt),
     timing: plan.cluster.config.timing,
     stores,
+    logEnds: calm.logEndsAt(now - underWayUs(plan.cluster.config.timing)),
     requests: [
       ...clients.waited.filter(({ sentAt, answeredAt }) => (answeredAt ?? sentAt) >= calmSince),
       ...clients.running(),

@@ -62,7 +62,10 @@ export class ByteWriter implements Sink {
   }
 
   uint(value: number): void {
-    invariant(Number.isSafeInteger(value) && value >= 0, () => `Cannot write ${value}: not a safe integer >= 0`)
+    invariant(
+      Number.isSafeInteger(value) && value >= 0,
+      () => `Cannot write ${value}: not a safe integer >= 0`,
+    )
     this.#grow(8)
     let rest = value
     while (rest >= 0x80) {
@@ -234,7 +237,10 @@ export class ByteReader {
     let text = ""
     // Built in pieces: `fromCharCode` takes its chars as arguments, and those are bounded.
     for (let i = at; i < at + length; i += 1024) {
-      text += String.fromCharCode.apply(null, this.#bytes.subarray(i, Math.min(i + 1024, at + length)) as never)
+      text += String.fromCharCode.apply(
+        null,
+        this.#bytes.subarray(i, Math.min(i + 1024, at + length)) as never,
+      )
     }
     return text
   }

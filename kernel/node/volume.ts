@@ -140,7 +140,11 @@ export class Volume {
     for (const group of this.#awaiting) sink.uint(group)
   }
 
-  static load(reader: ByteReader, portsOf: (id: VolumeId, incarnation: Incarnation) => WalPorts, baseOf: (id: VolumeId) => Base): Volume {
+  static load(
+    reader: ByteReader,
+    portsOf: (id: VolumeId, incarnation: Incarnation) => WalPorts,
+    baseOf: (id: VolumeId) => Base,
+  ): Volume {
     const id = reader.uint()
     const incarnation = reader.uint()
     const wal = Wal.load(reader, portsOf(id, incarnation))

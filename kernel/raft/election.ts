@@ -46,7 +46,13 @@ export function observeRole(state: RaftState, out: Outbox): void {
 }
 
 /** Follows in `term`, which is this replica's own or a higher one. `leader` 0: not known yet. */
-export function becomeFollower(state: RaftState, term: Term, leader: number, context: StepContext, out: Outbox): void {
+export function becomeFollower(
+  state: RaftState,
+  term: Term,
+  leader: number,
+  context: StepContext,
+  out: Outbox,
+): void {
   const wasLeader = state.role === "leader"
   if (term > state.term) {
     state.term = term
@@ -80,7 +86,13 @@ export function electionTimedOut(state: RaftState, context: StepContext, out: Ou
   campaign(state, true, false, context, out)
 }
 
-function campaign(state: RaftState, preVote: boolean, transfer: boolean, context: StepContext, out: Outbox): void {
+function campaign(
+  state: RaftState,
+  preVote: boolean,
+  transfer: boolean,
+  context: StepContext,
+  out: Outbox,
+): void {
   if (!preVote) {
     state.term++
     state.votedFor = state.replica
@@ -94,7 +106,8 @@ function campaign(state: RaftState, preVote: boolean, transfer: boolean, context
   if (preVote) state.votes.set(state.replica, true)
   const { index: lastIndex, term: lastTerm } = lastLog(state)
   for (const member of members(state.configurations.current)) {
-    if (member.replica === state.replica || includes(state.configurations.current.learners, member.replica)) continue
+    if (member.replica === state.replica || includes(state.configurations.current.learners, member.replica))
+      continue
     out.push({
       type: "send",
       to: member,
@@ -168,7 +181,10 @@ export function handleVoteRequest(
     persistHardState(state, context, out)
     resetElectionDeadline(state, context.mono)
     const { group, replica, term } = state
-    out.push({ type: "observe", observation: { type: "voted", group, replica, term, votedFor: request.from } })
+    out.push({
+      type: "observe",
+      observation: { type: "voted", group, replica, term, votedFor: request.from },
+    })
   }
   reply(state, request, from, granted, context, out)
 }
@@ -204,7 +220,12 @@ function reply(
   })
 }
 
-export function handleVoteReply(state: RaftState, message: VoteReply, context: StepContext, out: Outbox): void {
+export function handleVoteReply(
+  state: RaftState,
+  message: VoteReply,
+  context: StepContext,
+  out: Outbox,
+): void {
   if (message.term > state.term && !(message.preVote && message.granted)) {
     becomeFollower(state, message.term, 0, context, out)
     return
@@ -218,13 +239,18 @@ export function handleVoteReply(state: RaftState, message: VoteReply, context: S
 }
 
 /** The leader asks this replica to take over: no pre-vote, and the others need not wait for silence. */
-export function handleTimeoutNow(state: RaftState, message: TimeoutNow, context: StepContext, out: Outbox): void {
+export function handleTimeoutNow(
+  state: RaftState,
+  message: TimeoutNow,
+  context: StepContext,
+  out: Outbox,
+): void {
   if (message.term !== state.term || state.role !== "follower") return
-  if (state.installing !== null || context.fenced || !isVoter(state.configurations.current, state.replica)) return
+  if (state.installing !== null || context.fenced || !isVoter(state.configurations.current, state.replica))
+    return
   out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.campaign" } })
   state.transferHighWater = message.highWater
   state.transferTerm = state.term + 1
   resetElectionDeadline(state, context.mono)
   campaign(state, false, true, context, out)
 }
-

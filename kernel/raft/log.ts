@@ -62,7 +62,10 @@ export class RaftLog {
 
   entryAt(index: LogIndex): Entry {
     const entry = this.#entries[index - this.#start.index - 1]
-    invariant(entry !== undefined, () => `Cannot read entry ${index}: the log holds ${this.firstIndex} to ${this.lastIndex}`)
+    invariant(
+      entry !== undefined,
+      () => `Cannot read entry ${index}: the log holds ${this.firstIndex} to ${this.lastIndex}`,
+    )
     return entry
   }
 
@@ -88,7 +91,10 @@ export class RaftLog {
   append(entries: readonly Entry[], lsn: Lsn): void {
     const first = entries[0]
     invariant(first !== undefined, "Cannot append nothing")
-    invariant(first.index > this.#start.index && first.index <= this.lastIndex + 1, "Cannot append: a gap in the log")
+    invariant(
+      first.index > this.#start.index && first.index <= this.lastIndex + 1,
+      "Cannot append: a gap in the log",
+    )
     if (first.index <= this.lastIndex) this.#truncate(first.index)
     for (const entry of entries) {
       invariant(entry.index === this.lastIndex + 1, "Cannot append: entries are not consecutive")
@@ -109,7 +115,8 @@ export class RaftLog {
 
   /** Everything written in a frame up to `lsn` is durable. */
   synced(lsn: Lsn): void {
-    while (this.#durableIndex < this.lastIndex && this.lsnAt(this.#durableIndex + 1) <= lsn) this.#durableIndex++
+    while (this.#durableIndex < this.lastIndex && this.lsnAt(this.#durableIndex + 1) <= lsn)
+      this.#durableIndex++
   }
 
   /** Drops entries up to `index`, which a durable checkpoint contains. */

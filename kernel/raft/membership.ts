@@ -29,7 +29,8 @@ export class ConfigurationLog {
 
   /** In force at `index`. */
   at(index: LogIndex): Step {
-    for (let i = this.#steps.length - 1; i > 0; i--) if (this.#steps[i]!.index <= index) return this.#steps[i]!
+    for (let i = this.#steps.length - 1; i > 0; i--)
+      if (this.#steps[i]!.index <= index) return this.#steps[i]!
     return this.#steps[0]!
   }
 

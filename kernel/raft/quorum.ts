@@ -8,7 +8,10 @@ import type { Configuration } from "./types.ts"
  */
 
 /** The highest index that a quorum has: of each majority the lower one. */
-export function quorumIndex(configuration: Configuration, matchOf: (replica: ReplicaId) => LogIndex): LogIndex {
+export function quorumIndex(
+  configuration: Configuration,
+  matchOf: (replica: ReplicaId) => LogIndex,
+): LogIndex {
   const incoming = majorityIndex(configuration.voters, matchOf)
   if (configuration.outgoing.length === 0) return incoming
   return Math.min(incoming, majorityIndex(configuration.outgoing, matchOf))

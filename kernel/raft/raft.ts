@@ -255,7 +255,10 @@ export class Raft {
   }
 
   /** Asks for a change; null when it is under way, else why not. */
-  administer(action: AdminRequest["action"], context: StepContext): { readonly error: KernelError | null; readonly effects: readonly RaftEffect[] } {
+  administer(
+    action: AdminRequest["action"],
+    context: StepContext,
+  ): { readonly error: KernelError | null; readonly effects: readonly RaftEffect[] } {
     const out = this.#out
     const error = this.#administer(action, context, out)
     if (error === null && this.#state.role === "leader") this.#lead(context, out)
@@ -265,23 +268,34 @@ export class Raft {
 
   #administer(action: AdminRequest["action"], context: StepContext, out: Outbox): KernelError | null {
     const state = this.#state
-    if (state.role !== "leader") return { code: "notLeader", hint: this.storeOf(state.leader), term: state.term }
+    if (state.role !== "leader")
+      return { code: "notLeader", hint: this.storeOf(state.leader), term: state.term }
     const { current, currentIndex } = state.configurations
     const there = onStore(current, action.store)
     if (action.type === "transferLeader") {
       if (there === null || !isVoter(current, there.replica) || isJoint(current)) {
-        return { code: "badRequest", reason: `Cannot transfer leadership: store ${action.store} holds no voter` }
+        return {
+          code: "badRequest",
+          reason: `Cannot transfer leadership: store ${action.store} holds no voter`,
+        }
       }
       if (there.replica === state.replica) return null
-      if (state.transfer !== null || state.termStartIndex > state.commitIndex) return { code: "membershipBusy" }
-      state.transfer = { target: there.replica, deadline: context.mono + state.timing.electionUsMax, asked: false }
+      if (state.transfer !== null || state.termStartIndex > state.commitIndex)
+        return { code: "membershipBusy" }
+      state.transfer = {
+        target: there.replica,
+        deadline: context.mono + state.timing.electionUsMax,
+        asked: false,
+      }
       return null
     }
     // One change at a time, and none before this leader has committed an entry of its own term.
-    const busy = isJoint(current) || currentIndex > state.commitIndex || state.termStartIndex > state.commitIndex
+    const busy =
+      isJoint(current) || currentIndex > state.commitIndex || state.termStartIndex > state.commitIndex
     if (busy || state.transfer !== null) return { code: "membershipBusy" }
     if (action.type === "removeReplica") {
-      if (there === null) return { code: "badRequest", reason: `Cannot remove: store ${action.store} holds no replica` }
+      if (there === null)
+        return { code: "badRequest", reason: `Cannot remove: store ${action.store} holds no replica` }
       if (current.voters.length === 1 && current.voters[0]!.replica === there.replica) {
         return { code: "badRequest", reason: "Cannot remove the last voter" }
       }
@@ -289,7 +303,8 @@ export class Raft {
       return null
     }
     if (current.promoting.length > 0) return { code: "membershipBusy" }
-    if (there !== null) return { code: "badRequest", reason: `Cannot add: store ${action.store} holds a replica` }
+    if (there !== null)
+      return { code: "badRequest", reason: `Cannot add: store ${action.store} holds a replica` }
     const promote = action.type === "addVoter"
     state.promotionDeadline = context.mono + 15 * state.timing.electionUsMax
     appendConfiguration(state, withLearner(current, action.store, action.incarnation, promote), context, out)
@@ -313,7 +328,8 @@ export class Raft {
       return
     }
     if (message.term < state.term) {
-      const fromLeader = message.type === "appendEntries" || message.type === "heartbeat" || message.type === "installSnapshot"
+      const fromLeader =
+        message.type === "appendEntries" || message.type === "heartbeat" || message.type === "installSnapshot"
       if (fromLeader) refuseOldLeader(state, message, from, context, out)
       return
     }
@@ -321,7 +337,8 @@ export class Raft {
       case "appendEntries":
         return handleAppendEntries(state, message, from, context, out)
       case "heartbeat":
-        if (state.recovery !== null) state.recovery.repairTo ??= Math.max(message.leaderCommit, state.log.lastIndex)
+        if (state.recovery !== null)
+          state.recovery.repairTo ??= Math.max(message.leaderCommit, state.log.lastIndex)
         return handleHeartbeat(state, message, from, context, out)
       case "installSnapshot":
         return handleInstallSnapshot(state, message, from, context, out)
@@ -400,7 +417,9 @@ export class Raft {
       const silentSince = context.mono - 2 * state.timing.electionUsMax
       state.departing = state.departing.filter((member) => {
         const progress = state.progress.get(member.replica)
-        const stays = progress !== undefined && progress.heardAt > silentSince &&
+        const stays =
+          progress !== undefined &&
+          progress.heardAt > silentSince &&
           progress.toldCommit < state.configurations.currentIndex
         if (!stays) state.progress.delete(member.replica)
         return stays
@@ -441,10 +460,15 @@ export class Raft {
   #promote(context: StepContext, out: Outbox): void {
     const state = this.#state
     const { current, currentIndex } = state.configurations
-    if (isJoint(current) || currentIndex > state.commitIndex || state.termStartIndex > state.commitIndex) return
+    if (isJoint(current) || currentIndex > state.commitIndex || state.termStartIndex > state.commitIndex)
+      return
     const ready = current.promoting.filter((replica) => {
       const progress = state.progress.get(replica)
-      return progress !== undefined && progress.state === "replicate" && progress.matchIndex + CATCH_UP_ENTRIES >= state.log.lastIndex
+      return (
+        progress !== undefined &&
+        progress.state === "replicate" &&
+        progress.matchIndex + CATCH_UP_ENTRIES >= state.log.lastIndex
+      )
     })
     if (ready.length > 0) {
       out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.promoted" } })
@@ -595,7 +619,9 @@ export class Raft {
     state.quorumDeadline = reader.uint()
     state.termStartIndex = reader.uint()
     state.reads = ReadIndexQueue.load(reader)
-    state.transfer = reader.bool() ? { target: reader.uint(), deadline: reader.uint(), asked: reader.bool() } : null
+    state.transfer = reader.bool()
+      ? { target: reader.uint(), deadline: reader.uint(), asked: reader.bool() }
+      : null
     state.promotionDeadline = reader.uint()
     if (reader.bool()) {
       const message = readMessage(reader)
@@ -608,7 +634,12 @@ export class Raft {
       const hasEnd = reader.bool()
       const end = { index: reader.uint(), term: reader.uint() }
       const identified = reader.bool()
-      state.recovery = { firstDamaged, repairTo: known ? repairTo : null, end: hasEnd ? end : null, identified }
+      state.recovery = {
+        firstDamaged,
+        repairTo: known ? repairTo : null,
+        end: hasEnd ? end : null,
+        identified,
+      }
     }
     return raft
   }

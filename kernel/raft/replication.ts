@@ -87,7 +87,8 @@ export function reconcilePeers(state: RaftState, before: Configuration, context:
   }
   for (const member of members(before)) {
     // It still has to learn that it was removed; until then it is sent to, and counted for nothing.
-    if (memberOf(after, member.replica) === null && member.replica !== state.replica) state.departing.push(member)
+    if (memberOf(after, member.replica) === null && member.replica !== state.replica)
+      state.departing.push(member)
   }
 }
 
@@ -138,7 +139,10 @@ function sendAppend(
     out.push({ type: "sendSnapshot", to })
     return false
   }
-  const bytesMax = progress.state === "probe" ? Math.min(PROBE_BYTES_MAX, state.limits.appendBytesMax) : state.limits.appendBytesMax
+  const bytesMax =
+    progress.state === "probe"
+      ? Math.min(PROBE_BYTES_MAX, state.limits.appendBytesMax)
+      : state.limits.appendBytesMax
   const entries = withEntries ? state.log.slice(progress.nextIndex, bytesMax) : []
   progress.waitingSince = context.mono
   if (progress.state === "probe") progress.probeSent = true
@@ -239,7 +243,12 @@ export function handleAppendEntries(
 }
 
 /** An append or heartbeat of the current term comes from its one leader. */
-function followLeader(state: RaftState, message: AppendEntries | Heartbeat, context: StepContext, out: Outbox): void {
+function followLeader(
+  state: RaftState,
+  message: AppendEntries | Heartbeat,
+  context: StepContext,
+  out: Outbox,
+): void {
   invariant(state.role !== "leader" || message.term > state.term, "Two leaders in one term")
   if (message.term > state.term || state.role === "candidate" || state.leader !== message.from) {
     becomeFollower(state, message.term, message.from, context, out)
@@ -258,7 +267,11 @@ function acknowledge(
   out: Outbox,
 ): void {
   const recovery = state.recovery
-  if (recovery !== null && matchIndex >= recovery.firstDamaged && state.log.lastIndex < (recovery.repairTo ?? Infinity)) {
+  if (
+    recovery !== null &&
+    matchIndex >= recovery.firstDamaged &&
+    state.log.lastIndex < (recovery.repairTo ?? Infinity)
+  ) {
     return
   }
   const lsn = Math.max(state.hardStateLsn, state.log.lsnAt(matchIndex))
@@ -311,7 +324,13 @@ function reject(
 }
 
 /** To a leader of an older term: it steps down when it sees ours. */
-export function refuseOldLeader(state: RaftState, message: RaftMessage, to: Member, context: StepContext, out: Outbox): void {
+export function refuseOldLeader(
+  state: RaftState,
+  message: RaftMessage,
+  to: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
   out.push({
     type: "send",
     to,
@@ -340,7 +359,8 @@ export function handleHeartbeat(
   out: Outbox,
 ): void {
   followLeader(state, message, context, out)
-  if (state.installing === null) advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)
+  if (state.installing === null)
+    advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)
   out.push({
     type: "send",
     to: from,
@@ -376,7 +396,8 @@ export function handleAppendReply(
     invariant(message.matchIndex <= state.log.lastIndex, "A follower acknowledges what was never sent")
     const news = progress.acknowledged(message.matchIndex)
     if (progress.state === "probe") progress.becomeReplicate()
-    else if (progress.state === "snapshot" && progress.matchIndex >= progress.snapshotIndex) progress.becomeProbe(0)
+    else if (progress.state === "snapshot" && progress.matchIndex >= progress.snapshotIndex)
+      progress.becomeProbe(0)
     if (news) advanceLeaderCommit(state, context, out)
   } else {
     if (message.rejectedIndex === 0 || message.rejectedIndex <= progress.matchIndex) return
@@ -401,7 +422,8 @@ export function handleHeartbeatReply(
   progress.heardAt = context.mono
   confirmReads(state, message.from, message.round, out)
   if (progress.state === "snapshot") {
-    if (context.mono - progress.waitingSince > state.timing.electionUsMax) progress.becomeProbe(progress.matchIndex + 1)
+    if (context.mono - progress.waitingSince > state.timing.electionUsMax)
+      progress.becomeProbe(progress.matchIndex + 1)
     else return
   }
   if (progress.matchIndex >= state.log.lastIndex && progress.known) return
@@ -411,7 +433,14 @@ export function handleHeartbeatReply(
       progress.becomeProbe(message.lastIndex + 1)
     }
     progress.probeSent = false
-    sendAppend(state, from, progress, progress.state === "probe" && progress.nextIndex <= state.log.lastIndex, context, out)
+    sendAppend(
+      state,
+      from,
+      progress,
+      progress.state === "probe" && progress.nextIndex <= state.log.lastIndex,
+      context,
+      out,
+    )
   }
   sendAppends(state, from, context, out)
 }
@@ -451,7 +480,8 @@ function configurationCommitted(state: RaftState, context: StepContext, out: Out
     out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.leaderRemoved" } })
     for (const member of peers(state)) {
       const progress = state.progress.get(member.replica)
-      if (progress !== undefined && progress.state === "replicate") sendAppend(state, member, progress, false, context, out)
+      if (progress !== undefined && progress.state === "replicate")
+        sendAppend(state, member, progress, false, context, out)
     }
     becomeFollower(state, state.term, 0, context, out)
   }

@@ -137,11 +137,21 @@ export class RangeService {
   request(session: number, request: KvRequest, context: ServiceContext, nextRound: () => number): void {
     const refusal = this.#refusal(request, context)
     if (refusal !== null) return this.#refuse(session, request.id, refusal)
-    const deadline = context.mono + (request.deadlineUs === 0 ? this.#timing.requestDeadlineUs : request.deadlineUs)
+    const deadline =
+      context.mono + (request.deadlineUs === 0 ? this.#timing.requestDeadlineUs : request.deadlineUs)
     if (request.read === "eventual" && isReadOnly(request)) return this.#read(session, request, 0, context)
     const { reads, writes } = touched(request.ops)
     const isWrite = writes.length > 0
-    const waiting: Waiting = { session, request, deadline, isWrite, round: 0, index: 0, ticket: 0, answered: false }
+    const waiting: Waiting = {
+      session,
+      request,
+      deadline,
+      isWrite,
+      round: 0,
+      index: 0,
+      ticket: 0,
+      answered: false,
+    }
     this.#wakeBy(deadline)
     if (isWrite) {
       waiting.ticket = this.#latches.acquire(latchedKeys(reads, writes))
@@ -158,14 +168,18 @@ export class RangeService {
     if (invalid !== null) return invalid
     const { descriptor } = this.#machine
     if (request.generation !== descriptor.generation) return { code: "staleGeneration", descriptor }
-    if (request.tenant !== descriptor.tenant) return { code: "badRequest", reason: "Cannot serve: the range is another tenant's" }
+    if (request.tenant !== descriptor.tenant)
+      return { code: "badRequest", reason: "Cannot serve: the range is another tenant's" }
     const misplaced = outside(request.ops, descriptor)
     if (misplaced !== null) return misplaced
     if (context.isRecovering) return { code: "recovering" }
     if (request.read === "eventual" && isReadOnly(request)) return null
     if (!context.isLeader || context.isTransferring) return this.#notLeader(context)
     if (context.isFenced) return { code: "clockOutOfBound" }
-    if (request.readTs > fromWall(context.wall) && aheadUs(request.readTs, context.wall) > this.#timing.clockBoundUs) {
+    if (
+      request.readTs > fromWall(context.wall) &&
+      aheadUs(request.readTs, context.wall) > this.#timing.clockBoundUs
+    ) {
       return { code: "clockOutOfBound" }
     }
     if (this.size >= this.#limits.requestsMax) return { code: "overloaded" }
@@ -223,7 +237,11 @@ export class RangeService {
     }
     if (context.isTransferring || context.isFenced) {
       this.#finish(waiting)
-      this.#refuse(session, request.id, context.isFenced ? { code: "clockOutOfBound" } : this.#notLeader(context))
+      this.#refuse(
+        session,
+        request.id,
+        context.isFenced ? { code: "clockOutOfBound" } : this.#notLeader(context),
+      )
       return "done"
     }
     if (waiting.isWrite) return this.#write(waiting, context)
@@ -249,7 +267,10 @@ export class RangeService {
 
   #readTs(request: KvRequest, context: ServiceContext): Timestamp {
     // "Now" sees all that is applied: the newest of it may be stamped a little ahead of this clock.
-    const readTs = request.readTs === 0 ? Math.max(this.#hlc.last, this.#machine.lowWater, fromWall(context.wall)) : request.readTs
+    const readTs =
+      request.readTs === 0
+        ? Math.max(this.#hlc.last, this.#machine.lowWater, fromWall(context.wall))
+        : request.readTs
     this.#readHighWater = Math.max(this.#readHighWater, readTs)
     return readTs
   }
@@ -257,7 +278,14 @@ export class RangeService {
   /** `readTs` 0: whatever is applied here, without a promise. */
   #read(session: number, request: KvRequest, readTs: Timestamp, context: ServiceContext): void {
     const at = readTs === 0 ? Number.MAX_SAFE_INTEGER : readTs
-    const evaluated = evaluate(this.#machine.view, this.#machine.descriptor.tenant, request.ops, at, 0, this.#machine.descriptor.end)
+    const evaluated = evaluate(
+      this.#machine.view,
+      this.#machine.descriptor.tenant,
+      request.ops,
+      at,
+      0,
+      this.#machine.descriptor.end,
+    )
     const commitTs = readTs === 0 ? Math.max(this.#machine.lowWater, fromWall(context.wall)) : readTs
     const reply: KvReply = evaluated.ok
       ? { type: "ok", id: request.id, commitTs, results: evaluated.results }
@@ -299,7 +327,12 @@ export class RangeService {
       if (known.type === "outcome") {
         this.#out.push({ type: "observe", observation: { type: "mark", name: "range.token.repeated" } })
         this.#finish(waiting)
-        this.#answer(session, replyOf(request.id, known.outcome.commitTs, known.outcome.body), known.outcome.commitTs, context)
+        this.#answer(
+          session,
+          replyOf(request.id, known.outcome.commitTs, known.outcome.body),
+          known.outcome.commitTs,
+          context,
+        )
         return "done"
       }
       if (known.type === "damaged") return this.#fail(waiting, { code: "recovering" })
@@ -314,7 +347,8 @@ export class RangeService {
     const evaluated = evaluate(this.#machine.view, tenant, request.ops, commitTs - 1, commitTs, end)
     let body: OutcomeBody
     if (evaluated.ok) body = { type: "results", results: evaluated.results }
-    else if (evaluated.error.code === "recovering" || token === null) return this.#fail(waiting, evaluated.error)
+    else if (evaluated.error.code === "recovering" || token === null)
+      return this.#fail(waiting, evaluated.error)
     else body = { type: "error", error: evaluated.error }
     let writes = evaluated.ok ? evaluated.writes : []
     if (token !== null) {
@@ -375,7 +409,8 @@ export class RangeService {
     const lowWater = highWater ?? own + 2 * fromWall(this.#timing.clockBoundUs)
     this.#assignAbove = lowWater
     this.#horizonProposed = 0
-    if (highWater !== null) this.#out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.highWater" } })
+    if (highWater !== null)
+      this.#out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.highWater" } })
     return lowWater
   }
 
@@ -472,7 +507,10 @@ export class RangeService {
   }
 
   save(sink: Sink): void {
-    invariant(this.#out.length === 0 && this.#proposing === null, "Cannot save a service in the middle of a step")
+    invariant(
+      this.#out.length === 0 && this.#proposing === null,
+      "Cannot save a service in the middle of a step",
+    )
     this.#latches.save(sink)
     sink.uint(this.#waiting.size)
     for (const waiting of this.#waiting.values()) saveWaiting(waiting, sink)

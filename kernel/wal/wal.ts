@@ -46,6 +46,8 @@ export type FrameEnd = { readonly segment: number; readonly offset: number }
 
 type Segment = { readonly sequence: number; readonly sizeBytes: number; readonly salt: number }
 
+const NONE: readonly Identifier[] = []
+
 /** A log that has never been written to. */
 export function emptyWalStart(nextSequence: number): WalStart {
   // Older files may lie about when a volume begins again under a new incarnation: they are let go of first.
@@ -102,7 +104,8 @@ export class Wal {
   #end: FrameEnd | null = null
   #witnessedLsn: Lsn
   #unwitnessed: Set<GroupId> = new Set()
-  #witnessed: readonly GroupId[] = []
+  /** Vouched for by a slot and not yet handed over, as it was when the slot was written. */
+  #witnessed: Map<GroupId, Identifier> = new Map()
 
   /** Segments below it go once frame `#releaseLsn` is durable; 0 when no release is under way. */
   #releaseBelow = 0
@@ -245,9 +248,15 @@ export class Wal {
     return pinnedBy(this.#ledger, limit)
   }
 
-  /** What the last `writeWitness` vouches for and the one before it did not: for the system volume. */
-  witnessIdentifiers(): readonly Identifier[] {
-    return this.#ledger.identifiersOf(this.#witnessed)
+  /**
+   * What slots have vouched for since this was last asked, each group as it was then: durable, unlike what
+   * may have been appended since. For the system volume.
+   */
+  takeWitnessed(): readonly Identifier[] {
+    if (this.#witnessed.size === 0) return NONE
+    const identifiers = [...this.#witnessed.values()].toSorted((a, b) => a.group - b.group)
+    this.#witnessed.clear()
+    return identifiers
   }
 
   #checkEntries(item: Extract<WalItem, { readonly type: "entries" }>): void {
@@ -356,7 +365,9 @@ export class Wal {
     const end = this.#end
     invariant(end !== null, "Cannot write a witness: no frame was written")
     this.#witnessedLsn = this.#durableLsn
-    this.#witnessed = [...this.#unwitnessed].toSorted((a, b) => a - b)
+    for (const identifier of this.#ledger.identifiersOf([...this.#unwitnessed])) {
+      this.#witnessed.set(identifier.group, identifier)
+    }
     this.#unwitnessed.clear()
     const bytes = encodeWitness({
       identity: this.#identity,
@@ -397,7 +408,10 @@ export class Wal {
       [...this.#unwitnessed].toSorted((a, b) => a - b),
       sink,
     )
-    saveGroups(this.#witnessed, sink)
+    writeIdentifiers(
+      [...this.#witnessed.values()].toSorted((a, b) => a.group - b.group),
+      sink,
+    )
     sink.uint(this.#releaseBelow)
     sink.uint(this.#releaseLsn)
   }
@@ -425,7 +439,7 @@ export class Wal {
     wal.#end = reader.bool() ? { segment: reader.uint(), offset: reader.uint() } : null
     wal.#witnessedLsn = reader.uint()
     wal.#unwitnessed = new Set(loadGroups(reader))
-    wal.#witnessed = loadGroups(reader)
+    for (const identifier of readIdentifiers(reader)) wal.#witnessed.set(identifier.group, identifier)
     wal.#releaseBelow = reader.uint()
     wal.#releaseLsn = reader.uint()
     return wal

@@ -1,6 +1,8 @@
 import {
+  InvariantError,
   invariant,
   MemoryBase,
+  unreachable,
   SYSTEM_VOLUME,
   type Base,
   type Cursor,
@@ -118,7 +120,13 @@ export class Disk {
   /** After the last sync that failed, the store comes back after this long; null when none failed. */
   failedRestartUs: number | null = null
 
-  constructor(seed: number, store: number, scheduler: Scheduler, host: PlanHost, volumes: readonly VolumeId[]) {
+  constructor(
+    seed: number,
+    store: number,
+    scheduler: Scheduler,
+    host: PlanHost,
+    volumes: readonly VolumeId[],
+  ) {
     this.#seed = seed
     this.#store = store
     this.#scheduler = scheduler
@@ -150,7 +158,10 @@ export class Disk {
     invariant(!volume.appending, "Cannot append: an append of this volume is under way")
     const file = volume.segments.find((candidate) => candidate.sequence === segment)
     invariant(file !== undefined, () => `Cannot append to segment ${segment}: no such file`)
-    invariant(bytes.length > 0 && offset + bytes.length <= file.bytes.length, "Cannot append: outside the segment")
+    invariant(
+      bytes.length > 0 && offset + bytes.length <= file.bytes.length,
+      "Cannot append: outside the segment",
+    )
     // Everything before the first append of a process was recovered from disk.
     if (volume.durableLsn === 0) volume.durableLsn = lsn - 1
     invariant(lsn > volume.durableLsn, "Cannot append: the lsn is durable already")
@@ -213,6 +224,8 @@ export class Disk {
         volume.witness = operation.bytes
         volume.witnessUnsynced = null
         return null
+      default:
+        return unreachable(operation.type)
     }
   }
 
@@ -441,7 +454,7 @@ export class Disk {
 
   #volume(id: VolumeId): Volume {
     for (let i = 0; i < this.#volumes.length; i++) if (this.#volumes[i]!.id === id) return this.#volumes[i]!
-    invariant(false, () => `Cannot use volume ${id}: this store has no such volume`)
+    throw new InvariantError(`Cannot use volume ${id}: this store has no such volume`)
   }
 }
 

@@ -69,6 +69,8 @@ function peersOf(stage: Stage, run: FaultRun): readonly number[] {
 function endpoints(stage: Stage, ids: readonly number[]): readonly number[] {
   const { network } = stage
   return ids
-    .map((id) => (id >= CLIENT_IDS_FROM ? network.endpointOfClient(id - CLIENT_IDS_FROM) : network.endpointOfStore(id)))
+    .map((id) =>
+      id >= CLIENT_IDS_FROM ? network.endpointOfClient(id - CLIENT_IDS_FROM) : network.endpointOfStore(id),
+    )
     .filter((endpoint) => endpoint >= 0 && endpoint < network.endpointCount)
 }

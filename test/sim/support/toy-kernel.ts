@@ -3,6 +3,7 @@ import {
   ByteWriter,
   MemoryBase,
   readMessage,
+  unreachable,
   writeMessage,
   type BootStamp,
   type Effect,
@@ -31,6 +32,8 @@ const SEGMENT_BYTES = 1 << 16
 export class ToyKernel implements StoreKernel {
   readonly config: KernelConfig
   readonly boot: number
+  /** Its store, as a plain number: the toy names replicas and incarnations after it as well. */
+  readonly me: number
   heard = 0
   readonly behaviour: ToyBehaviour
   #lsn = 0
@@ -47,6 +50,7 @@ export class ToyKernel implements StoreKernel {
   constructor(config: KernelConfig, boot: number, behaviour: ToyBehaviour) {
     this.config = config
     this.boot = boot
+    this.me = config.store as number
     this.behaviour = behaviour
   }
 
@@ -56,7 +60,13 @@ export class ToyKernel implements StoreKernel {
     this.#checkpoint = image.base.checkpoint
     this.#nextBeat = stamp.mono + 1_000_000
     return [
-      { type: "createSegment", volume: 1, segment: this.#segment, sizeBytes: SEGMENT_BYTES, header: new Uint8Array(64).fill(7) },
+      {
+        type: "createSegment",
+        volume: 1,
+        segment: this.#segment,
+        sizeBytes: SEGMENT_BYTES,
+        header: new Uint8Array(64).fill(7),
+      },
       { type: "wakeAt", mono: this.#nextBeat },
     ]
   }
@@ -74,7 +84,7 @@ export class ToyKernel implements StoreKernel {
           const message: RaftMessage = {
             type: "heartbeat",
             group: 1,
-            from: this.config.store,
+            from: this.me,
             to,
             term: this.boot,
             leaderCommit: this.heard,
@@ -104,7 +114,14 @@ export class ToyKernel implements StoreKernel {
           },
         ]
       case "admin":
-        return [{ type: "adminReply", session: input.session, reply: { type: "accepted", id: input.request.id }, barrier: null }]
+        return [
+          {
+            type: "adminReply",
+            session: input.session,
+            reply: { type: "accepted", id: input.request.id },
+            barrier: null,
+          },
+        ]
       case "appendSynced":
         this.#inFlight = false
         return []
@@ -124,6 +141,8 @@ export class ToyKernel implements StoreKernel {
         return [{ type: "fatal", code: "checkpointFailed", detail: "" }]
       case "turnEnded":
         return this.#endTurn()
+      default:
+        return unreachable(input)
     }
   }
 
@@ -142,7 +161,13 @@ export class ToyKernel implements StoreKernel {
       this.#wantsCheckpoint = false
       this.#checkpointing = true
       const changes = frozen(++this.#checkpoint, `${this.heard}`)
-      effects.push({ type: "checkpoint", volume: 1, checkpoint: this.#checkpoint, changes, barrier: { volume: 1, lsn: this.#lsn } })
+      effects.push({
+        type: "checkpoint",
+        volume: 1,
+        checkpoint: this.#checkpoint,
+        changes,
+        barrier: { volume: 1, lsn: this.#lsn },
+      })
     }
     return effects
   }
@@ -180,7 +205,13 @@ export class ToyKernel implements StoreKernel {
   }
 
   identity(): Identity {
-    return { cluster: this.config.cluster, store: this.config.store, incarnation: this.config.store, boot: this.boot, configEpoch: 0 }
+    return {
+      cluster: this.config.cluster,
+      store: this.config.store,
+      incarnation: this.me,
+      boot: this.boot,
+      configEpoch: 0,
+    }
   }
 
   status(): readonly GroupStatus[] {
@@ -189,7 +220,7 @@ export class ToyKernel implements StoreKernel {
     return [
       {
         group: 1,
-        replica: this.config.store,
+        replica: this.me,
         role: this.config.store === this.behaviour.leader ? "leader" : "follower",
         term: 1,
         leader: this.behaviour.leader,
@@ -197,7 +228,7 @@ export class ToyKernel implements StoreKernel {
         commitIndex: 0,
         appliedIndex: 0,
         firstIndex: 1,
-        configuration: { voters, outgoing: [], learners: [] },
+        configuration: { voters, outgoing: [], learners: [], promoting: [], nextReplica: 100 },
         descriptor: { rangeId: 1, groupId: 1, tenant: 0, start: "", end: "", generation: 1 },
         hashHigh: 0,
         hashLow: 0,
