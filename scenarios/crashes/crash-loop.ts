@@ -31,5 +31,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
+  phases: { rounds: 2 },
   marks: ["raft.election.won"],
 })

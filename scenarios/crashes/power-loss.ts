@@ -24,5 +24,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
+  phases: { rounds: 2 },
   marks: ["wal.recovery.tornTail"],
 })

@@ -35,4 +35,5 @@ export const main: Scenario = scenario({
       },
     ],
   },
+  phases: { rounds: 2 },
 })

@@ -23,5 +23,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
+  phases: { rounds: 2 },
   marks: ["wal.fatal.syncFailed"],
 })

@@ -42,5 +42,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
+  phases: { rounds: 2 },
   marks: ["raft.membership.joint", "raft.membership.promoted", "raft.membership.removed"],
 })

@@ -40,5 +40,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
+  phases: { rounds: 2 },
   marks: ["raft.preVote.refused"],
 })

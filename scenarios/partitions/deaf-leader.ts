@@ -29,5 +29,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
+  phases: { rounds: 2 },
   marks: ["raft.checkQuorum.stepDown"],
 })
