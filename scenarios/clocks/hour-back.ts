@@ -37,5 +37,5 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
-  marks: ["clock.fenced"],
+  marks: ["clock.fenced", "clock.unfenced"],
 })

@@ -32,5 +32,5 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
-  marks: ["raft.election.won"],
+  marks: ["raft.append.rejected"],
 })

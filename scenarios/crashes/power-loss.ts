@@ -25,5 +25,5 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
-  marks: ["wal.recovery.tornTail"],
+  marks: ["raft.election.timedOut"],
 })

@@ -36,4 +36,5 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
+  marks: ["raft.election.timedOut"],
 })

@@ -24,5 +24,5 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
-  marks: ["wal.fatal.syncFailed"],
+  marks: ["raft.election.timedOut"],
 })

@@ -43,5 +43,5 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
-  marks: ["raft.membership.joint", "raft.membership.promoted", "raft.membership.removed"],
+  marks: ["raft.membership.leftJoint", "raft.membership.promoted", "raft.membership.toldRemoved"],
 })

@@ -16,5 +16,5 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
-  marks: ["raft.transfer.completed"],
+  marks: ["raft.transfer.campaign"],
 })

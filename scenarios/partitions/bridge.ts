@@ -41,5 +41,5 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
-  marks: ["raft.preVote.refused"],
+  marks: ["raft.vote.leaderFresh"],
 })

@@ -30,5 +30,5 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
-  marks: ["raft.checkQuorum.stepDown"],
+  marks: ["raft.leader.lostQuorum"],
 })
