@@ -218,7 +218,7 @@ function blankRequest(memory: ClientMemory, route: Route, deadlineUs: number): K
 
 /** Doubles with each attempt up to a bound; clients that failed together come back apart. */
 function pauseUs(client: number, attempt: number): number {
-  const doubled = Math.min(PAUSE_US_MAX, PAUSE_US_MIN * 2 ** Math.min(attempt, 10))
+  const doubled = Math.min(PAUSE_US_MAX, PAUSE_US_MIN * (1 << Math.min(attempt, 10)))
   return doubled + ((client * 7_919 + attempt * 104_729) % PAUSE_US_MIN)
 }
 
