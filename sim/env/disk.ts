@@ -377,10 +377,13 @@ export class Disk {
     const drawn = draw(this.#seed, purpose, this.#key(volume), 0, volume.operationCount++)
     if (syncs === 0) return exponential(drawn, WITNESS_DELAY_US_MEAN)
     let latency = syncs * (this.#host.syncUsMin + exponential(drawn, this.#host.syncUsMean))
+    // A disk is as slow as its worst cause: factors that multiplied would outlast any quiet part.
+    let factor = 1
     for (const fault of this.slow) {
-      latency *= fault.factor
+      factor = Math.max(factor, fault.factor)
       fault.tally.changes++
     }
+    latency *= factor
     return latency
   }
 
