@@ -7,7 +7,6 @@ import { checkLinearizable } from "./check/linearizable.ts"
 import { checkQuiet, underWayUs, type QuietStore, type QuietView } from "./check/liveness.ts"
 import { onlineCheckers } from "./check/oracles.ts"
 import { checkLoad } from "./check/resources.ts"
-import type { FrameItems } from "./check/wal.ts"
 import type { KernelBuild } from "./kernel-build.ts"
 import { quietAt, runUs } from "./phases.ts"
 import { classify } from "./faults/atlas.ts"
@@ -49,7 +48,7 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
   const eventsMax = options.eventsMax ?? Number.MAX_SAFE_INTEGER
   const calm = new Calm()
   const runClass = classify(plan)
-  const checkers = options.checkers ?? onlineCheckers(plan, frameItems as FrameItems)
+  const checkers = options.checkers ?? onlineCheckers(plan, frameItems)
   const reads = finalReads(plan)
   const clients = new Clients(plan, [...plan.workload.ops, ...reads])
   const world = new World({

@@ -1,10 +1,9 @@
 import type { LogIndex, Mono, Term } from "../ids.ts"
-import { below } from "../lib/rng.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { TimeoutNow, VoteReply, VoteRequest } from "./message.ts"
 import { hasQuorum, includes, isVoter, members, quorumLost } from "./quorum.ts"
-import { becomeLeader } from "./replication.ts"
-import type { Outbox, RaftState, Role, StepContext } from "./state.ts"
+import { becomeFollower, becomeLeader, changeRole, persistHardState, resetElectionDeadline } from "./role.ts"
+import type { Outbox, RaftState, StepContext } from "./state.ts"
 import type { LogEnd } from "./types.ts"
 
 /**
@@ -12,64 +11,9 @@ import type { LogEnd } from "./types.ts"
  * Raft (extended version), §5.2 and §5.4.1; pre-vote and leader stickiness: Raft thesis, §9.6 and §4.2.3.
  */
 
-/** Draws the next silence this replica will bear. */
-export function resetElectionDeadline(state: RaftState, now: Mono): void {
-  const { electionUsMin, electionUsMax } = state.timing
-  state.electionDeadline = now + electionUsMin + below(state.rng, electionUsMax - electionUsMin)
-}
-
 /** Whether the leader was heard of so lately that nobody should be made to depose it. */
 export function leaderIsFresh(state: RaftState, now: Mono): boolean {
   return state.leader !== 0 && now - state.leaderHeardAt < state.timing.electionUsMin
-}
-
-export function persistHardState(state: RaftState, context: StepContext, out: Outbox): void {
-  state.hardStateLsn = context.nextLsn
-  out.push({
-    type: "persist",
-    item: { type: "hardState", group: state.group, term: state.term, votedFor: state.votedFor },
-  })
-}
-
-function changeRole(state: RaftState, role: Role, out: Outbox): void {
-  if (state.role === role) return
-  if (state.role === "leader") out.push({ type: "lostLeadership" })
-  state.role = role
-  observeRole(state, out)
-}
-
-export function observeRole(state: RaftState, out: Outbox): void {
-  const { group, replica, term } = state
-  const learns = state.role === "follower" && includes(state.configurations.current.learners, replica)
-  const role = learns ? "learner" : state.role
-  out.push({ type: "observe", observation: { type: "roleChanged", group, replica, term, role } })
-}
-
-/** Follows in `term`, which is this replica's own or a higher one. `leader` 0: not known yet. */
-export function becomeFollower(
-  state: RaftState,
-  term: Term,
-  leader: number,
-  context: StepContext,
-  out: Outbox,
-): void {
-  const wasLeader = state.role === "leader"
-  if (term > state.term) {
-    state.term = term
-    state.votedFor = 0
-    persistHardState(state, context, out)
-  }
-  state.leader = leader
-  state.preVoting = false
-  state.votes.clear()
-  state.transfer = null
-  state.reads.clear()
-  if (wasLeader) {
-    state.progress.clear()
-    state.departing = []
-  }
-  if (wasLeader || leader !== 0 || state.role === "candidate") resetElectionDeadline(state, context.mono)
-  changeRole(state, state.recovery === null ? "follower" : "recovering", out)
 }
 
 function lastLog(state: RaftState): { readonly index: LogIndex; readonly term: Term } {

@@ -7,15 +7,12 @@ import type { Limits, Timing } from "../node/config.ts"
 import { readDescriptor, writeDescriptor, type Member, type RangeDescriptor } from "../range/descriptor.ts"
 import type { AdminRequest } from "../range/request.ts"
 import {
-  becomeFollower,
   countVotes,
   electionTimedOut,
   handleTimeoutNow,
   handleVoteReply,
   handleVoteRequest,
   leaderIsFresh,
-  observeRole,
-  resetElectionDeadline,
 } from "./election.ts"
 import { RaftLog } from "./log.ts"
 import {
@@ -43,6 +40,7 @@ import {
   quorumIsActive,
   refuseOldLeader,
 } from "./replication.ts"
+import { becomeFollower, observeRole, resetElectionDeadline } from "./role.ts"
 import { handleInstallSnapshot, handleSnapshotReply, snapshotDurable } from "./snapshot.ts"
 import type { Outbox, RaftEffect, RaftState, Recovery, StepContext, Transfer } from "./state.ts"
 import type { Configuration, LogEnd, Payload } from "./types.ts"

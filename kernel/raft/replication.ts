@@ -1,11 +1,11 @@
 import type { LogIndex, Lsn, ReplicaId } from "../ids.ts"
 import { invariant } from "../lib/invariant.ts"
 import type { Member } from "../range/descriptor.ts"
-import { becomeFollower, resetElectionDeadline } from "./election.ts"
+import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import { leaveJoint } from "./membership.ts"
 import type { AppendEntries, AppendReply, Heartbeat, HeartbeatReply, RaftMessage } from "./message.ts"
 import { Progress } from "./progress.ts"
-import { hasQuorum, includes, isJoint, isVoter, memberOf, members, quorumIndex } from "./quorum.ts"
+import { hasQuorum, isJoint, isVoter, memberOf, members, quorumIndex } from "./quorum.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
 import { makeEntry, type Configuration, type Entry, type Payload } from "./types.ts"
 
@@ -16,30 +16,6 @@ import { makeEntry, type Configuration, type Entry, type Payload } from "./types
 
 /** Entries an append carries when the follower's log is not known to match. */
 const PROBE_BYTES_MAX = 16 << 10
-
-export function becomeLeader(state: RaftState, context: StepContext, out: Outbox): void {
-  state.leader = state.replica
-  state.votes.clear()
-  state.reads.clear()
-  state.transfer = null
-  state.departing = []
-  state.progress.clear()
-  for (const member of members(state.configurations.current)) {
-    if (member.replica === state.replica) continue
-    state.progress.set(member.replica, new Progress(member.replica, state.log.lastIndex + 1, context.mono))
-  }
-  state.heartbeatDeadline = context.mono
-  state.quorumDeadline = context.mono + state.timing.electionUsMax
-  state.promotionDeadline = context.mono + PROMOTION_ELECTIONS * state.timing.electionUsMax
-  state.termStartIndex = state.log.lastIndex + 1
-  const handedOver = state.transferTerm === state.term ? state.transferHighWater : null
-  state.transferHighWater = null
-  // Whoever owns the state machine appends the first entry of the term: it knows the low-water to log.
-  out.push({ type: "becameLeader", index: state.termStartIndex, highWater: handedOver })
-}
-
-/** How many longest silences a learner may take to catch up before the change is given up. */
-const PROMOTION_ELECTIONS = 15
 
 /** Appends one entry of the leader's own term. */
 export function appendOwn(state: RaftState, payload: Payload, context: StepContext, out: Outbox): Entry {
@@ -508,8 +484,4 @@ export function quorumIsActive(state: RaftState, context: StepContext): boolean 
     const progress = state.progress.get(replica)
     return progress !== undefined && progress.heardAt >= since
   })
-}
-
-export function isLearner(state: RaftState): boolean {
-  return includes(state.configurations.current.learners, state.replica)
 }

@@ -1,7 +1,7 @@
 import type { Member } from "../range/descriptor.ts"
-import { becomeFollower, resetElectionDeadline } from "./election.ts"
 import type { InstallSnapshot, SnapshotReply } from "./message.ts"
 import { sendAppends } from "./replication.ts"
+import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
 
 /** The whole state in place of a log that is gone. Raft (extended version), §7. */

@@ -1,4 +1,4 @@
-import { invariant } from "#kernel/lib/invariant.ts"
+import { invariant } from "#kernel"
 
 /**
  * Exact identities for the checker's configurations: equal content has an equal number, always.

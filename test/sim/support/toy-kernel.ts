@@ -50,7 +50,7 @@ export class ToyKernel implements StoreKernel {
   constructor(config: KernelConfig, boot: number, behaviour: ToyBehaviour) {
     this.config = config
     this.boot = boot
-    this.me = config.store as number
+    this.me = config.store
     this.behaviour = behaviour
   }
 
