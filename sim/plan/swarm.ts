@@ -331,6 +331,11 @@ function drawClock(chance: Chance, ground: Ground, kind: FaultKind, span: Span):
   return [event(kind, kind === "clockStep" ? { at: span.at, until: span.at } : span, victim, { offsetUs })]
 }
 
+/** How far a clock may be from the true time so that any two stay within the bound, with some for what drifts. */
+export function clockRoomUs(clockBoundUs: number): number {
+  return Math.floor((clockBoundUs * 9) / 20)
+}
+
 /** A clock far beyond the bound: the store must fence itself, and nothing may lie meanwhile. */
 export function drawClockBeyond(chance: Chance, ground: Ground): FaultSketch {
   const signed = chance.percent(50) ? 1 : -1
