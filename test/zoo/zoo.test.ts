@@ -64,7 +64,7 @@ describe("the loader", () => {
 })
 
 describe("the cheapest of the zoo", () => {
-  // Each is expected on one of its first two or three seeds; the hunt counts only seeds on which the shipped kernel is clean.
+  // Seeds with small clusters, so that this stays a matter of seconds. A hunt counts no seed that the shipped kernel fails.
   test.each(["R01", "W01", "R09"])("%s is caught by the oracle it was written for", async (id) => {
     const { found, seeds } = await hunt(mutantOf(id)!, FROM, SEEDS)
     assert.ok(found !== null, `not caught within ${seeds} seeds`)
@@ -75,5 +75,5 @@ describe("the cheapest of the zoo", () => {
   })
 })
 
-const FROM = 1
-const SEEDS = 4
+const FROM = 19
+const SEEDS = 3
