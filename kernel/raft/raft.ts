@@ -19,6 +19,7 @@ import {
   ConfigurationLog,
   EMPTY_CONFIGURATION,
   enterJointToPromote,
+  isGone,
   onStore,
   withLearner,
   withoutReplica,
@@ -305,7 +306,7 @@ export class Raft {
       return { code: "badRequest", reason: `Cannot add: store ${action.store} holds a replica` }
     const promote = action.type === "addVoter"
     state.promotionDeadline = context.mono + PROMOTION_ELECTIONS * state.timing.electionUsMax
-    appendConfiguration(state, withLearner(current, action.store, action.incarnation, promote), context, out)
+    appendConfiguration(state, withLearner(current, state.term, action.store, action.incarnation, promote), context, out)
     return null
   }
 
@@ -363,7 +364,7 @@ export class Raft {
   #tellRemoved(replica: ReplicaId, from: Member, out: Outbox): boolean {
     const state = this.#state
     const { configuration } = state.configurations.at(state.commitIndex)
-    if (replica >= configuration.nextReplica || memberOf(configuration, replica) !== null) return false
+    if (!isGone(configuration, state.log.termAt(state.commitIndex) ?? 0, replica)) return false
     if (memberOf(state.configurations.current, replica) !== null) return false
     out.push({
       type: "send",
