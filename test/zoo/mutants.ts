@@ -148,14 +148,19 @@ export const MUTANTS: readonly Mutant[] = [
     oracles: ["RAFT-state-machine-safety"],
     source: "scylladb/scylladb#9965; atomix/copycat#265; lerna-stack/akka-entity-replication#166",
     about:
-      "A follower commits as far as the leader has, if only its log is that long: not as far as this append has shown its log to agree.",
+      "A follower commits as far as the leader has, if only its log is that long: not as far as its log is known to agree. An append says how far that is; for a heartbeat the leader knows it, so that cap is gone as well.",
     schedule:
-      "A follower has a long suffix of its own; an append that ends before where the logs part brings a commit index beyond it.",
+      "A leader is cut off with entries of its own, others lead and commit; it comes back, and a heartbeat is faster than the append that repairs its log.",
     edits: [
       {
         file: "kernel/raft/replication.ts",
         find: "advanceCommit(state, Math.min(message.leaderCommit, matchIndex), out)",
         replace: "advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)",
+      },
+      {
+        file: "kernel/raft/replication.ts",
+        find: "leaderCommit: Math.min(state.commitIndex, progress.matchIndex),",
+        replace: "leaderCommit: state.commitIndex,",
       },
     ],
   },
