@@ -1,7 +1,13 @@
 import type { GroupId, ReplicaId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { Sfc32 } from "../lib/rng.ts"
-import { readDescriptor, writeDescriptor, type RangeDescriptor } from "../range/descriptor.ts"
+import {
+  readDescriptor,
+  readMember,
+  writeDescriptor,
+  writeMember,
+  type RangeDescriptor,
+} from "../range/descriptor.ts"
 import { RaftLog } from "./log.ts"
 import { ConfigurationLog } from "./membership.ts"
 import { readMessage, writeMessage } from "./message.ts"
@@ -45,11 +51,7 @@ export function saveState(state: RaftState, sink: Sink): void {
   sink.uint(state.progress.size)
   for (const [, progress] of [...state.progress].sort((a, b) => a[0] - b[0])) progress.save(sink)
   sink.uint(state.departing.length)
-  for (const member of state.departing) {
-    sink.uint(member.replica)
-    sink.uint(member.store)
-    sink.uint(member.incarnation)
-  }
+  for (const member of state.departing) writeMember(member, sink)
   sink.uint(state.heartbeatDeadline)
   sink.uint(state.quorumDeadline)
   sink.uint(state.termStartIndex)
@@ -108,9 +110,7 @@ export function loadState(into: RaftState, reader: ByteReader): void {
     const progress = Progress.load(reader)
     state.progress.set(progress.replica, progress)
   }
-  for (let left = reader.count(3); left > 0; left--) {
-    state.departing.push({ replica: reader.uint(), store: reader.uint(), incarnation: reader.uint() })
-  }
+  for (let left = reader.count(3); left > 0; left--) state.departing.push(readMember(reader))
   state.heartbeatDeadline = reader.uint()
   state.quorumDeadline = reader.uint()
   state.termStartIndex = reader.uint()

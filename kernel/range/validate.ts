@@ -69,7 +69,8 @@ function validateOp(op: KvOp): KernelError | null {
     case "cas":
     case "append":
       if (op.value.length > VALUE_BYTES_MAX) return tooLarge(VALUE_BYTES_MAX, op.value.length)
-      if (op.type === "cas" && op.expected !== null && !isByteString(op.expected)) return bad("expected is no byte string")
+      if (op.type === "cas" && op.expected !== null && !isByteString(op.expected))
+        return bad("expected is no byte string")
       return isByteString(op.value) ? null : bad("value is no byte string")
     case "increment":
       return Number.isSafeInteger(op.by) ? null : bad("step of an increment is not a safe integer")

@@ -4,7 +4,16 @@ import type { OnlineChecker, WorldView } from "./checker.ts"
 import { applyItems, messageReleased } from "./durability.ts"
 import { ClusterMirror, type ReplicaMirror, type StoreMirror } from "./mirror.ts"
 import { configurationChanged, configurationCommitted } from "./quorums.ts"
-import { applied, bootLogMatches, checkLogEnd, committed, logChanged, roleChanged, snapshotInstalled, voted } from "./raft.ts"
+import {
+  applied,
+  bootLogMatches,
+  checkLogEnd,
+  committed,
+  logChanged,
+  roleChanged,
+  snapshotInstalled,
+  voted,
+} from "./raft.ts"
 import {
   checkBootApplied,
   checkHash,
