@@ -87,6 +87,8 @@ export class Wal {
   /** Encoded items of the next frame. */
   #pending: ByteWriter = new ByteWriter(1024)
   #pendingCount = 0
+  /** The identifiers of the frame being written: nothing in between. */
+  #head: ByteWriter = new ByteWriter(256)
   /** Groups as the last frame left them: they vouch for it in the next one. */
   #identifiers: readonly Identifier[] = []
 
@@ -314,7 +316,8 @@ export class Wal {
   #frame(): WalEffect {
     const segment = this.#current
     invariant(segment !== null, "Cannot write a frame: there is no segment")
-    const head = new ByteWriter(64)
+    const head = this.#head
+    head.reset()
     head.u8(4)
     writeIdentifiers(this.#identifiers, head)
     const offset = this.#offset
