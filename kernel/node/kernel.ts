@@ -33,6 +33,9 @@ const PHASES: readonly Phase[] = ["booting", "bootstrapping", "listing", "runnin
 const HOUSEKEEPING = 0
 const HOUSEKEEPING_US = 1_000_000
 
+/** Stands between two steps where the effects of one gather: nothing is ever added to it. */
+const NO_EFFECTS: Effect[] = []
+
 /**
  * One store. `step` is the only way in: an input with both clocks, out come effects in the order they
  * are to be carried out. DESIGN §2.
@@ -134,7 +137,7 @@ export class Kernel {
       if (this.#guard.check(input.mono, input.wall)) this.#fencingChanged(input)
       this.#handle(input)
     }
-    this.#out = []
+    this.#out = NO_EFFECTS
     return out
   }
 
@@ -303,7 +306,7 @@ export class Kernel {
       }
     }
     for (const volume of this.#volumes.values()) {
-      volume.endTurn(this.#config.limits.checkpointLogBytes, () => this.#appliedIn(volume), this.#out)
+      volume.endTurn(this.#config.limits.checkpointLogBytes, this.#appliedIn, this.#out)
     }
     const earliest = this.#timers.earliest
     if (earliest !== this.#wakeRequested) {
@@ -312,7 +315,8 @@ export class Kernel {
     }
   }
 
-  #appliedIn(volume: Volume): ReadonlyMap<GroupId, LogIndex> {
+  /** A field, so that every volume is handed the same function every turn. */
+  readonly #appliedIn = (volume: Volume): ReadonlyMap<GroupId, LogIndex> => {
     const applied = new Map<GroupId, LogIndex>()
     for (const replica of this.#sortedReplicas()) {
       if (replica.volume === volume) applied.set(replica.group, replica.machine.appliedIndex)

@@ -100,7 +100,7 @@ export class Replica {
   }
 
   timePassed(moment: Moment): void {
-    this.service.timePassed(this.#serviceContext(moment))
+    if (moment.mono >= this.service.deadline) this.service.timePassed(this.#serviceContext(moment))
     if (moment.mono >= this.raft.deadline || (moment.isFenced && this.raft.isLeader)) {
       this.#step({ type: "timePassed" }, moment)
     } else this.#settle(moment)
@@ -257,21 +257,23 @@ export class Replica {
   #settle(moment: Moment): void {
     const { raft, machine, service } = this
     if (machine.appliedIndex < raft.commitIndex && !raft.isInstalling && !this.isRemoved) this.#apply(moment)
-    if (raft.isLeader) {
+    if (raft.isLeader && service.hasWork) {
       const context = this.#serviceContext(moment)
       for (let batch = service.pump(context); batch !== null; batch = service.pump(context)) {
         service.proposed(this.#append(batch, moment))
       }
     }
     for (const effect of service.drain()) {
-      if (effect.type === "reply") moment.out.push({ ...effect, barrier: null })
-      else moment.out.push(effect)
+      if (effect.type === "reply") {
+        moment.out.push({ type: "reply", session: effect.session, reply: effect.reply, barrier: null })
+      } else moment.out.push(effect)
     }
   }
 
   #apply(moment: Moment): void {
     const { raft, machine, service } = this
-    const context = this.#serviceContext(moment)
+    // A follower waits for no entry, and is spared the look around.
+    const context = service.hasProposals ? this.#serviceContext(moment) : null
     while (machine.appliedIndex < raft.commitIndex) {
       const entry = raft.log.entryAt(machine.appliedIndex + 1)
       const applied = machine.apply(entry)
@@ -289,7 +291,7 @@ export class Replica {
           hashLow: machine.hashLow,
         },
       })
-      service.applied(entry, applied, context)
+      if (context !== null) service.applied(entry, applied, context)
     }
   }
 

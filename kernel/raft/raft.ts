@@ -106,6 +106,8 @@ export class Raft {
       log: start.log,
       commitIndex: start.commitIndex,
       configurations: new ConfigurationLog(start.configurationIndex, start.configuration),
+      peers: [],
+      peersOf: null,
       electionDeadline: 0,
       leaderHeardAt: 0,
       preVoting: false,
@@ -177,12 +179,7 @@ export class Raft {
   }
   /** Bytes of log after the last committed entry. */
   get uncommittedBytes(): number {
-    const { log, commitIndex } = this.#state
-    let bytes = 0
-    for (let index = Math.max(commitIndex + 1, log.firstIndex); index <= log.lastIndex; index++) {
-      bytes += log.entryAt(index).length
-    }
-    return bytes
+    return this.#state.log.bytesAfter(this.#state.commitIndex)
   }
 
   get descriptor(): RangeDescriptor {

@@ -76,8 +76,12 @@ export function broadcastAppend(state: RaftState, context: StepContext, out: Out
 
 /** Members of the configuration in force other than this one, and those that are leaving. */
 export function peers(state: RaftState): readonly Member[] {
-  const all = members(state.configurations.current).filter((member) => member.replica !== state.replica)
-  return state.departing.length === 0 ? all : [...all, ...state.departing]
+  const configuration = state.configurations.current
+  if (state.peersOf !== configuration) {
+    state.peersOf = configuration
+    state.peers = members(configuration).filter((member) => member.replica !== state.replica)
+  }
+  return state.departing.length === 0 ? state.peers : [...state.peers, ...state.departing]
 }
 
 /** As many appends as the window lets through; none when there is nothing new. */
@@ -422,6 +426,7 @@ export function handleHeartbeatReply(
  * are committed with it. §5.4.2: never by counting replicas of an older term's entry.
  */
 export function advanceLeaderCommit(state: RaftState, context: StepContext, out: Outbox): void {
+  if (state.commitIndex === state.log.lastIndex) return
   const configuration = state.configurations.current
   const index = quorumIndex(configuration, (replica) =>
     replica === state.replica ? state.log.durableIndex : (state.progress.get(replica)?.matchIndex ?? 0),

@@ -100,6 +100,16 @@ export class RangeService {
     return this.#deadline
   }
 
+  /** Whether `pump` may have something to do. */
+  get hasWork(): boolean {
+    return this.#reads.length > 0 || this.#admitted.length > 0
+  }
+
+  /** Whether an entry yet to be applied is of a request here. */
+  get hasProposals(): boolean {
+    return this.#proposals.size > 0
+  }
+
   /** Nothing above it was assigned or served. */
   get highWater(): Timestamp {
     return Math.max(this.#hlc.last, this.#readHighWater, this.#machine.lowWater)

@@ -47,6 +47,7 @@ export type FrameEnd = { readonly segment: number; readonly offset: number }
 type Segment = { readonly sequence: number; readonly sizeBytes: number; readonly salt: number }
 
 const NONE: readonly Identifier[] = []
+const NO_EFFECTS: readonly WalEffect[] = []
 
 /** A log that has never been written to. */
 export function emptyWalStart(nextSequence: number): WalStart {
@@ -87,6 +88,8 @@ export class Wal {
   /** Encoded items of the next frame. */
   #pending: ByteWriter = new ByteWriter(1024)
   #pendingCount = 0
+  /** The identifiers of the frame being written: nothing in between. */
+  #head: ByteWriter = new ByteWriter(256)
   /** Groups as the last frame left them: they vouch for it in the next one. */
   #identifiers: readonly Identifier[] = []
 
@@ -173,7 +176,12 @@ export class Wal {
   }
 
   /** Frames what is pending if it may, and asks for what it lacks. To be called once a turn, after everything else. */
-  endTurn(): WalEffect[] {
+  endTurn(): readonly WalEffect[] {
+    const isIdle = this.#pendingCount === 0 && this.#releaseBelow === 0
+    // Most turns of most volumes end so, and an array each would be left behind.
+    if (isIdle && (this.#isInFlight || this.#witnessedLsn >= this.#durableLsn) && !this.#mayWantSegment) {
+      return NO_EFFECTS
+    }
     const effects: WalEffect[] = []
     if (this.#hasFailed) return effects
     if (this.#pendingCount > 0 && !this.#isInFlight) {
@@ -314,7 +322,8 @@ export class Wal {
   #frame(): WalEffect {
     const segment = this.#current
     invariant(segment !== null, "Cannot write a frame: there is no segment")
-    const head = new ByteWriter(64)
+    const head = this.#head
+    head.reset()
     head.u8(4)
     writeIdentifiers(this.#identifiers, head)
     const offset = this.#offset
@@ -334,6 +343,17 @@ export class Wal {
     this.#nextLsn = lsn + 1
     this.#isInFlight = true
     return { type: "append", volume: this.#identity.volume, lsn, segment: segment.sequence, offset, bytes }
+  }
+
+  /** False when no segment is wanted as long as nothing is pending. */
+  get #mayWantSegment(): boolean {
+    const current = this.#current
+    return (
+      this.#next === null &&
+      !this.#isRefused &&
+      current !== null &&
+      this.#offset * 2 > current.sizeBytes
+    )
   }
 
   /** Asks for the next segment: at once when a frame waits for one, ahead of time when half of this one is used. */
