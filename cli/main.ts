@@ -1,14 +1,93 @@
-import { readFileSync } from "node:fs"
+import { Command, CommanderError } from "commander"
+import { orreryVersion } from "./build-id.ts"
+import { addList } from "./commands/list.ts"
+import { addMerge } from "./commands/merge.ts"
+import { addReplay } from "./commands/replay.ts"
+import { addRun } from "./commands/run.ts"
+import { addShow } from "./commands/show.ts"
+import { addShrink } from "./commands/shrink.ts"
+import { didYouMean, EnvironmentError, EXIT, messageOf, systemCode, UsageError } from "./errors.ts"
+import { processHost, type Host } from "./host.ts"
 
-/** Runs one command line and says how the process should exit. */
-export async function main(argv: readonly string[]): Promise<number> {
-  if (argv[0] === "--version") {
-    const manifest: { version: string } = JSON.parse(
-      readFileSync(new URL("../package.json", import.meta.url), "utf8"),
-    )
-    console.log(manifest.version)
-    return 0
+/** Runs the command line `argv` (without node and script) and returns the exit code. Nothing escapes it. */
+export async function main(argv: readonly string[], host: Host = processHost()): Promise<number> {
+  let code: number = EXIT.pass
+  const { program, commands } = makeProgram(host, (ended) => {
+    code = ended
+  })
+  try {
+    await program.parseAsync([...argv], { from: "user" })
+    return code
+  } catch (thrown) {
+    return fail(host, thrown, commands)
   }
-  console.error("Cannot run this: only `orrery --version` is there yet")
-  return 2
+}
+
+function makeProgram(
+  host: Host,
+  end: (code: number) => void,
+): { program: Command; commands: readonly Command[] } {
+  const program = new Command("orrery")
+    .description("A deterministic, simulation-first database: every run replayable from one integer.")
+    .version(orreryVersion(), "-V, --version")
+    .helpCommand(false)
+  const sim = program
+    .command("sim")
+    .summary("the simulator")
+    .description("Whole clusters of the real kernel under one seed.")
+    .helpCommand(false)
+  for (const add of [addRun, addList, addShow, addReplay, addShrink, addMerge]) add(sim, host, end)
+  const commands = [program, sim, ...sim.commands]
+  for (const command of commands) {
+    command
+      .exitOverride()
+      .showSuggestionAfterError(false)
+      .configureOutput({
+        writeOut: (text) => host.stdout.write(text),
+        // Errors are told by `fail`, on one line; help after a wrong command is told here.
+        writeErr: (text) => host.stderr.write(text),
+        outputError: () => {},
+      })
+  }
+  return { program, commands }
+}
+
+/** Commander's codes for what is no error. */
+const SAID: ReadonlySet<string> = new Set(["commander.version", "commander.helpDisplayed"])
+
+function fail(host: Host, thrown: unknown, commands: readonly Command[]): number {
+  if (thrown instanceof CommanderError) {
+    if (SAID.has(thrown.code)) return EXIT.pass
+    // `orrery` and `orrery sim` alone: the help was printed, and nothing was done.
+    if (thrown.code !== "commander.help") host.stderr.write(`orrery: ${tellCommander(thrown, commands)}\n`)
+    return EXIT.usage
+  }
+  if (thrown instanceof UsageError) {
+    host.stderr.write(`orrery: ${messageOf(thrown)}\n`)
+    return EXIT.usage
+  }
+  if (thrown instanceof EnvironmentError || systemCode(thrown) !== "") {
+    host.stderr.write(`orrery: ${messageOf(thrown)}\n`)
+    return EXIT.environment
+  }
+  // A defect of ours: the stack says where, and the code is not one of a check that failed.
+  host.stderr.write(
+    `orrery: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}\n`,
+  )
+  return EXIT.environment
+}
+
+/** Commander's sentence with the nearest name of a flag or a command. */
+function tellCommander(error: CommanderError, commands: readonly Command[]): string {
+  const text = messageOf(error).replace(/^error: /, "")
+  const quoted = /'([^']*)'/.exec(text)?.[1] ?? ""
+  if (error.code === "commander.unknownOption") {
+    const flags = commands.flatMap((command) => command.options.flatMap((option) => option.long ?? []))
+    return `${text}${didYouMean(quoted, [...new Set(flags)])}`
+  }
+  if (error.code === "commander.unknownCommand") {
+    const names = commands.slice(1).map((command) => command.name())
+    return `${text}${didYouMean(quoted, names)}`
+  }
+  return text
 }

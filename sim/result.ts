@@ -19,8 +19,15 @@ export type RunResult = {
   readonly stateHash: string
   readonly events: number
   readonly simulatedUs: number
-  readonly operations: { readonly invoked: number; readonly ok: number; readonly fail: number; readonly info: number }
-  readonly faults: Readonly<Partial<Record<FaultKind, { readonly applied: number; readonly effective: number }>>>
+  readonly operations: {
+    readonly invoked: number
+    readonly ok: number
+    readonly fail: number
+    readonly info: number
+  }
+  readonly faults: Readonly<
+    Partial<Record<FaultKind, { readonly applied: number; readonly effective: number }>>
+  >
   /** Times each mark was hit. */
   readonly marks: Readonly<Record<string, number>>
   readonly history: readonly Operation[]

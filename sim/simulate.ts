@@ -4,13 +4,12 @@ import type { OnlineChecker, Violation } from "./check/checker.ts"
 import { checkCommitOrder, checkExactlyOnce } from "./check/exactly-once.ts"
 import { byInvocation, type Operation } from "./check/history.ts"
 import { checkLinearizable } from "./check/linearizable.ts"
-import { checkQuiet, type QuietStore, type QuietView } from "./check/liveness.ts"
+import { checkQuiet, underWayUs, type QuietStore, type QuietView } from "./check/liveness.ts"
 import { onlineCheckers } from "./check/oracles.ts"
 import { checkLoad } from "./check/resources.ts"
-import type { FrameItems } from "./check/wal.ts"
 import type { KernelBuild } from "./kernel-build.ts"
 import { quietAt, runUs } from "./phases.ts"
-import { classOf } from "./plan/atlas.ts"
+import { classify } from "./faults/atlas.ts"
 import type { Plan } from "./plan/plan.ts"
 import type { RunClass, RunResult } from "./result.ts"
 import type { Listener } from "./trace/recorder.ts"
@@ -35,9 +34,11 @@ export type SimulateOptions = {
 }
 
 const SECOND = 1_000_000
+/** Looks at the ends of logs that are remembered. */
+const LOOKS_KEPT = 16
 /** Between two looks at queues and tables. */
 const LOAD_CHECK_US = SECOND
-const STEPS_MAX = 2_000_000
+const STEPS_MAX = 4_000_000
 /** 32 MiB: several workers share a machine. */
 const MEMO_WORDS_MAX = 8 * 1024 * 1024
 
@@ -46,8 +47,8 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
   const end = Math.min(runUs(plan.phases), options.until ?? Number.MAX_SAFE_INTEGER)
   const eventsMax = options.eventsMax ?? Number.MAX_SAFE_INTEGER
   const calm = new Calm()
-  const runClass = classOf(plan)
-  const checkers = options.checkers ?? onlineCheckers(plan, frameItems as FrameItems)
+  const runClass = classify(plan)
+  const checkers = options.checkers ?? onlineCheckers(plan, frameItems)
   const reads = finalReads(plan)
   const clients = new Clients(plan, [...plan.workload.ops, ...reads])
   const world = new World({
@@ -61,14 +62,15 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
   let isWhole = true
   for (let at = 0; at < end;) {
     at = Math.min(at + LOAD_CHECK_US, nextQuietEnd(plan, at), end)
-    if (!world.runUntil(at)) break
+    if (!runUntil(world, at)) break
     if (world.event >= eventsMax) {
       isWhole = false
       break
     }
+    calm.look(world)
     checkWorld(world, clients, calm)
   }
-  isWhole &&= end === runUs(plan.phases)
+  isWhole &&= world.now === runUs(plan.phases)
   clients.finish()
   const history = clients.history.sort(byInvocation)
   let violation = world.violation
@@ -96,10 +98,41 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
   }
 }
 
+/** A throw is a finding like any other: it has a plan that shrinks. */
+function runUntil(world: World, at: number): boolean {
+  try {
+    return world.runUntil(at)
+  } catch (error) {
+    world.report(
+      "RES-threw",
+      `The run threw. ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`,
+    )
+    return false
+  }
+}
+
 /** When the cluster was last disturbed: liveness counts from there. */
 class Calm implements OnlineChecker {
   readonly name = "calm"
   disturbedAt = 0
+  #looks: { readonly at: number; readonly logEnds: ReadonlyMap<number, number> }[] = []
+
+  /** Where the logs of leaders end now. */
+  look(world: World): void {
+    const logEnds = new Map<number, number>()
+    for (let store = 1; store <= world.storeCount; store++) {
+      for (const status of world.statusOf(store)) {
+        if (status.role === "leader") logEnds.set(status.group, status.lastIndex)
+      }
+    }
+    this.#looks.push({ at: world.now, logEnds })
+    if (this.#looks.length > LOOKS_KEPT) this.#looks.shift()
+  }
+
+  /** Where they ended at `time`, or at the last look before it. */
+  logEndsAt(time: number): ReadonlyMap<number, number> {
+    return this.#looks.findLast((look) => look.at <= time)?.logEnds ?? new Map<number, number>()
+  }
 
   storeCrashed(world: World): void {
     this.disturbedAt = world.now
@@ -155,6 +188,7 @@ function quietView(world: World, clients: Clients, calm: Calm): QuietView {
     calmSince: Math.max(calmSince, calm.disturbedAt),
     timing: plan.cluster.config.timing,
     stores,
+    logEnds: calm.logEndsAt(now - underWayUs(plan.cluster.config.timing)),
     requests: [
       ...clients.waited.filter(({ sentAt, answeredAt }) => (answeredAt ?? sentAt) >= calmSince),
       ...clients.running(),

@@ -2,6 +2,7 @@ import {
   InvariantError,
   invariant,
   ByteWriter,
+  unreachable,
   type AdminReply,
   type AdminRequest,
   type Barrier,
@@ -115,7 +116,7 @@ export class StoreHost {
 
   /** Inputs not yet handed over. */
   get inboxCount(): number {
-    return this.process.kinds.length
+    return this.process.count
   }
 
   /** Effects whose barrier is not met. */
@@ -214,21 +215,21 @@ export class StoreHost {
   resumed(): void {
     if (this.kernel === null || this.process.paused) return
     this.#releaseHeld()
-    if (this.process.kinds.length > 0) this.process.askForTurn()
+    if (this.process.count > 0) this.process.askForTurn()
   }
 
   /** Hands over what waits, then ends the turn. */
   turn(): void {
     if (this.kernel === null) return
-    const process = this.process
-    process.beginTurn()
-    if (process.paused) return
+    const own = this.process
+    own.beginTurn()
+    if (own.paused) return
     const now = this.#scheduler.now
     const mono = this.clock.mono(now)
     const wall = this.clock.wall(now)
     if (this.clock.faulty) this.#countStamps(now)
     try {
-      for (let i = 0; i < process.kinds.length; i++) {
+      for (let i = 0; i < own.count; i++) {
         this.#step(this.#inputAt(i, mono, wall))
         if (this.kernel === null || this.#watcher.stopped) return
       }
@@ -239,24 +240,26 @@ export class StoreHost {
       this.#threw(error)
       return
     }
-    process.endTurn()
+    own.endTurn()
   }
 
-  /** Replaces the kernel by what its own saved bytes give. False when the two differ. */
+  /** Replaces the kernel by what its own saved bytes give. False when the two would save other bytes. */
   reload(): boolean {
     const kernel = this.kernel
     invariant(kernel !== null, "Cannot reload a kernel: the store is down")
-    const before = new ByteWriter(4096)
-    kernel.save(before)
-    const bytes = before.finish()
-    const loaded = this.#build.load(this.#config, bytes, this.disk.bases())
-    const after = new ByteWriter(bytes.length)
-    loaded.save(after)
-    this.kernel = loaded
-    const again = after.view()
-    if (again.length !== bytes.length) return false
-    for (let i = 0; i < bytes.length; i++) if (again[i] !== bytes[i]) return false
-    return true
+    try {
+      const before = new ByteWriter(4096)
+      kernel.save(before)
+      const bytes = before.finish()
+      const loaded = this.#build.load(this.#config, bytes, this.disk.bases())
+      const after = new ByteWriter(bytes.length)
+      loaded.save(after)
+      this.kernel = loaded
+      return sameBytes(after.view(), bytes)
+    } catch (error) {
+      this.#threw(error)
+      return true
+    }
   }
 
   /** Lets out what waits for barriers met by now. */
@@ -277,11 +280,12 @@ export class StoreHost {
   }
 
   #inputAt(index: number, mono: number, wall: number): Input {
-    const process = this.process
-    const id = process.ids[index]!
-    const number = process.numbers[index]!
-    const payload = process.payloads[index]
-    switch (process.kinds[index]!) {
+    const own = this.process
+    const id = own.ids[index]!
+    const number = own.numbers[index]!
+    const payload = own.payloads[index]
+    const kind = own.kinds[index]!
+    switch (kind) {
       case "wake":
         return { type: "wake", mono, wall }
       case "frame":
@@ -304,6 +308,8 @@ export class StoreHost {
         return { type: "checkpointRefused", mono, wall, volume: id, checkpoint: number, code: "diskFull" }
       case "checkpointFailed":
         return { type: "checkpointFailed", mono, wall, volume: id, checkpoint: number }
+      default:
+        return unreachable(kind)
     }
   }
 
@@ -345,7 +351,8 @@ export class StoreHost {
       case "send": {
         const slot = effect.to * LANE_COUNT + laneIndex(effect.lane)
         const waiting = this.#outbox[slot]
-        if (waiting === undefined) throw new InvariantError(`Cannot send to store ${effect.to}: no such store`)
+        if (waiting === undefined)
+          throw new InvariantError(`Cannot send to store ${effect.to}: no such store`)
         if (waiting !== null) {
           waiting.push(effect.message)
           break
@@ -439,7 +446,7 @@ export class StoreHost {
 
   /** A process that runs keeps its inbox short. */
   #watchInbox(): void {
-    if (this.process.paused || this.process.kinds.length < INBOX_MAX) return
+    if (this.process.paused || this.process.count < INBOX_MAX) return
     const message = `Store ${this.store} has ${INBOX_MAX} inputs waiting although it runs`
     this.#watcher.violated("RES-inbox", message)
   }
@@ -473,7 +480,15 @@ function barrierOf(effect: Effect): Barrier | null {
     case "fatal":
     case "observe":
       return null
+    default:
+      return unreachable(effect)
   }
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
 }
 
 function laneIndex(lane: Lane): number {

@@ -31,7 +31,7 @@ import type { FaultKind, Plan } from "./plan/plan.ts"
 import { NO_EVENT, Scheduler, type Handle } from "./scheduler.ts"
 import { StoreHost, type HostWatcher } from "./store-host.ts"
 import { TraceHash } from "./trace/hash.ts"
-import type { Listener } from "./trace/recorder.ts"
+import { effectText, type Listener } from "./trace/recorder.ts"
 
 const CLUSTER = "orrery-sim"
 
@@ -59,7 +59,7 @@ export class World implements WorldView, Stage, HostWatcher {
   readonly seed: number
   readonly storeCount: number
   readonly network: Network
-  readonly trace = new TraceHash()
+  readonly trace: TraceHash = new TraceHash()
   /** The first broken promise; nothing happens after it. */
   violation: Violation | null = null
   /** Whether a quiet part is on. */
@@ -175,7 +175,9 @@ export class World implements WorldView, Stage, HostWatcher {
   setClientTimer(client: number, at: number | null): void {
     this.#scheduler.cancel(this.#clientTimers[client] ?? NO_EVENT)
     this.#clientTimers[client] =
-      at === null ? NO_EVENT : this.#scheduler.schedule(Math.max(at, this.now), EVENT.clientTimer, client, 0, null)
+      at === null
+        ? NO_EVENT
+        : this.#scheduler.schedule(Math.max(at, this.now), EVENT.clientTimer, client, 0, null)
   }
 
   // What tests, checkers and reports ask.
@@ -207,7 +209,8 @@ export class World implements WorldView, Stage, HostWatcher {
   membersOf(group: number): readonly number[] {
     const stores = new Set<number>()
     const leader = this.leaderOf(group)
-    const status = leader === 0 ? undefined : this.statusOf(leader).find((candidate) => candidate.group === group)
+    const status =
+      leader === 0 ? undefined : this.statusOf(leader).find((candidate) => candidate.group === group)
     const planned = this.plan.cluster.ranges.find((range) => range.descriptor.groupId === group)
     const configuration = status?.configuration ?? planned?.configuration
     if (configuration === undefined) return []
@@ -250,7 +253,11 @@ export class World implements WorldView, Stage, HostWatcher {
     const wasAlive = host.alive
     if (wasAlive) {
       host.crash(powerLoss)
-      this.#listener?.happened(this.now, this.event, `store ${store} ${powerLoss ? "loses power" : "crashes"}`)
+      this.#listener?.happened(
+        this.now,
+        this.event,
+        `store ${store} ${powerLoss ? "loses power" : "crashes"}`,
+      )
       for (const checker of this.#onCrash) checker.storeCrashed!(this, store, powerLoss)
     } else if (powerLoss) host.disk.losePower()
     this.#restartLater(store, Math.max(this.#restartAt[store - 1]!, restartAt))
@@ -279,7 +286,10 @@ export class World implements WorldView, Stage, HostWatcher {
   opened(store: number, boot: BootStamp, effects: readonly Effect[]): void {
     this.trace.opened(store, boot, effects)
     const number = this.host(store).kernel!.identity().boot
-    this.#listener?.happened(this.now, this.event, `store ${store} starts (boot ${number})`)
+    if (this.#listener !== null) {
+      this.#listener.happened(this.now, this.event, `store ${store} starts (boot ${number})`)
+      for (const effect of effects) this.#listener.happened(this.now, this.event, `  ${effectText(effect)}`)
+    }
     for (const checker of this.#onBoot) checker.storeBooted!(this, store, number)
   }
 
@@ -390,7 +400,8 @@ export class World implements WorldView, Stage, HostWatcher {
     this.#listener?.happened(this.now, this.event, quiet ? "quiet" : "faults may strike")
     if (!quiet) return
     this.#faults.liftAll()
-    for (const host of this.#hosts) if (host.boots > 0 && !host.alive) this.#restartLater(host.store, this.now)
+    for (const host of this.#hosts)
+      if (host.boots > 0 && !host.alive) this.#restartLater(host.store, this.now)
   }
 
   #restartLater(store: number, at: number): void {

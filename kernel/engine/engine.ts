@@ -64,5 +64,10 @@ export function readWrite(reader: ByteReader): Write {
   const space = reader.u8()
   const type = WRITE_TYPES[reader.u8()]
   if (space < 1 || space > 6 || type === undefined) reader.fail()
-  return { space: (reader.failed ? 1 : space) as Space, type: type ?? "put", key: reader.str(), value: reader.str() }
+  return {
+    space: (reader.failed ? 1 : space) as Space,
+    type: type ?? "put",
+    key: reader.str(),
+    value: reader.str(),
+  }
 }

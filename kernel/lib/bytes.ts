@@ -1,4 +1,5 @@
 import { invariant } from "./invariant.ts"
+import { latin1FromBytes } from "./latin1.ts"
 
 /**
  * Where one description of a record goes: to bytes (`ByteWriter`) or to a length and digest (`Digest`).
@@ -62,13 +63,20 @@ export class ByteWriter implements Sink {
   }
 
   uint(value: number): void {
-    invariant(Number.isSafeInteger(value) && value >= 0, () => `Cannot write ${value}: not a safe integer >= 0`)
     this.#grow(8)
-    let rest = value
-    while (rest >= 0x80) {
-      this.#buffer[this.#length++] = (rest % 0x80) | 0x80
-      rest = Math.floor(rest / 0x80)
+    if (value >= 0 && value < 0x80 && Number.isInteger(value)) {
+      this.#buffer[this.#length++] = value
+      return
     }
+    invariant(
+      Number.isSafeInteger(value) && value >= 0,
+      () => `Cannot write ${value}: not a safe integer >= 0`,
+    )
+    let rest = value
+    for (; rest > 0x7fff_ffff; rest = Math.floor(rest / 0x80)) {
+      this.#buffer[this.#length++] = (rest % 0x80) | 0x80
+    }
+    for (; rest >= 0x80; rest >>>= 7) this.#buffer[this.#length++] = (rest & 0x7f) | 0x80
     this.#buffer[this.#length++] = rest
   }
 
@@ -119,6 +127,11 @@ export class ByteWriter implements Sink {
   /** A view of what was written so far; it is valid until the next write. */
   view(): Uint8Array {
     return this.#buffer.subarray(0, this.#length)
+  }
+
+  /** What was written so far as a string of one char a byte. */
+  latin1(): string {
+    return latin1FromBytes(this.#buffer, 0, this.#length)
   }
 
   finish(): Uint8Array {
@@ -190,6 +203,11 @@ export class ByteReader {
   }
 
   uint(): number {
+    const first = this.#offset < this.#end ? this.#bytes[this.#offset]! : 0x80
+    if (first < 0x80) {
+      this.#offset++
+      return first
+    }
     let value = 0
     let scale = 1
     for (let i = 0; i < 8; i++) {
@@ -231,12 +249,7 @@ export class ByteReader {
     const length = this.count()
     const at = this.#offset
     this.#offset = at + length
-    let text = ""
-    // Built in pieces: `fromCharCode` takes its chars as arguments, and those are bounded.
-    for (let i = at; i < at + length; i += 1024) {
-      text += String.fromCharCode.apply(null, this.#bytes.subarray(i, Math.min(i + 1024, at + length)) as never)
-    }
-    return text
+    return latin1FromBytes(this.#bytes, at, at + length)
   }
 
   bytes(): Uint8Array {

@@ -73,3 +73,17 @@ export function crc32cLatin1(text: string, start: number, end: number, seed = 0)
   for (; at < end; at++) crc = (crc >>> 8) ^ tables[(crc ^ text.charCodeAt(at)) & 0xff]!
   return ~crc >>> 0
 }
+
+/** The same over the four bytes of a word, little endian, as they would stand in memory. */
+export function crc32cWord(word: number, seed: number): number {
+  const tables = TABLES
+  const crc = ~seed ^ word
+  return (
+    ~(
+      tables[768 + (crc & 0xff)]! ^
+      tables[512 + ((crc >>> 8) & 0xff)]! ^
+      tables[256 + ((crc >>> 16) & 0xff)]! ^
+      tables[crc >>> 24]!
+    ) >>> 0
+  )
+}

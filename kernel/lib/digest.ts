@@ -54,6 +54,11 @@ export class Digest implements Sink {
   }
 
   uint(value: number): void {
+    if (value < 0x80) {
+      this.#length += 1
+      this.mix(value)
+      return
+    }
     this.#length += uintLength(value)
     this.mix(value)
     if (value > 0xffff_ffff) this.mix(Math.floor(value / 0x1_0000_0000))
@@ -69,20 +74,57 @@ export class Digest implements Sink {
     this.mix(value ? 1 : 0)
   }
 
+  /** As `bytes` of the same bytes: four chars a word, those left over one a word. */
   str(value: string): void {
-    this.uint(value.length)
-    this.#length += value.length
-    for (let i = 0; i < value.length; i++) this.mix(value.charCodeAt(i))
+    const length = value.length
+    this.uint(length)
+    this.#length += length
+    let high = this.#high
+    let low = this.#low
+    let at = 0
+    // Spelled out twice, since a loop over private fields writes them back at every step.
+    for (const whole = length - 3; at < whole; at += 4) {
+      const word =
+        value.charCodeAt(at) |
+        (value.charCodeAt(at + 1) << 8) |
+        (value.charCodeAt(at + 2) << 16) |
+        (value.charCodeAt(at + 3) << 24)
+      high = Math.imul(high ^ word, 0x85eb_ca6b)
+      high ^= high >>> 15
+      low = Math.imul(low ^ word, 0xc2b2_ae35)
+      low ^= low >>> 13
+      low = (low + high) | 0
+      high = (high + (low << 5)) | 0
+    }
+    this.#high = high
+    this.#low = low
+    for (; at < length; at++) this.mix(value.charCodeAt(at))
   }
 
   bytes(value: Uint8Array): void {
-    this.uint(value.length)
-    this.#length += value.length
-    const whole = value.length & ~3
-    for (let i = 0; i < whole; i += 4) {
-      this.mix(value[i]! | (value[i + 1]! << 8) | (value[i + 2]! << 16) | (value[i + 3]! << 24))
+    this.range(value, 0, value.length)
+  }
+
+  /** `bytes` of a part, without a view of it. */
+  range(value: Uint8Array, start: number, end: number): void {
+    const length = end - start
+    this.uint(length)
+    this.#length += length
+    let high = this.#high
+    let low = this.#low
+    let at = start
+    for (const whole = end - 3; at < whole; at += 4) {
+      const word = value[at]! | (value[at + 1]! << 8) | (value[at + 2]! << 16) | (value[at + 3]! << 24)
+      high = Math.imul(high ^ word, 0x85eb_ca6b)
+      high ^= high >>> 15
+      low = Math.imul(low ^ word, 0xc2b2_ae35)
+      low ^= low >>> 13
+      low = (low + high) | 0
+      high = (high + (low << 5)) | 0
     }
-    for (let i = whole; i < value.length; i++) this.mix(value[i]!)
+    this.#high = high
+    this.#low = low
+    for (; at < end; at++) this.mix(value[at]!)
   }
 
   /** One 32-bit word into both lanes; adds no length. */

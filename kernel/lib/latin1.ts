@@ -1,14 +1,49 @@
 import { invariant } from "./invariant.ts"
 
-/** Chars a `fromCharCode` call may take as arguments without straining the stack. */
-const PIECE = 1024
-
 /** `bytes[start, end)` as a string of one char a byte. */
 export function latin1FromBytes(bytes: Uint8Array, start = 0, end: number = bytes.length): string {
+  const code = String.fromCharCode
   let text = ""
-  for (let at = start; at < end; at += PIECE) {
-    text += String.fromCharCode.apply(null, bytes.subarray(at, Math.min(at + PIECE, end)) as never)
+  let at = start
+  // Sixteen arguments a call: an array or a spread of them takes V8 twice as long, one char a call four times.
+  for (; at + 16 <= end; at += 16) {
+    text += code(
+      bytes[at]!,
+      bytes[at + 1]!,
+      bytes[at + 2]!,
+      bytes[at + 3]!,
+      bytes[at + 4]!,
+      bytes[at + 5]!,
+      bytes[at + 6]!,
+      bytes[at + 7]!,
+      bytes[at + 8]!,
+      bytes[at + 9]!,
+      bytes[at + 10]!,
+      bytes[at + 11]!,
+      bytes[at + 12]!,
+      bytes[at + 13]!,
+      bytes[at + 14]!,
+      bytes[at + 15]!,
+    )
   }
+  if (at + 8 <= end) {
+    text += code(
+      bytes[at]!,
+      bytes[at + 1]!,
+      bytes[at + 2]!,
+      bytes[at + 3]!,
+      bytes[at + 4]!,
+      bytes[at + 5]!,
+      bytes[at + 6]!,
+      bytes[at + 7]!,
+    )
+    at += 8
+  }
+  if (at + 4 <= end) {
+    text += code(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, bytes[at + 3]!)
+    at += 4
+  }
+  for (; at < end; at++) text += code(bytes[at]!)
   return text
 }
 

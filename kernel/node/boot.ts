@@ -34,8 +34,17 @@ export type Booted = {
 export type BootFailure = { readonly code: FatalCode; readonly detail: string }
 
 /** The ports of a volume's log. Salts are drawn per boot, so that no two lives of a log share one. */
-export function walPorts(config: KernelConfig, incarnation: Incarnation, volume: VolumeId, salts: Sfc32): WalPorts {
-  return { identity: { cluster: config.cluster, store: config.store, incarnation, volume }, limits: config.limits, rng: salts }
+export function walPorts(
+  config: KernelConfig,
+  incarnation: Incarnation,
+  volume: VolumeId,
+  salts: Sfc32,
+): WalPorts {
+  return {
+    identity: { cluster: config.cluster, store: config.store, incarnation, volume },
+    limits: config.limits,
+    rng: salts,
+  }
 }
 
 /** 53 random bits, never 0: the name of a disk's content. */
@@ -55,17 +64,24 @@ export function bootStore(
   chance: Sfc32,
 ): Booted | BootFailure {
   const effects: Effect[] = []
-  const imageOf = (volume: VolumeId): VolumeImage | null => images.find((image) => image.volume === volume) ?? null
+  const imageOf = (volume: VolumeId): VolumeImage | null =>
+    images.find((image) => image.volume === volume) ?? null
   const system = readVolume(config, SYSTEM_VOLUME, imageOf(SYSTEM_VOLUME), null, [])
   if ("code" in system) return system
   if (system.recovered.verdict === "corruption" || system.recovered.verdict === "newIncarnation") {
-    return { code: "corruptSystemVolume", detail: `The system volume is damaged: ${system.recovered.verdict}` }
+    return {
+      code: "corruptSystemVolume",
+      detail: `The system volume is damaged: ${system.recovered.verdict}`,
+    }
   }
   observeRecovery(SYSTEM_VOLUME, system.recovered, effects)
   const ledger = system.recovered.start!.ledger
   const known = ledger.identity
   if (known !== null && (known.cluster !== config.cluster || known.store !== config.store)) {
-    return { code: "identityMismatch", detail: `The directory belongs to store ${known.store} of cluster ${known.cluster}` }
+    return {
+      code: "identityMismatch",
+      detail: `The directory belongs to store ${known.store} of cluster ${known.cluster}`,
+    }
   }
   const first = config.bootstrap?.stores.find((store) => store.store === config.store)
   const incarnation = known?.incarnation ?? first?.incarnation ?? drawIncarnation(chance)
@@ -92,7 +108,9 @@ export function bootStore(
     observeRecovery(id, opened.recovered, effects)
     const { verdict } = opened.recovered
     const isLost = verdict === "newIncarnation" || (verdict === "empty" && listed !== undefined)
-    const itsIncarnation = isLost ? drawIncarnation(chance) : (listed?.incarnation ?? opened.recovered.incarnation ?? incarnation)
+    const itsIncarnation = isLost
+      ? drawIncarnation(chance)
+      : (listed?.incarnation ?? opened.recovered.incarnation ?? incarnation)
     if (listed?.incarnation !== itsIncarnation) unlisted.set(id, itsIncarnation)
     const volume = openVolume(config, id, itsIncarnation, isLost ? lost(opened) : opened, salts)
     volumes.set(id, volume)
@@ -113,7 +131,8 @@ function readVolume(
   incarnation: Incarnation | null,
   systemWitness: Parameters<typeof recoverVolume>[0]["systemWitness"],
 ): OpenedImage | BootFailure {
-  if (image === null) return { code: "identityMismatch", detail: `The host has no directory for volume ${volume}` }
+  if (image === null)
+    return { code: "identityMismatch", detail: `The host has no directory for volume ${volume}` }
   const { cluster, store } = config
   const recovered = recoverVolume({
     segments: image.segments,
@@ -191,9 +210,19 @@ function openReplica(
     recovery:
       damage === null
         ? null
-        : { firstDamaged: damage.firstIndex, repairTo: damage.end?.index ?? null, end: damage.end, identified: damage.identified },
+        : {
+            firstDamaged: damage.firstIndex,
+            repairTo: damage.end?.index ?? null,
+            end: damage.end,
+            identified: damage.identified,
+          },
   }
-  return new Replica(config, volume, makeRaft(config, group, recovered.replica, machine.descriptor, start, chance, mono), machine)
+  return new Replica(
+    config,
+    volume,
+    makeRaft(config, group, recovered.replica, machine.descriptor, start, chance, mono),
+    machine,
+  )
 }
 
 export function makeRaft(
@@ -227,7 +256,12 @@ export function bootstrapReplica(
 ): Replica | null {
   const { descriptor, configuration } = bootstrap
   const here = configuration.voters.find((member) => member.store === config.store)
-  if (here === undefined || here.incarnation !== incarnation || memberOf(configuration, here.replica) === null) return null
+  if (
+    here === undefined ||
+    here.incarnation !== incarnation ||
+    memberOf(configuration, here.replica) === null
+  )
+    return null
   const group: GroupId = descriptor.groupId
   const entry = bootstrapEntry(bootstrap)
   volume.appendFor(group, { type: "replicaCreated", replica: here.replica, descriptor })
@@ -245,5 +279,10 @@ export function bootstrapReplica(
     recovery: null,
   }
   const machine = StateMachine.create(volume.engine, descriptor)
-  return new Replica(config, volume, makeRaft(config, group, here.replica, descriptor, start, chance, mono), machine)
+  return new Replica(
+    config,
+    volume,
+    makeRaft(config, group, here.replica, descriptor, start, chance, mono),
+    machine,
+  )
 }

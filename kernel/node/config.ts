@@ -17,7 +17,12 @@ export type KernelConfig = {
 export type ClusterBootstrap = {
   readonly cluster: string
   /** First incarnations: a store of another one was wiped and may not use its old names. */
-  readonly stores: readonly { readonly store: StoreId; readonly incarnation: number; readonly region: string; readonly zone: string }[]
+  readonly stores: readonly {
+    readonly store: StoreId
+    readonly incarnation: number
+    readonly region: string
+    readonly zone: string
+  }[]
   readonly groups: readonly Bootstrap[]
 }
 

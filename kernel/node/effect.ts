@@ -20,8 +20,18 @@ export type Effect =
       readonly message: RaftMessage
       readonly barrier: Barrier | null
     }
-  | { readonly type: "reply"; readonly session: number; readonly reply: KvReply; readonly barrier: Barrier | null }
-  | { readonly type: "adminReply"; readonly session: number; readonly reply: AdminReply; readonly barrier: Barrier | null }
+  | {
+      readonly type: "reply"
+      readonly session: number
+      readonly reply: KvReply
+      readonly barrier: Barrier | null
+    }
+  | {
+      readonly type: "adminReply"
+      readonly session: number
+      readonly reply: AdminReply
+      readonly barrier: Barrier | null
+    }
   /** Write `bytes` at `offset` of `segment`, sync, then `appendSynced`. One at a time for each volume. */
   | {
       readonly type: "append"

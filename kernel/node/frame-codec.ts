@@ -9,13 +9,15 @@ export const FRAME_VERSION = 1
 const MAGIC = 0x4f52
 const MESSAGES_MAX = 1 << 16
 const HEAD_BYTES = 10
+/** A heartbeat or an answer fits, so that little is cleared and copied for the many frames that are one. */
+const FRAME_BYTES_LIKELY = 128
 
 /**
  * A frame as bytes: magic u16 · CRC-32C u32 of all that follows · length u32 of all that follows ·
  * header · messages. Gives bytes of its own.
  */
 export function encodeFrame(frame: Frame): Uint8Array {
-  const writer = new ByteWriter(512)
+  const writer = new ByteWriter(FRAME_BYTES_LIKELY)
   writer.u8(MAGIC & 0xff)
   writer.u8(MAGIC >>> 8)
   writer.u32(0)

@@ -31,9 +31,19 @@ export type Input = Stamp &
     | { readonly type: "appendSynced"; readonly volume: VolumeId; readonly lsn: Lsn }
     | { readonly type: "appendFailed"; readonly volume: VolumeId; readonly lsn: Lsn }
     | { readonly type: "segmentCreated"; readonly volume: VolumeId; readonly segment: number }
-    | { readonly type: "segmentRefused"; readonly volume: VolumeId; readonly segment: number; readonly code: "diskFull" }
+    | {
+        readonly type: "segmentRefused"
+        readonly volume: VolumeId
+        readonly segment: number
+        readonly code: "diskFull"
+      }
     | { readonly type: "checkpointSynced"; readonly volume: VolumeId; readonly checkpoint: number }
-    | { readonly type: "checkpointRefused"; readonly volume: VolumeId; readonly checkpoint: number; readonly code: "diskFull" }
+    | {
+        readonly type: "checkpointRefused"
+        readonly volume: VolumeId
+        readonly checkpoint: number
+        readonly code: "diskFull"
+      }
     | { readonly type: "checkpointFailed"; readonly volume: VolumeId; readonly checkpoint: number }
     /** The host has handed over what it had: the kernel frames log batches here and nowhere else. */
     | { readonly type: "turnEnded" }

@@ -33,6 +33,9 @@ const PHASES: readonly Phase[] = ["booting", "bootstrapping", "listing", "runnin
 const HOUSEKEEPING = 0
 const HOUSEKEEPING_US = 1_000_000
 
+/** Stands between two steps where the effects of one gather: nothing is ever added to it. */
+const NO_EFFECTS: Effect[] = []
+
 /**
  * One store. `step` is the only way in: an input with both clocks, out come effects in the order they
  * are to be carried out. DESIGN §2.
@@ -76,7 +79,12 @@ export class Kernel {
   ): { readonly kernel: Kernel; readonly effects: readonly Effect[] } {
     const chance = new Sfc32(boot.seedHigh, boot.seedLow)
     const salts = new Sfc32(chance.u32(), chance.u32())
-    const kernel = new Kernel(config, new ClockGuard(config.timing.clockBoundUs, boot.mono, boot.wall), salts, chance)
+    const kernel = new Kernel(
+      config,
+      new ClockGuard(config.timing.clockBoundUs, boot.mono, boot.wall),
+      salts,
+      chance,
+    )
     const booted = bootStore(config, images, boot, salts, chance)
     if ("code" in booted) {
       kernel.#phase = "stopped"
@@ -91,6 +99,8 @@ export class Kernel {
     kernel.#phaseLsn = kernel.#system.wal.nextLsn
     const effects: Effect[] = [...booted.effects]
     for (const replica of kernel.#sortedReplicas()) replica.introduce(effects)
+    // From the first moment on: a disk that is full at the start is asked again.
+    kernel.#timers.atLatest(HOUSEKEEPING, boot.mono + HOUSEKEEPING_US)
     effects.push({ type: "wakeAt", mono: boot.mono })
     return { kernel, effects }
   }
@@ -127,7 +137,7 @@ export class Kernel {
       if (this.#guard.check(input.mono, input.wall)) this.#fencingChanged(input)
       this.#handle(input)
     }
-    this.#out = []
+    this.#out = NO_EFFECTS
     return out
   }
 
@@ -150,7 +160,10 @@ export class Kernel {
         return this.#appendSynced(input.volume, input.lsn, input)
       case "appendFailed":
         // What reached the disk is not known, and asking again proves nothing.
-        return this.#stop("syncFailed", `A write or sync of the log of volume ${input.volume} failed at frame ${input.lsn}`)
+        return this.#stop(
+          "syncFailed",
+          `A write or sync of the log of volume ${input.volume} failed at frame ${input.lsn}`,
+        )
       case "segmentCreated":
         return this.#volume(input.volume).wal.segmentCreated(input.segment)
       case "segmentRefused":
@@ -199,13 +212,13 @@ export class Kernel {
     }
     if (this.#phase === "listing" && this.#system.wal.durableLsn >= this.#phaseLsn) {
       this.#phase = "running"
-      this.#timers.atLatest(HOUSEKEEPING, stamp.mono + HOUSEKEEPING_US)
       for (const replica of this.#sortedReplicas()) this.#touched(replica)
     }
   }
 
   #isEverythingDurable(): boolean {
-    for (const volume of this.#volumes.values()) if (volume.id !== SYSTEM_VOLUME && volume.barrier !== null) return false
+    for (const volume of this.#volumes.values())
+      if (volume.id !== SYSTEM_VOLUME && volume.barrier !== null) return false
     return true
   }
 
@@ -232,14 +245,13 @@ export class Kernel {
   // ── Time ─────────────────────────────────────────────────────────────────────────────────────────
 
   #wake(stamp: Stamp): void {
-    if (this.#phase !== "running") return
     for (let key = this.#timers.popDue(stamp.mono); key !== null; key = this.#timers.popDue(stamp.mono)) {
       if (key === HOUSEKEEPING) {
         this.#housekeep(stamp)
         continue
       }
       const replica = this.#replicas.get(key)
-      if (replica === undefined || replica.isRemoved) continue
+      if (this.#phase !== "running" || replica === undefined || replica.isRemoved) continue
       if (replica.deadline <= stamp.mono) replica.timePassed(this.#moment(stamp))
       this.#touched(replica)
     }
@@ -249,10 +261,12 @@ export class Kernel {
     this.#timers.atLatest(HOUSEKEEPING, stamp.mono + HOUSEKEEPING_US)
     for (const volume of this.#volumes.values()) {
       volume.retry()
-      const identifiers = volume.id === SYSTEM_VOLUME ? [] : volume.wal.witnessIdentifiers()
+      const identifiers = volume.id === SYSTEM_VOLUME ? [] : volume.wal.takeWitnessed()
       // A second witness of what was durable, on another log than the one that says so.
-      if (identifiers.length > 0) this.#system.append({ type: "witness", volume: volume.id, identifiers })
+      if (identifiers.length > 0 && this.#phase === "running")
+        this.#system.append({ type: "witness", volume: volume.id, identifiers })
     }
+    if (this.#phase !== "running") return
     for (const replica of this.#sortedReplicas()) {
       if (!replica.raft.isLeader || replica.isRemoved) continue
       replica.tidy(this.#moment(stamp))
@@ -292,9 +306,8 @@ export class Kernel {
       }
     }
     for (const volume of this.#volumes.values()) {
-      volume.endTurn(this.#config.limits.checkpointLogBytes, () => this.#appliedIn(volume), this.#out)
+      volume.endTurn(this.#config.limits.checkpointLogBytes, this.#appliedIn, this.#out)
     }
-    if (this.#phase !== "running") return
     const earliest = this.#timers.earliest
     if (earliest !== this.#wakeRequested) {
       this.#wakeRequested = earliest
@@ -302,7 +315,8 @@ export class Kernel {
     }
   }
 
-  #appliedIn(volume: Volume): ReadonlyMap<GroupId, LogIndex> {
+  /** A field, so that every volume is handed the same function every turn. */
+  readonly #appliedIn = (volume: Volume): ReadonlyMap<GroupId, LogIndex> => {
     const applied = new Map<GroupId, LogIndex>()
     for (const replica of this.#sortedReplicas()) {
       if (replica.volume === volume) applied.set(replica.group, replica.machine.appliedIndex)
@@ -381,7 +395,15 @@ export class Kernel {
       configuration: EMPTY_CONFIGURATION,
       recovery: null,
     }
-    const raft = makeRaft(this.#config, message.group, message.to, descriptor, start, this.#chance, stamp.mono)
+    const raft = makeRaft(
+      this.#config,
+      message.group,
+      message.to,
+      descriptor,
+      start,
+      this.#chance,
+      stamp.mono,
+    )
     const replica = new Replica(this.#config, volume, raft, StateMachine.create(volume.engine, descriptor))
     this.#adopt(replica)
     replica.introduce(this.#out)
@@ -408,7 +430,10 @@ export class Kernel {
       replica.volume.append({ type: "replicaRemoved", group, replica: replica.replica })
       this.#replicas.delete(group)
       this.#groupOfRange.delete(replica.machine.descriptor.rangeId)
-      this.#out.push({ type: "observe", observation: { type: "replicaRemoved", group, replica: replica.replica } })
+      this.#out.push({
+        type: "observe",
+        observation: { type: "replicaRemoved", group, replica: replica.replica },
+      })
     }
   }
 
@@ -423,7 +448,10 @@ export class Kernel {
       return
     }
     const barrier = this.#phase === "running" ? null : { volume: SYSTEM_VOLUME, lsn: this.#phaseLsn }
-    const error = this.#phase === "running" ? ({ code: "notLeader", hint: null, term: 0 } as const) : ({ code: "recovering" } as const)
+    const error =
+      this.#phase === "running"
+        ? ({ code: "notLeader", hint: null, term: 0 } as const)
+        : ({ code: "recovering" } as const)
     this.#out.push({ type: "reply", session, reply: { type: "error", id: request.id, error }, barrier })
   }
 

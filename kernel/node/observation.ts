@@ -15,7 +15,13 @@ export type Observation =
       readonly role: "follower" | "candidate" | "leader" | "learner" | "recovering"
     }
   /** A vote this replica means to keep; `granted` to itself when it campaigns. */
-  | { readonly type: "voted"; readonly group: GroupId; readonly replica: ReplicaId; readonly term: Term; readonly votedFor: ReplicaId }
+  | {
+      readonly type: "voted"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly term: Term
+      readonly votedFor: ReplicaId
+    }
   /** The log of a replica changed: entries from `index` on were replaced by these. */
   | {
       readonly type: "logChanged"
@@ -25,7 +31,13 @@ export type Observation =
       readonly terms: readonly Term[]
       readonly digests: readonly number[]
     }
-  | { readonly type: "committed"; readonly group: GroupId; readonly replica: ReplicaId; readonly term: Term; readonly index: LogIndex }
+  | {
+      readonly type: "committed"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly term: Term
+      readonly index: LogIndex
+    }
   /** Up to and including `index`; the hash is that of the whole state of the range after it. */
   | {
       readonly type: "applied"
@@ -37,7 +49,13 @@ export type Observation =
       readonly hashHigh: number
       readonly hashLow: number
     }
-  | { readonly type: "snapshotInstalled"; readonly group: GroupId; readonly replica: ReplicaId; readonly index: LogIndex; readonly term: Term }
+  | {
+      readonly type: "snapshotInstalled"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly index: LogIndex
+      readonly term: Term
+    }
   | {
       readonly type: "configurationChanged"
       readonly group: GroupId
@@ -48,4 +66,9 @@ export type Observation =
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
   | { readonly type: "recovered"; readonly volume: VolumeId; readonly verdict: string; readonly lsn: number }
   | { readonly type: "fenced"; readonly reason: string; readonly fenced: boolean }
-  | { readonly type: "lowWaterSet"; readonly group: GroupId; readonly replica: ReplicaId; readonly timestamp: Timestamp }
+  | {
+      readonly type: "lowWaterSet"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly timestamp: Timestamp
+    }

@@ -37,7 +37,13 @@ export class Replica {
   /** Who sent the snapshot whose checkpoint is awaited. */
   #snapshotFrom: Member | null = null
 
-  constructor(config: KernelConfig, volume: Volume, raft: Raft, machine: StateMachine, service?: RangeService) {
+  constructor(
+    config: KernelConfig,
+    volume: Volume,
+    raft: Raft,
+    machine: StateMachine,
+    service?: RangeService,
+  ) {
     this.#config = config
     this.volume = volume
     this.raft = raft
@@ -94,7 +100,7 @@ export class Replica {
   }
 
   timePassed(moment: Moment): void {
-    this.service.timePassed(this.#serviceContext(moment))
+    if (moment.mono >= this.service.deadline) this.service.timePassed(this.#serviceContext(moment))
     if (moment.mono >= this.raft.deadline || (moment.isFenced && this.raft.isLeader)) {
       this.#step({ type: "timePassed" }, moment)
     } else this.#settle(moment)
@@ -129,7 +135,8 @@ export class Replica {
     const { error, effects } = this.raft.administer(request.action, this.#raftContext(moment))
     this.isDirty = true
     const { id } = request
-    const reply = error === null ? ({ type: "accepted", id } as const) : ({ type: "error", id, error } as const)
+    const reply =
+      error === null ? ({ type: "accepted", id } as const) : ({ type: "error", id, error } as const)
     moment.out.push({ type: "adminReply", session, reply, barrier: null })
     this.#carryOut(effects, moment)
     this.#settle(moment)
@@ -224,14 +231,23 @@ export class Replica {
     if (!this.raft.isLeader) return
     const lowWater = this.service.becameLeader(highWater, this.#serviceContext(moment))
     const { group, replica } = this
-    moment.out.push({ type: "observe", observation: { type: "lowWaterSet", group, replica, timestamp: lowWater } })
+    moment.out.push({
+      type: "observe",
+      observation: { type: "lowWaterSet", group, replica, timestamp: lowWater },
+    })
     const { descriptor, leaseSequence } = this.machine
-    this.#append({ generation: descriptor.generation, leaseSequence, closedTs: lowWater, minVersion: 1, writes: [] }, moment)
+    this.#append(
+      { generation: descriptor.generation, leaseSequence, closedTs: lowWater, minVersion: 1, writes: [] },
+      moment,
+    )
   }
 
   #append(batch: Batch, moment: Moment): LogIndex {
     this.isDirty = true
-    const effects = this.raft.step({ type: "proposed", payload: { type: "batch", batch } }, this.#raftContext(moment))
+    const effects = this.raft.step(
+      { type: "proposed", payload: { type: "batch", batch } },
+      this.#raftContext(moment),
+    )
     const index = this.raft.lastIndex
     this.#carryOut(effects, moment)
     return index
@@ -241,21 +257,23 @@ export class Replica {
   #settle(moment: Moment): void {
     const { raft, machine, service } = this
     if (machine.appliedIndex < raft.commitIndex && !raft.isInstalling && !this.isRemoved) this.#apply(moment)
-    if (raft.isLeader) {
+    if (raft.isLeader && service.hasWork) {
       const context = this.#serviceContext(moment)
       for (let batch = service.pump(context); batch !== null; batch = service.pump(context)) {
         service.proposed(this.#append(batch, moment))
       }
     }
     for (const effect of service.drain()) {
-      if (effect.type === "reply") moment.out.push({ ...effect, barrier: null })
-      else moment.out.push(effect)
+      if (effect.type === "reply") {
+        moment.out.push({ type: "reply", session: effect.session, reply: effect.reply, barrier: null })
+      } else moment.out.push(effect)
     }
   }
 
   #apply(moment: Moment): void {
     const { raft, machine, service } = this
-    const context = this.#serviceContext(moment)
+    // A follower waits for no entry, and is spared the look around.
+    const context = service.hasProposals ? this.#serviceContext(moment) : null
     while (machine.appliedIndex < raft.commitIndex) {
       const entry = raft.log.entryAt(machine.appliedIndex + 1)
       const applied = machine.apply(entry)
@@ -273,7 +291,7 @@ export class Replica {
           hashLow: machine.hashLow,
         },
       })
-      service.applied(entry, applied, context)
+      if (context !== null) service.applied(entry, applied, context)
     }
   }
 
@@ -354,7 +372,8 @@ export class Replica {
     const volume = volumeOf(reader.uint())
     const raft = Raft.load(reader, config.timing, config.limits)
     // The service stands before the machine in the bytes, but is built upon it.
-    const machine = StateMachine.open(volume.engine, raft.group) ?? StateMachine.create(volume.engine, raft.descriptor)
+    const machine =
+      StateMachine.open(volume.engine, raft.group) ?? StateMachine.create(volume.engine, raft.descriptor)
     const service = RangeService.load(reader, machine, config.timing, config.limits)
     const replica = new Replica(config, volume, raft, machine, service)
     replica.isRemoved = reader.bool()

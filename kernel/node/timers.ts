@@ -52,8 +52,9 @@ export class Timers {
   }
 
   #before(a: number, b: number): boolean {
-    const times = this.#times
-    return times[a]! < times[b]! || (times[a]! === times[b]! && this.#keys[a]! < this.#keys[b]!)
+    const timeA = this.#times[a]!
+    const timeB = this.#times[b]!
+    return timeA < timeB || (timeA === timeB && this.#keys[a]! < this.#keys[b]!)
   }
 
   #swap(a: number, b: number): void {

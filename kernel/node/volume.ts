@@ -87,11 +87,15 @@ export class Volume {
   }
 
   /** Frames what gathered in the turn, and starts a checkpoint when the log has grown enough. */
-  endTurn(checkpointLogBytes: number, appliedNow: () => ReadonlyMap<GroupId, LogIndex>, out: Effect[]): void {
+  endTurn(
+    checkpointLogBytes: number,
+    appliedIn: (volume: Volume) => ReadonlyMap<GroupId, LogIndex>,
+    out: Effect[],
+  ): void {
     const due = this.#isWanted || this.#logBytes >= checkpointLogBytes
     if (due && this.#checkpoint === null && !this.#isRefused) {
       const barrier = this.barrier
-      this.#checkpoint = { id: ++this.#lastCheckpoint, applied: appliedNow() }
+      this.#checkpoint = { id: ++this.#lastCheckpoint, applied: appliedIn(this) }
       this.#isWanted = false
       this.#logBytes = 0
       const changes = this.engine.freeze(this.#checkpoint.id)
@@ -140,7 +144,11 @@ export class Volume {
     for (const group of this.#awaiting) sink.uint(group)
   }
 
-  static load(reader: ByteReader, portsOf: (id: VolumeId, incarnation: Incarnation) => WalPorts, baseOf: (id: VolumeId) => Base): Volume {
+  static load(
+    reader: ByteReader,
+    portsOf: (id: VolumeId, incarnation: Incarnation) => WalPorts,
+    baseOf: (id: VolumeId) => Base,
+  ): Volume {
     const id = reader.uint()
     const incarnation = reader.uint()
     const wal = Wal.load(reader, portsOf(id, incarnation))

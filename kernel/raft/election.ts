@@ -1,10 +1,9 @@
 import type { LogIndex, Mono, Term } from "../ids.ts"
-import { below } from "../lib/rng.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { TimeoutNow, VoteReply, VoteRequest } from "./message.ts"
 import { hasQuorum, includes, isVoter, members, quorumLost } from "./quorum.ts"
-import { becomeLeader } from "./replication.ts"
-import type { Outbox, RaftState, Role, StepContext } from "./state.ts"
+import { becomeFollower, becomeLeader, changeRole, persistHardState, resetElectionDeadline } from "./role.ts"
+import type { Outbox, RaftState, StepContext } from "./state.ts"
 import type { LogEnd } from "./types.ts"
 
 /**
@@ -12,58 +11,9 @@ import type { LogEnd } from "./types.ts"
  * Raft (extended version), §5.2 and §5.4.1; pre-vote and leader stickiness: Raft thesis, §9.6 and §4.2.3.
  */
 
-/** Draws the next silence this replica will bear. */
-export function resetElectionDeadline(state: RaftState, now: Mono): void {
-  const { electionUsMin, electionUsMax } = state.timing
-  state.electionDeadline = now + electionUsMin + below(state.rng, electionUsMax - electionUsMin)
-}
-
 /** Whether the leader was heard of so lately that nobody should be made to depose it. */
 export function leaderIsFresh(state: RaftState, now: Mono): boolean {
   return state.leader !== 0 && now - state.leaderHeardAt < state.timing.electionUsMin
-}
-
-export function persistHardState(state: RaftState, context: StepContext, out: Outbox): void {
-  state.hardStateLsn = context.nextLsn
-  out.push({
-    type: "persist",
-    item: { type: "hardState", group: state.group, term: state.term, votedFor: state.votedFor },
-  })
-}
-
-function changeRole(state: RaftState, role: Role, out: Outbox): void {
-  if (state.role === role) return
-  if (state.role === "leader") out.push({ type: "lostLeadership" })
-  state.role = role
-  observeRole(state, out)
-}
-
-export function observeRole(state: RaftState, out: Outbox): void {
-  const { group, replica, term } = state
-  const learns = state.role === "follower" && includes(state.configurations.current.learners, replica)
-  const role = learns ? "learner" : state.role
-  out.push({ type: "observe", observation: { type: "roleChanged", group, replica, term, role } })
-}
-
-/** Follows in `term`, which is this replica's own or a higher one. `leader` 0: not known yet. */
-export function becomeFollower(state: RaftState, term: Term, leader: number, context: StepContext, out: Outbox): void {
-  const wasLeader = state.role === "leader"
-  if (term > state.term) {
-    state.term = term
-    state.votedFor = 0
-    persistHardState(state, context, out)
-  }
-  state.leader = leader
-  state.preVoting = false
-  state.votes.clear()
-  state.transfer = null
-  state.reads.clear()
-  if (wasLeader) {
-    state.progress.clear()
-    state.departing = []
-  }
-  if (wasLeader || leader !== 0 || state.role === "candidate") resetElectionDeadline(state, context.mono)
-  changeRole(state, state.recovery === null ? "follower" : "recovering", out)
 }
 
 function lastLog(state: RaftState): { readonly index: LogIndex; readonly term: Term } {
@@ -75,12 +25,23 @@ export function electionTimedOut(state: RaftState, context: StepContext, out: Ou
   resetElectionDeadline(state, context.mono)
   state.leader = 0
   if (state.recovery !== null || state.installing !== null || context.fenced) return
-  if (!isVoter(state.configurations.current, state.replica)) return
+  if (!isVoter(state.configurations.current, state.replica)) {
+    // It can win nothing. But whoever was removed, or given a place by an entry that was never committed,
+    // hears of it when it asks; else it would wait for ever.
+    requestVotes(state, true, false, out)
+    return
+  }
   out.push({ type: "observe", observation: { type: "mark", name: "raft.election.timedOut" } })
   campaign(state, true, false, context, out)
 }
 
-function campaign(state: RaftState, preVote: boolean, transfer: boolean, context: StepContext, out: Outbox): void {
+function campaign(
+  state: RaftState,
+  preVote: boolean,
+  transfer: boolean,
+  context: StepContext,
+  out: Outbox,
+): void {
   if (!preVote) {
     state.term++
     state.votedFor = state.replica
@@ -92,9 +53,15 @@ function campaign(state: RaftState, preVote: boolean, transfer: boolean, context
   state.votes.clear()
   changeRole(state, "candidate", out)
   if (preVote) state.votes.set(state.replica, true)
+  requestVotes(state, preVote, transfer, out)
+  countVotes(state, context, out)
+}
+
+function requestVotes(state: RaftState, preVote: boolean, transfer: boolean, out: Outbox): void {
   const { index: lastIndex, term: lastTerm } = lastLog(state)
   for (const member of members(state.configurations.current)) {
-    if (member.replica === state.replica || includes(state.configurations.current.learners, member.replica)) continue
+    if (member.replica === state.replica || includes(state.configurations.current.learners, member.replica))
+      continue
     out.push({
       type: "send",
       to: member,
@@ -113,7 +80,6 @@ function campaign(state: RaftState, preVote: boolean, transfer: boolean, context
       },
     })
   }
-  countVotes(state, context, out)
 }
 
 /** A candidate leads when a quorum says so; its own vote counts once it is durable, like any other. */
@@ -168,7 +134,10 @@ export function handleVoteRequest(
     persistHardState(state, context, out)
     resetElectionDeadline(state, context.mono)
     const { group, replica, term } = state
-    out.push({ type: "observe", observation: { type: "voted", group, replica, term, votedFor: request.from } })
+    out.push({
+      type: "observe",
+      observation: { type: "voted", group, replica, term, votedFor: request.from },
+    })
   }
   reply(state, request, from, granted, context, out)
 }
@@ -204,7 +173,12 @@ function reply(
   })
 }
 
-export function handleVoteReply(state: RaftState, message: VoteReply, context: StepContext, out: Outbox): void {
+export function handleVoteReply(
+  state: RaftState,
+  message: VoteReply,
+  context: StepContext,
+  out: Outbox,
+): void {
   if (message.term > state.term && !(message.preVote && message.granted)) {
     becomeFollower(state, message.term, 0, context, out)
     return
@@ -218,13 +192,18 @@ export function handleVoteReply(state: RaftState, message: VoteReply, context: S
 }
 
 /** The leader asks this replica to take over: no pre-vote, and the others need not wait for silence. */
-export function handleTimeoutNow(state: RaftState, message: TimeoutNow, context: StepContext, out: Outbox): void {
+export function handleTimeoutNow(
+  state: RaftState,
+  message: TimeoutNow,
+  context: StepContext,
+  out: Outbox,
+): void {
   if (message.term !== state.term || state.role !== "follower") return
-  if (state.installing !== null || context.fenced || !isVoter(state.configurations.current, state.replica)) return
+  if (state.installing !== null || context.fenced || !isVoter(state.configurations.current, state.replica))
+    return
   out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.campaign" } })
   state.transferHighWater = message.highWater
   state.transferTerm = state.term + 1
   resetElectionDeadline(state, context.mono)
   campaign(state, false, true, context, out)
 }
-

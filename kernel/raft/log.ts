@@ -15,7 +15,9 @@ export class RaftLog {
   #lsns: Lsn[] = []
   /** Entries up to here have an lsn that is durable. */
   #durableIndex: LogIndex
-  #bytes = 0
+  /** Bytes of the entries up to and including each, counted from one that is long gone. */
+  #ends: number[] = []
+  #endBefore = 0
 
   constructor(start: LogEnd) {
     this.#start = start
@@ -36,8 +38,8 @@ export class RaftLog {
   }
 
   get lastTerm(): Term {
-    const last = this.#entries.at(-1)
-    return last === undefined ? this.#start.term : last.term
+    const count = this.#entries.length
+    return count === 0 ? this.#start.term : this.#entries[count - 1]!.term
   }
 
   get durableIndex(): LogIndex {
@@ -46,7 +48,17 @@ export class RaftLog {
 
   /** Encoded bytes of all entries kept. */
   get bytes(): number {
-    return this.#bytes
+    return this.#end - this.#endBefore
+  }
+
+  get #end(): number {
+    return this.#ends.length === 0 ? this.#endBefore : this.#ends[this.#ends.length - 1]!
+  }
+
+  /** Encoded bytes of the entries after `index`. */
+  bytesAfter(index: LogIndex): number {
+    const count = index - this.#start.index
+    return count <= 0 ? this.bytes : this.#end - (this.#ends[count - 1] ?? this.#end)
   }
 
   get length(): number {
@@ -62,7 +74,10 @@ export class RaftLog {
 
   entryAt(index: LogIndex): Entry {
     const entry = this.#entries[index - this.#start.index - 1]
-    invariant(entry !== undefined, () => `Cannot read entry ${index}: the log holds ${this.firstIndex} to ${this.lastIndex}`)
+    invariant(
+      entry !== undefined,
+      () => `Cannot read entry ${index}: the log holds ${this.firstIndex} to ${this.lastIndex}`,
+    )
     return entry
   }
 
@@ -88,28 +103,32 @@ export class RaftLog {
   append(entries: readonly Entry[], lsn: Lsn): void {
     const first = entries[0]
     invariant(first !== undefined, "Cannot append nothing")
-    invariant(first.index > this.#start.index && first.index <= this.lastIndex + 1, "Cannot append: a gap in the log")
+    invariant(
+      first.index > this.#start.index && first.index <= this.lastIndex + 1,
+      "Cannot append: a gap in the log",
+    )
     if (first.index <= this.lastIndex) this.#truncate(first.index)
     for (const entry of entries) {
       invariant(entry.index === this.lastIndex + 1, "Cannot append: entries are not consecutive")
       invariant(entry.term >= this.lastTerm, "Cannot append: terms go back")
       this.#entries.push(entry)
       this.#lsns.push(lsn)
-      this.#bytes += entry.length
+      this.#ends.push(this.#end + entry.length)
     }
   }
 
   #truncate(from: LogIndex): void {
     const keep = from - this.#start.index - 1
-    for (let i = keep; i < this.#entries.length; i++) this.#bytes -= this.#entries[i]!.length
     this.#entries.length = keep
     this.#lsns.length = keep
+    this.#ends.length = keep
     this.#durableIndex = Math.min(this.#durableIndex, from - 1)
   }
 
   /** Everything written in a frame up to `lsn` is durable. */
   synced(lsn: Lsn): void {
-    while (this.#durableIndex < this.lastIndex && this.lsnAt(this.#durableIndex + 1) <= lsn) this.#durableIndex++
+    while (this.#durableIndex < this.lastIndex && this.lsnAt(this.#durableIndex + 1) <= lsn)
+      this.#durableIndex++
   }
 
   /** Drops entries up to `index`, which a durable checkpoint contains. */
@@ -118,9 +137,10 @@ export class RaftLog {
     const term = this.termAt(index)
     invariant(term !== null, "Cannot compact beyond the end of the log")
     const count = index - this.#start.index
-    for (let i = 0; i < count; i++) this.#bytes -= this.#entries[i]!.length
+    this.#endBefore = this.#ends[count - 1]!
     this.#entries.splice(0, count)
     this.#lsns.splice(0, count)
+    this.#ends.splice(0, count)
     this.#start = { index, term }
     this.#durableIndex = Math.max(this.#durableIndex, index)
   }
@@ -130,7 +150,8 @@ export class RaftLog {
     this.#start = start
     this.#entries = []
     this.#lsns = []
-    this.#bytes = 0
+    this.#ends = []
+    this.#endBefore = 0
     this.#durableIndex = start.index
   }
 
@@ -165,7 +186,7 @@ export class RaftLog {
       log.#lsns.push(reader.uint())
       const entry = readEntry(reader)
       log.#entries.push(entry)
-      log.#bytes += entry.length
+      log.#ends.push(log.#end + entry.length)
     }
     return log
   }

@@ -214,7 +214,18 @@ export function readMessage(reader: ByteReader): RaftMessage {
       const descriptor = reader.bool() ? readDescriptor(reader) : null
       const entries: Entry[] = []
       for (let left = reader.count(4); left > 0; left--) entries.push(readEntry(reader))
-      return { type: "appendEntries", group, from, to, term, prevIndex, prevTerm, leaderCommit, entries, descriptor }
+      return {
+        type: "appendEntries",
+        group,
+        from,
+        to,
+        term,
+        prevIndex,
+        prevTerm,
+        leaderCommit,
+        entries,
+        descriptor,
+      }
     }
     case 2: {
       const success = reader.bool()
@@ -222,7 +233,18 @@ export function readMessage(reader: ByteReader): RaftMessage {
       const rejectedIndex = reader.uint()
       const hintIndex = reader.uint()
       const hintTerm = reader.uint()
-      return { type: "appendReply", group, from, to, term, success, matchIndex, rejectedIndex, hintIndex, hintTerm }
+      return {
+        type: "appendReply",
+        group,
+        from,
+        to,
+        term,
+        success,
+        matchIndex,
+        rejectedIndex,
+        hintIndex,
+        hintTerm,
+      }
     }
     case 3: {
       const leaderCommit = reader.uint()
@@ -238,7 +260,17 @@ export function readMessage(reader: ByteReader): RaftMessage {
       const preVote = reader.bool()
       const transfer = reader.bool()
       const lastIndex = reader.uint()
-      return { type: "voteRequest", group, from, to, term, preVote, transfer, lastIndex, lastTerm: reader.uint() }
+      return {
+        type: "voteRequest",
+        group,
+        from,
+        to,
+        term,
+        preVote,
+        transfer,
+        lastIndex,
+        lastTerm: reader.uint(),
+      }
     }
     case 6: {
       const preVote = reader.bool()

@@ -8,7 +8,10 @@ import type { Configuration } from "./types.ts"
  */
 
 /** The highest index that a quorum has: of each majority the lower one. */
-export function quorumIndex(configuration: Configuration, matchOf: (replica: ReplicaId) => LogIndex): LogIndex {
+export function quorumIndex(
+  configuration: Configuration,
+  matchOf: (replica: ReplicaId) => LogIndex,
+): LogIndex {
   const incoming = majorityIndex(configuration.voters, matchOf)
   if (configuration.outgoing.length === 0) return incoming
   return Math.min(incoming, majorityIndex(configuration.outgoing, matchOf))
@@ -16,8 +19,13 @@ export function quorumIndex(configuration: Configuration, matchOf: (replica: Rep
 
 function majorityIndex(members: readonly Member[], matchOf: (replica: ReplicaId) => LogIndex): LogIndex {
   const matches: number[] = []
-  for (const member of members) matches.push(matchOf(member.replica))
-  matches.sort((a, b) => b - a)
+  // Descending, each put in its place: there are few, and a comparator would be called for every two.
+  for (let i = 0; i < members.length; i++) {
+    const match = matchOf(members[i]!.replica)
+    let at = i
+    for (; at > 0 && matches[at - 1]! < match; at--) matches[at] = matches[at - 1]!
+    matches[at] = match
+  }
   return matches.length === 0 ? Number.MAX_SAFE_INTEGER : matches[matches.length >> 1]!
 }
 

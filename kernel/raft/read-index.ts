@@ -54,7 +54,8 @@ export class ReadIndexQueue {
     for (const open of this.#open) {
       if (open.round > round) break
       if (!open.confirmedBy.includes(from)) open.confirmedBy.push(from)
-      if (hasQuorum(configuration, (replica) => replica === self || open.confirmedBy.includes(replica))) confirmed = open
+      if (hasQuorum(configuration, (replica) => replica === self || open.confirmedBy.includes(replica)))
+        confirmed = open
     }
     if (confirmed === null) return null
     this.#open = this.#open.filter((open) => open.round > confirmed.round)

@@ -1,13 +1,13 @@
 import type { LogIndex, Lsn, ReplicaId } from "../ids.ts"
 import { invariant } from "../lib/invariant.ts"
 import type { Member } from "../range/descriptor.ts"
-import { becomeFollower, resetElectionDeadline } from "./election.ts"
+import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import { leaveJoint } from "./membership.ts"
 import type { AppendEntries, AppendReply, Heartbeat, HeartbeatReply, RaftMessage } from "./message.ts"
 import { Progress } from "./progress.ts"
-import { hasQuorum, includes, isJoint, isVoter, memberOf, members, quorumIndex } from "./quorum.ts"
+import { hasQuorum, isJoint, isVoter, memberOf, members, quorumIndex } from "./quorum.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
-import { makeEntry, type Configuration, type Entry, type Payload } from "./types.ts"
+import { makeEntry, type Configuration, type Entry, type LogEnd, type Payload } from "./types.ts"
 
 /**
  * The log from leader to followers: append, acknowledge, commit. Raft (extended version), §5.3 and §5.4;
@@ -16,30 +16,6 @@ import { makeEntry, type Configuration, type Entry, type Payload } from "./types
 
 /** Entries an append carries when the follower's log is not known to match. */
 const PROBE_BYTES_MAX = 16 << 10
-
-export function becomeLeader(state: RaftState, context: StepContext, out: Outbox): void {
-  state.leader = state.replica
-  state.votes.clear()
-  state.reads.clear()
-  state.transfer = null
-  state.departing = []
-  state.progress.clear()
-  for (const member of members(state.configurations.current)) {
-    if (member.replica === state.replica) continue
-    state.progress.set(member.replica, new Progress(member.replica, state.log.lastIndex + 1, context.mono))
-  }
-  state.heartbeatDeadline = context.mono
-  state.quorumDeadline = context.mono + state.timing.electionUsMax
-  state.promotionDeadline = context.mono + PROMOTION_ELECTIONS * state.timing.electionUsMax
-  state.termStartIndex = state.log.lastIndex + 1
-  const handedOver = state.transferTerm === state.term ? state.transferHighWater : null
-  state.transferHighWater = null
-  // Whoever owns the state machine appends the first entry of the term: it knows the low-water to log.
-  out.push({ type: "becameLeader", index: state.termStartIndex, highWater: handedOver })
-}
-
-/** How many longest silences a learner may take to catch up before the change is given up. */
-const PROMOTION_ELECTIONS = 15
 
 /** Appends one entry of the leader's own term. */
 export function appendOwn(state: RaftState, payload: Payload, context: StepContext, out: Outbox): Entry {
@@ -87,7 +63,8 @@ export function reconcilePeers(state: RaftState, before: Configuration, context:
   }
   for (const member of members(before)) {
     // It still has to learn that it was removed; until then it is sent to, and counted for nothing.
-    if (memberOf(after, member.replica) === null && member.replica !== state.replica) state.departing.push(member)
+    if (memberOf(after, member.replica) === null && member.replica !== state.replica)
+      state.departing.push(member)
   }
 }
 
@@ -99,8 +76,12 @@ export function broadcastAppend(state: RaftState, context: StepContext, out: Out
 
 /** Members of the configuration in force other than this one, and those that are leaving. */
 export function peers(state: RaftState): readonly Member[] {
-  const all = members(state.configurations.current).filter((member) => member.replica !== state.replica)
-  return state.departing.length === 0 ? all : [...all, ...state.departing]
+  const configuration = state.configurations.current
+  if (state.peersOf !== configuration) {
+    state.peersOf = configuration
+    state.peers = members(configuration).filter((member) => member.replica !== state.replica)
+  }
+  return state.departing.length === 0 ? state.peers : [...state.peers, ...state.departing]
 }
 
 /** As many appends as the window lets through; none when there is nothing new. */
@@ -138,7 +119,10 @@ function sendAppend(
     out.push({ type: "sendSnapshot", to })
     return false
   }
-  const bytesMax = progress.state === "probe" ? Math.min(PROBE_BYTES_MAX, state.limits.appendBytesMax) : state.limits.appendBytesMax
+  const bytesMax =
+    progress.state === "probe"
+      ? Math.min(PROBE_BYTES_MAX, state.limits.appendBytesMax)
+      : state.limits.appendBytesMax
   const entries = withEntries ? state.log.slice(progress.nextIndex, bytesMax) : []
   progress.waitingSince = context.mono
   if (progress.state === "probe") progress.probeSent = true
@@ -239,7 +223,12 @@ export function handleAppendEntries(
 }
 
 /** An append or heartbeat of the current term comes from its one leader. */
-function followLeader(state: RaftState, message: AppendEntries | Heartbeat, context: StepContext, out: Outbox): void {
+function followLeader(
+  state: RaftState,
+  message: AppendEntries | Heartbeat,
+  context: StepContext,
+  out: Outbox,
+): void {
   invariant(state.role !== "leader" || message.term > state.term, "Two leaders in one term")
   if (message.term > state.term || state.role === "candidate" || state.leader !== message.from) {
     becomeFollower(state, message.term, message.from, context, out)
@@ -258,7 +247,11 @@ function acknowledge(
   out: Outbox,
 ): void {
   const recovery = state.recovery
-  if (recovery !== null && matchIndex >= recovery.firstDamaged && state.log.lastIndex < (recovery.repairTo ?? Infinity)) {
+  if (
+    recovery !== null &&
+    matchIndex >= recovery.firstDamaged &&
+    state.log.lastIndex < (recovery.repairTo ?? Infinity)
+  ) {
     return
   }
   const lsn = Math.max(state.hardStateLsn, state.log.lsnAt(matchIndex))
@@ -282,6 +275,7 @@ function acknowledge(
   })
 }
 
+/** Sets the leader back to where the two logs may still agree. */
 function reject(
   state: RaftState,
   message: AppendEntries,
@@ -290,28 +284,29 @@ function reject(
   out: Outbox,
 ): void {
   const hint = state.log.lastIndexWithTermAtMost(message.prevIndex, message.prevTerm)
-  out.push({
-    type: "send",
-    to,
-    lane: "raft",
-    barrier: state.hardStateLsn > context.durableLsn ? state.hardStateLsn : 0,
-    message: {
-      type: "appendReply",
-      group: state.group,
-      from: state.replica,
-      to: message.from,
-      term: state.term,
-      success: false,
-      matchIndex: 0,
-      rejectedIndex: message.prevIndex,
-      hintIndex: hint.index,
-      hintTerm: hint.term,
-    },
-  })
+  refuse(state, message.from, to, message.prevIndex, hint, context, out)
 }
 
 /** To a leader of an older term: it steps down when it sees ours. */
-export function refuseOldLeader(state: RaftState, message: RaftMessage, to: Member, context: StepContext, out: Outbox): void {
+export function refuseOldLeader(
+  state: RaftState,
+  message: RaftMessage,
+  to: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
+  refuse(state, message.from, to, 0, { index: 0, term: 0 }, context, out)
+}
+
+function refuse(
+  state: RaftState,
+  replica: ReplicaId,
+  to: Member,
+  rejectedIndex: LogIndex,
+  hint: LogEnd,
+  context: StepContext,
+  out: Outbox,
+): void {
   out.push({
     type: "send",
     to,
@@ -321,13 +316,13 @@ export function refuseOldLeader(state: RaftState, message: RaftMessage, to: Memb
       type: "appendReply",
       group: state.group,
       from: state.replica,
-      to: message.from,
+      to: replica,
       term: state.term,
       success: false,
       matchIndex: 0,
-      rejectedIndex: 0,
-      hintIndex: 0,
-      hintTerm: 0,
+      rejectedIndex,
+      hintIndex: hint.index,
+      hintTerm: hint.term,
     },
   })
 }
@@ -340,7 +335,8 @@ export function handleHeartbeat(
   out: Outbox,
 ): void {
   followLeader(state, message, context, out)
-  if (state.installing === null) advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)
+  if (state.installing === null)
+    advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)
   out.push({
     type: "send",
     to: from,
@@ -376,7 +372,8 @@ export function handleAppendReply(
     invariant(message.matchIndex <= state.log.lastIndex, "A follower acknowledges what was never sent")
     const news = progress.acknowledged(message.matchIndex)
     if (progress.state === "probe") progress.becomeReplicate()
-    else if (progress.state === "snapshot" && progress.matchIndex >= progress.snapshotIndex) progress.becomeProbe(0)
+    else if (progress.state === "snapshot" && progress.matchIndex >= progress.snapshotIndex)
+      progress.becomeProbe(0)
     if (news) advanceLeaderCommit(state, context, out)
   } else {
     if (message.rejectedIndex === 0 || message.rejectedIndex <= progress.matchIndex) return
@@ -401,7 +398,8 @@ export function handleHeartbeatReply(
   progress.heardAt = context.mono
   confirmReads(state, message.from, message.round, out)
   if (progress.state === "snapshot") {
-    if (context.mono - progress.waitingSince > state.timing.electionUsMax) progress.becomeProbe(progress.matchIndex + 1)
+    if (context.mono - progress.waitingSince > state.timing.electionUsMax)
+      progress.becomeProbe(progress.matchIndex + 1)
     else return
   }
   if (progress.matchIndex >= state.log.lastIndex && progress.known) return
@@ -411,7 +409,14 @@ export function handleHeartbeatReply(
       progress.becomeProbe(message.lastIndex + 1)
     }
     progress.probeSent = false
-    sendAppend(state, from, progress, progress.state === "probe" && progress.nextIndex <= state.log.lastIndex, context, out)
+    sendAppend(
+      state,
+      from,
+      progress,
+      progress.state === "probe" && progress.nextIndex <= state.log.lastIndex,
+      context,
+      out,
+    )
   }
   sendAppends(state, from, context, out)
 }
@@ -421,6 +426,7 @@ export function handleHeartbeatReply(
  * are committed with it. §5.4.2: never by counting replicas of an older term's entry.
  */
 export function advanceLeaderCommit(state: RaftState, context: StepContext, out: Outbox): void {
+  if (state.commitIndex === state.log.lastIndex) return
   const configuration = state.configurations.current
   const index = quorumIndex(configuration, (replica) =>
     replica === state.replica ? state.log.durableIndex : (state.progress.get(replica)?.matchIndex ?? 0),
@@ -451,7 +457,8 @@ function configurationCommitted(state: RaftState, context: StepContext, out: Out
     out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.leaderRemoved" } })
     for (const member of peers(state)) {
       const progress = state.progress.get(member.replica)
-      if (progress !== undefined && progress.state === "replicate") sendAppend(state, member, progress, false, context, out)
+      if (progress !== undefined && progress.state === "replicate")
+        sendAppend(state, member, progress, false, context, out)
     }
     becomeFollower(state, state.term, 0, context, out)
   }
@@ -478,8 +485,4 @@ export function quorumIsActive(state: RaftState, context: StepContext): boolean 
     const progress = state.progress.get(replica)
     return progress !== undefined && progress.heardAt >= since
   })
-}
-
-export function isLearner(state: RaftState): boolean {
-  return includes(state.configurations.current.learners, state.replica)
 }

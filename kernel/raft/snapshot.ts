@@ -1,7 +1,7 @@
 import type { Member } from "../range/descriptor.ts"
-import { becomeFollower, resetElectionDeadline } from "./election.ts"
 import type { InstallSnapshot, SnapshotReply } from "./message.ts"
 import { sendAppends } from "./replication.ts"
+import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
 
 /** The whole state in place of a log that is gone. Raft (extended version), §7. */
@@ -23,12 +23,18 @@ export function handleInstallSnapshot(
     replySnapshot(state, message, from, context, out)
     return
   }
-  if (state.log.termAt(message.lastIndex) === message.lastTerm && state.log.durableIndex >= message.lastIndex) {
+  if (
+    state.log.termAt(message.lastIndex) === message.lastTerm &&
+    state.log.durableIndex >= message.lastIndex
+  ) {
     // The log reaches as far and agrees there, so it holds all the snapshot holds (log matching).
     out.push({ type: "observe", observation: { type: "mark", name: "raft.snapshot.logAgrees" } })
     state.commitIndex = message.lastIndex
     const { group, replica, term } = state
-    out.push({ type: "observe", observation: { type: "committed", group, replica, term, index: message.lastIndex } })
+    out.push({
+      type: "observe",
+      observation: { type: "committed", group, replica, term, index: message.lastIndex },
+    })
     replySnapshot(state, message, from, context, out)
     return
   }
@@ -52,7 +58,10 @@ export function snapshotDurable(state: RaftState, from: Member, context: StepCon
   state.commitIndex = Math.max(state.commitIndex, start.index)
   const { group, replica } = state
   out.push({ type: "persist", item: { type: "logStart", group, index: start.index, term: start.term } })
-  out.push({ type: "observe", observation: { type: "snapshotInstalled", group, replica, index: start.index, term: start.term } })
+  out.push({
+    type: "observe",
+    observation: { type: "snapshotInstalled", group, replica, index: start.index, term: start.term },
+  })
   out.push({
     type: "observe",
     observation: {

@@ -8,7 +8,7 @@ import type { Lane } from "../node/effect.ts"
 import type { ConfigurationLog } from "./membership.ts"
 import type { RaftLog } from "./log.ts"
 import type { InstallSnapshot, RaftMessage } from "./message.ts"
-import type { LogEnd } from "./types.ts"
+import type { Configuration, LogEnd } from "./types.ts"
 import type { Progress } from "./progress.ts"
 import type { ReadIndexQueue } from "./read-index.ts"
 
@@ -88,6 +88,9 @@ export type RaftState = {
   log: RaftLog
   commitIndex: LogIndex
   configurations: ConfigurationLog
+  /** The other members of the configuration `peersOf`, found once for all broadcasts under it. */
+  peers: readonly Member[]
+  peersOf: Configuration | null
 
   /** Follower: when to campaign. Candidate: when to try again. */
   electionDeadline: Mono

@@ -130,7 +130,10 @@ function readPayload(reader: ByteReader): Payload {
     }
     default:
       reader.fail()
-      return { type: "batch", batch: { generation: 0, leaseSequence: 0, closedTs: 0, minVersion: 0, writes: [] } }
+      return {
+        type: "batch",
+        batch: { generation: 0, leaseSequence: 0, closedTs: 0, minVersion: 0, writes: [] },
+      }
   }
 }
 

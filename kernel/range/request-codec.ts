@@ -116,7 +116,11 @@ function readOp(reader: ByteReader): KvOp {
   }
 }
 
-function readList<Item>(reader: ByteReader, bytesMin: number, read: (reader: ByteReader) => Item): readonly Item[] {
+function readList<Item>(
+  reader: ByteReader,
+  bytesMin: number,
+  read: (reader: ByteReader) => Item,
+): readonly Item[] {
   const items: Item[] = []
   for (let left = reader.count(bytesMin); left > 0; left--) items.push(read(reader))
   return items

@@ -64,7 +64,12 @@ export type KvRequest = {
 }
 
 export type KvReply =
-  | { readonly type: "ok"; readonly id: number; readonly commitTs: Timestamp; readonly results: readonly KvResult[] }
+  | {
+      readonly type: "ok"
+      readonly id: number
+      readonly commitTs: Timestamp
+      readonly results: readonly KvResult[]
+    }
   | { readonly type: "error"; readonly id: number; readonly error: KernelError }
 
 /** What an operator asks of a group's leader. */

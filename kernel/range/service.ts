@@ -12,9 +12,18 @@ import { expireWrites, lookup, recordWrites } from "../txn/tokens.ts"
 import { evaluate } from "./evaluate.ts"
 import { Latches } from "./latches.ts"
 import type { KvReply, KvRequest } from "./request.ts"
-import { readReply, readRequest, writeReply, writeRequest } from "./request-codec.ts"
+import { readReply, writeReply } from "./request-codec.ts"
 import { outside, touched, validate } from "./validate.ts"
 import { horizonWrite, type Applied, type StateMachine } from "./state-machine.ts"
+import {
+  loadProposal,
+  loadWaiting,
+  replyOf,
+  saveProposal,
+  saveWaiting,
+  type Proposal,
+  type Waiting,
+} from "./waiting.ts"
 
 /** What the service needs to know of its group at one moment. */
 export type ServiceContext = {
@@ -36,32 +45,6 @@ export type ServiceContext = {
 export type ServiceEffect =
   | { readonly type: "reply"; readonly session: number; readonly reply: KvReply }
   | { readonly type: "observe"; readonly observation: Observation }
-
-type Waiting = {
-  readonly session: number
-  readonly request: KvRequest
-  readonly deadline: Mono
-  readonly isWrite: boolean
-  /** A read: the round that confirms it, 0 once it is confirmed. */
-  round: number
-  /** A read: the applied index from which on it may be served. */
-  index: number
-  /** 0: not asked for yet. */
-  ticket: number
-  /** The client was told that its time is over; its place in the queue is given up when its turn comes. */
-  answered: boolean
-}
-
-type Proposal = {
-  readonly session: number
-  readonly id: number
-  readonly ticket: number
-  readonly deadline: Mono
-  readonly commitTs: Timestamp
-  readonly body: OutcomeBody
-  /** The client was told that the outcome is unknown: the latch stays until the entry's fate is known. */
-  answered: boolean
-}
 
 type Delayed = { readonly session: number; readonly reply: KvReply; readonly ts: Timestamp }
 
@@ -117,6 +100,16 @@ export class RangeService {
     return this.#deadline
   }
 
+  /** Whether `pump` may have something to do. */
+  get hasWork(): boolean {
+    return this.#reads.length > 0 || this.#admitted.length > 0
+  }
+
+  /** Whether an entry yet to be applied is of a request here. */
+  get hasProposals(): boolean {
+    return this.#proposals.size > 0
+  }
+
   /** Nothing above it was assigned or served. */
   get highWater(): Timestamp {
     return Math.max(this.#hlc.last, this.#readHighWater, this.#machine.lowWater)
@@ -137,11 +130,21 @@ export class RangeService {
   request(session: number, request: KvRequest, context: ServiceContext, nextRound: () => number): void {
     const refusal = this.#refusal(request, context)
     if (refusal !== null) return this.#refuse(session, request.id, refusal)
-    const deadline = context.mono + (request.deadlineUs === 0 ? this.#timing.requestDeadlineUs : request.deadlineUs)
+    const deadline =
+      context.mono + (request.deadlineUs === 0 ? this.#timing.requestDeadlineUs : request.deadlineUs)
     if (request.read === "eventual" && isReadOnly(request)) return this.#read(session, request, 0, context)
     const { reads, writes } = touched(request.ops)
     const isWrite = writes.length > 0
-    const waiting: Waiting = { session, request, deadline, isWrite, round: 0, index: 0, ticket: 0, answered: false }
+    const waiting: Waiting = {
+      session,
+      request,
+      deadline,
+      isWrite,
+      round: 0,
+      index: 0,
+      ticket: 0,
+      answered: false,
+    }
     this.#wakeBy(deadline)
     if (isWrite) {
       waiting.ticket = this.#latches.acquire(latchedKeys(reads, writes))
@@ -158,14 +161,18 @@ export class RangeService {
     if (invalid !== null) return invalid
     const { descriptor } = this.#machine
     if (request.generation !== descriptor.generation) return { code: "staleGeneration", descriptor }
-    if (request.tenant !== descriptor.tenant) return { code: "badRequest", reason: "Cannot serve: the range is another tenant's" }
+    if (request.tenant !== descriptor.tenant)
+      return { code: "badRequest", reason: "Cannot serve: the range is another tenant's" }
     const misplaced = outside(request.ops, descriptor)
     if (misplaced !== null) return misplaced
     if (context.isRecovering) return { code: "recovering" }
     if (request.read === "eventual" && isReadOnly(request)) return null
     if (!context.isLeader || context.isTransferring) return this.#notLeader(context)
     if (context.isFenced) return { code: "clockOutOfBound" }
-    if (request.readTs > fromWall(context.wall) && aheadUs(request.readTs, context.wall) > this.#timing.clockBoundUs) {
+    if (
+      request.readTs > fromWall(context.wall) &&
+      aheadUs(request.readTs, context.wall) > this.#timing.clockBoundUs
+    ) {
       return { code: "clockOutOfBound" }
     }
     if (this.size >= this.#limits.requestsMax) return { code: "overloaded" }
@@ -223,7 +230,11 @@ export class RangeService {
     }
     if (context.isTransferring || context.isFenced) {
       this.#finish(waiting)
-      this.#refuse(session, request.id, context.isFenced ? { code: "clockOutOfBound" } : this.#notLeader(context))
+      this.#refuse(
+        session,
+        request.id,
+        context.isFenced ? { code: "clockOutOfBound" } : this.#notLeader(context),
+      )
       return "done"
     }
     if (waiting.isWrite) return this.#write(waiting, context)
@@ -249,7 +260,10 @@ export class RangeService {
 
   #readTs(request: KvRequest, context: ServiceContext): Timestamp {
     // "Now" sees all that is applied: the newest of it may be stamped a little ahead of this clock.
-    const readTs = request.readTs === 0 ? Math.max(this.#hlc.last, this.#machine.lowWater, fromWall(context.wall)) : request.readTs
+    const readTs =
+      request.readTs === 0
+        ? Math.max(this.#hlc.last, this.#machine.lowWater, fromWall(context.wall))
+        : request.readTs
     this.#readHighWater = Math.max(this.#readHighWater, readTs)
     return readTs
   }
@@ -257,7 +271,14 @@ export class RangeService {
   /** `readTs` 0: whatever is applied here, without a promise. */
   #read(session: number, request: KvRequest, readTs: Timestamp, context: ServiceContext): void {
     const at = readTs === 0 ? Number.MAX_SAFE_INTEGER : readTs
-    const evaluated = evaluate(this.#machine.view, this.#machine.descriptor.tenant, request.ops, at, 0, this.#machine.descriptor.end)
+    const evaluated = evaluate(
+      this.#machine.view,
+      this.#machine.descriptor.tenant,
+      request.ops,
+      at,
+      0,
+      this.#machine.descriptor.end,
+    )
     const commitTs = readTs === 0 ? Math.max(this.#machine.lowWater, fromWall(context.wall)) : readTs
     const reply: KvReply = evaluated.ok
       ? { type: "ok", id: request.id, commitTs, results: evaluated.results }
@@ -299,7 +320,12 @@ export class RangeService {
       if (known.type === "outcome") {
         this.#out.push({ type: "observe", observation: { type: "mark", name: "range.token.repeated" } })
         this.#finish(waiting)
-        this.#answer(session, replyOf(request.id, known.outcome.commitTs, known.outcome.body), known.outcome.commitTs, context)
+        this.#answer(
+          session,
+          replyOf(request.id, known.outcome.commitTs, known.outcome.body),
+          known.outcome.commitTs,
+          context,
+        )
         return "done"
       }
       if (known.type === "damaged") return this.#fail(waiting, { code: "recovering" })
@@ -314,7 +340,8 @@ export class RangeService {
     const evaluated = evaluate(this.#machine.view, tenant, request.ops, commitTs - 1, commitTs, end)
     let body: OutcomeBody
     if (evaluated.ok) body = { type: "results", results: evaluated.results }
-    else if (evaluated.error.code === "recovering" || token === null) return this.#fail(waiting, evaluated.error)
+    else if (evaluated.error.code === "recovering" || token === null)
+      return this.#fail(waiting, evaluated.error)
     else body = { type: "error", error: evaluated.error }
     let writes = evaluated.ok ? evaluated.writes : []
     if (token !== null) {
@@ -375,7 +402,8 @@ export class RangeService {
     const lowWater = highWater ?? own + 2 * fromWall(this.#timing.clockBoundUs)
     this.#assignAbove = lowWater
     this.#horizonProposed = 0
-    if (highWater !== null) this.#out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.highWater" } })
+    if (highWater !== null)
+      this.#out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.highWater" } })
     return lowWater
   }
 
@@ -472,7 +500,10 @@ export class RangeService {
   }
 
   save(sink: Sink): void {
-    invariant(this.#out.length === 0 && this.#proposing === null, "Cannot save a service in the middle of a step")
+    invariant(
+      this.#out.length === 0 && this.#proposing === null,
+      "Cannot save a service in the middle of a step",
+    )
     this.#latches.save(sink)
     sink.uint(this.#waiting.size)
     for (const waiting of this.#waiting.values()) saveWaiting(waiting, sink)
@@ -525,58 +556,7 @@ export class RangeService {
   }
 }
 
-function saveWaiting(waiting: Waiting, sink: Sink): void {
-  sink.uint(waiting.session)
-  writeRequest(waiting.request, sink)
-  sink.uint(waiting.deadline)
-  sink.bool(waiting.isWrite)
-  sink.uint(waiting.round)
-  sink.uint(waiting.index)
-  sink.uint(waiting.ticket)
-  sink.bool(waiting.answered)
-}
-
-function loadWaiting(reader: ByteReader): Waiting {
-  return {
-    session: reader.uint(),
-    request: readRequest(reader),
-    deadline: reader.uint(),
-    isWrite: reader.bool(),
-    round: reader.uint(),
-    index: reader.uint(),
-    ticket: reader.uint(),
-    answered: reader.bool(),
-  }
-}
-
-function saveProposal(proposal: Proposal, sink: Sink): void {
-  sink.uint(proposal.session)
-  sink.uint(proposal.ticket)
-  sink.uint(proposal.deadline)
-  writeReply(replyOf(proposal.id, proposal.commitTs, proposal.body), sink)
-  sink.uint(proposal.commitTs)
-  sink.bool(proposal.answered)
-}
-
-function loadProposal(reader: ByteReader): Proposal {
-  const session = reader.uint()
-  const ticket = reader.uint()
-  const deadline = reader.uint()
-  const reply = readReply(reader)
-  const body: OutcomeBody =
-    reply.type === "ok"
-      ? { type: "results", results: reply.results }
-      : { type: "error", error: reply.error as Extract<OutcomeBody, { type: "error" }>["error"] }
-  return { session, id: reply.id, ticket, deadline, body, commitTs: reader.uint(), answered: reader.bool() }
-}
-
 const NOTHING: readonly ServiceEffect[] = []
-
-function replyOf(id: number, commitTs: Timestamp, body: OutcomeBody): KvReply {
-  return body.type === "results"
-    ? { type: "ok", id, commitTs, results: body.results }
-    : { type: "error", id, error: body.error }
-}
 
 function isReadOnly(request: KvRequest): boolean {
   return touched(request.ops).writes.length === 0

@@ -131,7 +131,8 @@ export class StateMachine {
       const batch = payload.batch
       lowWater = Math.max(lowWater, batch.closedTs)
       rejected =
-        batch.generation !== this.#shape.descriptor.generation || batch.leaseSequence !== this.#applied.leaseSequence
+        batch.generation !== this.#shape.descriptor.generation ||
+        batch.leaseSequence !== this.#applied.leaseSequence
       if (!rejected) {
         for (const write of batch.writes) {
           if (write.space === SPACE_META) {
@@ -144,7 +145,8 @@ export class StateMachine {
       }
     } else {
       const descriptor = payload.type === "bootstrap" ? payload.bootstrap.descriptor : this.#shape.descriptor
-      const configuration = payload.type === "bootstrap" ? payload.bootstrap.configuration : payload.configuration
+      const configuration =
+        payload.type === "bootstrap" ? payload.bootstrap.configuration : payload.configuration
       this.#shape = { descriptor, configurationIndex: index, configuration }
       writes.push(shapeWrite(this.#shape.descriptor.groupId, this.#shape))
     }
@@ -212,7 +214,10 @@ export class StateMachine {
     this.#shape = shape
     this.#hash.high = decoded.applied.hashHigh
     this.#hash.low = decoded.applied.hashLow
-    writes.push(shapeWrite(shape.descriptor.groupId, shape), appliedWrite(shape.descriptor.groupId, this.#applied))
+    writes.push(
+      shapeWrite(shape.descriptor.groupId, shape),
+      appliedWrite(shape.descriptor.groupId, this.#applied),
+    )
     this.#engine.apply(writes)
     return true
   }
@@ -221,7 +226,12 @@ export class StateMachine {
   destroy(): void {
     const { tenant, start, end, groupId } = this.#shape.descriptor
     const span = tableSpan(tenant, KV_TABLE, start, end)
-    const writes: Write[] = ROW_SPACES.map((space) => ({ space, type: "clear", key: span.start, value: span.end }))
+    const writes: Write[] = ROW_SPACES.map((space) => ({
+      space,
+      type: "clear",
+      key: span.start,
+      value: span.end,
+    }))
     this.#engine.apply([...writes, ...deleteMeta(groupId)])
   }
 

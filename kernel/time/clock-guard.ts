@@ -1,7 +1,12 @@
 import type { Mono, StoreId, Wall } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 
-type Estimate = { /** The peer's clock is ahead of ours by at least this, µs. */ low: number; /** … and by at most this. */ high: number; at: Mono; highAt: Mono }
+type Estimate = {
+  /** The peer's clock is ahead of ours by at least this, µs. */ low: number
+  /** … and by at most this. */ high: number
+  at: Mono
+  highAt: Mono
+}
 
 /** An estimate older than this says nothing any more, µs. */
 const ESTIMATE_AGE_MAX = 10_000_000
@@ -46,7 +51,12 @@ export class ClockGuard {
 
   /** The sender answered a stamp of ours that is `roundTripUs` old. */
   answerReceived(from: StoreId, theirWall: Wall, roundTripUs: number, mono: Mono, wall: Wall): void {
-    this.#estimates.set(from, { low: theirWall - wall, high: theirWall - wall + roundTripUs, at: mono, highAt: mono })
+    this.#estimates.set(from, {
+      low: theirWall - wall,
+      high: theirWall - wall + roundTripUs,
+      at: mono,
+      highAt: mono,
+    })
   }
 
   /** Is this clock certainly further ahead of ours than a leader's may be? */
@@ -98,7 +108,12 @@ export class ClockGuard {
     guard.#fenced = reader.bool()
     for (let left = reader.count(4); left > 0; left--) {
       const store = reader.uint()
-      guard.#estimates.set(store, { low: reader.int(), high: reader.int(), at: reader.uint(), highAt: reader.uint() })
+      guard.#estimates.set(store, {
+        low: reader.int(),
+        high: reader.int(),
+        at: reader.uint(),
+        highAt: reader.uint(),
+      })
     }
     return guard
   }

@@ -14,8 +14,8 @@ import {
   type WalItem,
 } from "./item.ts"
 
-/** Entries `[first, the next run's first)` are of this term. */
-type Run = { readonly first: LogIndex; readonly term: Term }
+/** Entries `first` to `last`, both included, are of this term. */
+type Run = { readonly first: LogIndex; readonly last: LogIndex; readonly term: Term }
 
 /** One group as its items leave it. A `…Lsn` is the frame with the latest such record, 0 for none. */
 export type GroupRecord = {
@@ -230,7 +230,10 @@ export class Ledger {
     const last = entries[entries.length - 1]!
     if (first.index <= record.lastIndex) this.#cut(record, first.index - 1)
     for (const entry of entries) {
-      if (record.runs.at(-1)?.term !== entry.term) record.runs.push({ first: entry.index, term: entry.term })
+      const { index, term } = entry
+      const run = record.runs.at(-1)
+      if (run?.term !== term || run.last !== index - 1) record.runs.push({ first: index, last: index, term })
+      else record.runs[record.runs.length - 1] = { first: run.first, last: index, term }
     }
     record.lastIndex = last.index
     record.lastTerm = last.term
@@ -243,18 +246,14 @@ export class Ledger {
     record.logStartLsn = lsn
     this.#touched.add(record.group)
     if (index < record.startIndex) return
-    const known = record.runs[0]?.first ?? record.lastIndex + 1
-    // Read back after a release: the entries between went with their segments, those after them stay.
-    if (record.runs.length > 0 && index < known - 1) {
-      record.startIndex = index
-      record.startTerm = term
-      return
-    }
-    // As Raft (extended version), §7: the suffix stays if the entry at `index` is the one the checkpoint ends with.
-    const keeps = index < record.lastIndex && (index === known - 1 || this.#termAt(record, index) === term)
-    if (keeps) {
-      while (record.runs.length > 1 && record.runs[1]!.first <= index + 1) record.runs.shift()
-      if (record.runs[0]!.first <= index) record.runs[0] = { first: index + 1, term: record.runs[0]!.term }
+    const known = this.#termAt(record, index)
+    // As Raft (extended version), §7: the suffix stays unless the entry at `index` is another than the checkpoint's. An
+    // entry that was not read back lay in a released segment, and there is nothing to hold against it.
+    if (index < record.lastIndex && (known === null || known === term)) {
+      while (record.runs.length > 0 && record.runs[0]!.last <= index) record.runs.shift()
+      const run = record.runs[0]
+      if (run !== undefined && run.first <= index)
+        record.runs[0] = { first: index + 1, last: run.last, term: run.term }
     } else {
       this.#cut(record, Math.min(index, record.lastIndex))
       record.runs = []
@@ -284,13 +283,18 @@ export class Ledger {
   /** The log now ends at `index`: what lies behind it, in any segment, is dead. */
   #cut(record: GroupRecord, index: LogIndex): void {
     while (record.runs.length > 0 && record.runs.at(-1)!.first > index) record.runs.pop()
+    const run = record.runs.at(-1)
+    if (run !== undefined && run.last > index) {
+      record.runs[record.runs.length - 1] = { first: run.first, last: index, term: run.term }
+    }
     for (const segment of this.segments) lower(segment.live, record.group, index)
     lower(this.#unframed, record.group, index)
   }
 
   #termAt(record: GroupRecord, index: LogIndex): Term | null {
     for (let i = record.runs.length - 1; i >= 0; i--) {
-      if (record.runs[i]!.first <= index) return record.runs[i]!.term
+      const run = record.runs[i]!
+      if (run.first <= index) return index <= run.last ? run.term : null
     }
     return null
   }
@@ -435,6 +439,7 @@ function saveGroup(record: GroupRecord, sink: Sink): void {
   sink.uint(record.runs.length)
   for (const run of record.runs) {
     sink.uint(run.first)
+    sink.uint(run.last)
     sink.uint(run.term)
   }
   sink.bool(record.mark !== null)
@@ -457,7 +462,9 @@ function loadGroup(reader: ByteReader): GroupRecord {
   const lastTerm = reader.uint()
   const checksum = reader.u32()
   const runs: Run[] = []
-  for (let left = reader.count(2); left > 0; left--) runs.push({ first: reader.uint(), term: reader.uint() })
+  for (let left = reader.count(3); left > 0; left--) {
+    runs.push({ first: reader.uint(), last: reader.uint(), term: reader.uint() })
+  }
   const mark = reader.bool() ? readMark(reader) : null
   const replicaLsn = reader.uint()
   const hardStateLsn = reader.uint()

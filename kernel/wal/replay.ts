@@ -49,8 +49,10 @@ type State = {
   votedFor: ReplicaId
   startIndex: LogIndex
   startTerm: Term
-  /** False while the first entries read began past index 1 and nothing has said why. */
-  isStartKnown: boolean
+  /**
+   * Ascending. There may be holes for a while: what filled them lay in released segments, and was replaced or
+   * checkpointed by something read later.
+   */
   entries: Entry[]
   /** Something is missing right behind `entries`: nothing read later can be joined to them. */
   isBroken: boolean
@@ -146,11 +148,7 @@ class Replay {
       state.loss = { firstIndex, end: null, hardKnown: false, isMarked }
       return
     }
-    if (state.replica === 0) {
-      state.replica = identifier.replica
-      // Created in a lost frame: until now there was nothing.
-      if (state.entries.length === 0 && state.startIndex === 0) state.isStartKnown = true
-    }
+    if (state.replica === 0) state.replica = identifier.replica
     trim(state, identifier)
     const { lastIndex, lastTerm, checksum } = ends(state)
     const isSame = !state.isBroken && sameEnd(identifier, lastIndex, lastTerm, checksum)
@@ -181,7 +179,6 @@ class Replay {
       votedFor: 0,
       startIndex: 0,
       startTerm: 0,
-      isStartKnown: false,
       entries: [],
       isBroken: false,
       loss: null,
@@ -252,11 +249,9 @@ class Replay {
     const group = descriptor.groupId
     const known = this.#states.get(group)
     if (known !== undefined && known.replica !== 0 && known.replica !== replica) this.#states.delete(group)
-    const isNew = !this.#states.has(group)
     const state = this.#stateOf(group)
     state.replica = replica
     state.descriptor = descriptor
-    if (isNew) state.isStartKnown = true
   }
 
   /** An identifier is the whole truth of its moment; a log that lost nothing has no need of it. */
@@ -279,57 +274,26 @@ class Replay {
     const first = entries[0]!.index
     const last = entries[entries.length - 1]!
     this.#look(state.group, entries)
-    if (!state.isStartKnown && state.entries.length === 0 && !state.isBroken) {
-      state.isStartKnown = first === 1
-      state.startIndex = first - 1
-      state.entries = entries.slice()
-      return
-    }
-    const lastIndex = state.startIndex + state.entries.length
-    if (first > lastIndex + 1 && !state.isBroken) {
-      state.isBroken = true
-      state.hasGap = true
-      state.loss = {
-        firstIndex: state.loss?.firstIndex ?? null,
-        end: null,
-        hardKnown: false,
-        isMarked: state.loss?.isMarked ?? false,
-      }
-    }
-    if (state.isBroken) {
-      if (state.isStartKnown && first <= state.startIndex + 1 && state.loss?.isMarked !== true) {
-        // Written anew from its first entry on: whatever was lost of it no longer matters.
-        state.isBroken = false
-        state.entries = entries.slice(state.startIndex + 1 - first)
-        state.loss =
-          state.loss?.hardKnown === false
-            ? { ...state.loss, end: { term: last.term, index: last.index } }
-            : null
-        return
-      }
+    if (state.isBroken && (first > state.startIndex + 1 || state.loss?.isMarked === true)) {
       // Not joined to what was there, which may have been replaced in between; but it ends what could still be true.
-      state.entries.length = Math.max(0, Math.min(state.entries.length, first - 1 - state.startIndex))
+      truncate(state, first - 1)
       if (state.loss !== null) state.loss = { ...state.loss, end: { term: last.term, index: last.index } }
       return
     }
-    state.entries.length = Math.max(0, first - 1 - state.startIndex)
+    // Broken, yet written anew from its first entry on: whatever was lost of it no longer matters.
+    state.isBroken = false
+    truncate(state, first - 1)
     for (const entry of entries) if (entry.index > state.startIndex) state.entries.push(entry)
   }
 
   #logStart(state: State, index: LogIndex, term: Term): void {
-    const position = index - state.startIndex
-    if (state.isStartKnown && position <= 0) return
-    // Older than the first entry read: what lies between went with released segments, and the start that
-    // allowed their release is said further on. If it is not, nothing vouches for these entries.
-    if (!state.isStartKnown && position < 0 && state.entries.length > 0) return
-    if (position > 0) {
-      const at = state.entries[position - 1]
-      // Raft (extended version), §7: what follows the checkpoint's last entry stays, if that entry is in this log.
-      state.entries = at !== undefined && at.term === term ? state.entries.slice(position) : []
-    }
+    if (index <= state.startIndex) return
+    const at = state.entries.find((entry) => entry.index >= index)
+    // Raft (extended version), §7: what follows the checkpoint's last entry stays, if that entry is in this log.
+    const keeps = at !== undefined && (at.index > index || at.term === term)
+    state.entries = keeps ? state.entries.filter((entry) => entry.index > index) : []
     state.startIndex = index
     state.startTerm = term
-    state.isStartKnown = true
     const end = state.loss?.end ?? null
     if (state.loss !== null && state.isBroken && end !== null && end.index < index) {
       state.loss = { ...state.loss, end: { term, index } }
@@ -341,15 +305,9 @@ class Replay {
     if (known !== 0 && known !== mark.replica) this.#states.delete(mark.group)
     const state = this.#stateOf(mark.group)
     this.#seen.add(mark.group)
-    state.hasGap = false
-    state.entries.length = Math.max(0, Math.min(state.entries.length, mark.keptIndex - state.startIndex))
-    if (state.entries.length === 0 && mark.keptIndex > state.startIndex && !state.isStartKnown) {
-      state.startIndex = mark.keptIndex
-      state.startTerm = mark.keptTerm
-    }
-    if (!state.isStartKnown && mark.keptIndex === 0) state.isStartKnown = true
     if (state.replica === 0) state.replica = mark.replica
-    state.isBroken = state.startIndex + state.entries.length !== mark.keptIndex
+    truncate(state, mark.keptIndex)
+    state.isBroken = false
     state.loss = {
       firstIndex: mark.firstIndex,
       end: mark.endKnown ? { term: mark.endTerm, index: mark.endIndex } : null,
@@ -428,10 +386,14 @@ function ends(state: State): {
   }
 }
 
+function truncate(state: State, lastIndex: LogIndex): void {
+  const entries = state.entries
+  while (entries.length > 0 && entries[entries.length - 1]!.index > lastIndex) entries.pop()
+}
+
 /** Entries that the log no longer had when the identifier was taken are no part of it. */
 function trim(state: State, identifier: Identifier): void {
-  const count = Math.max(0, identifier.lastIndex - state.startIndex)
-  if (state.entries.length > count) state.entries.length = count
+  truncate(state, identifier.lastIndex)
   const last = state.entries.at(-1)
   if (last !== undefined && last.index === identifier.lastIndex && last.term !== identifier.lastTerm) {
     state.entries.pop()
@@ -439,19 +401,17 @@ function trim(state: State, identifier: Identifier): void {
 }
 
 function recoveredOf(state: State): RecoveredGroup {
-  if (!state.isStartKnown && state.startIndex > 0) {
-    // Entries that hang in the air: nothing says that what comes before them is in a checkpoint.
+  let count = 0
+  while (count < state.entries.length && state.entries[count]!.index === state.startIndex + 1 + count) count++
+  if (count < state.entries.length) {
+    // A hole that nothing read later explains.
+    const { lastIndex: index, lastTerm: term } = ends(state)
+    const end = state.isBroken ? (state.loss?.end ?? null) : { term, index }
+    const firstIndex = state.loss?.firstIndex ?? null
     state.hasGap = true
-    const { lastIndex, lastTerm } = ends(state)
-    state.loss = {
-      firstIndex: 1,
-      end: state.isBroken ? (state.loss?.end ?? null) : { term: lastTerm, index: lastIndex },
-      hardKnown: false,
-      isMarked: false,
-    }
-    state.entries = []
-    state.startIndex = 0
-    state.startTerm = 0
+    state.isBroken = true
+    state.loss = { firstIndex, end, hardKnown: false, isMarked: state.loss?.isMarked ?? false }
+    state.entries.length = count
   }
   const lastIndex = state.startIndex + state.entries.length
   if (state.loss !== null && !state.isBroken && !state.loss.isMarked) {

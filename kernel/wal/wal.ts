@@ -46,6 +46,9 @@ export type FrameEnd = { readonly segment: number; readonly offset: number }
 
 type Segment = { readonly sequence: number; readonly sizeBytes: number; readonly salt: number }
 
+const NONE: readonly Identifier[] = []
+const NO_EFFECTS: readonly WalEffect[] = []
+
 /** A log that has never been written to. */
 export function emptyWalStart(nextSequence: number): WalStart {
   // Older files may lie about when a volume begins again under a new incarnation: they are let go of first.
@@ -85,6 +88,8 @@ export class Wal {
   /** Encoded items of the next frame. */
   #pending: ByteWriter = new ByteWriter(1024)
   #pendingCount = 0
+  /** The identifiers of the frame being written: nothing in between. */
+  #head: ByteWriter = new ByteWriter(256)
   /** Groups as the last frame left them: they vouch for it in the next one. */
   #identifiers: readonly Identifier[] = []
 
@@ -102,7 +107,8 @@ export class Wal {
   #end: FrameEnd | null = null
   #witnessedLsn: Lsn
   #unwitnessed: Set<GroupId> = new Set()
-  #witnessed: readonly GroupId[] = []
+  /** Vouched for by a slot and not yet handed over, as it was when the slot was written. */
+  #witnessed: Map<GroupId, Identifier> = new Map()
 
   /** Segments below it go once frame `#releaseLsn` is durable; 0 when no release is under way. */
   #releaseBelow = 0
@@ -170,7 +176,12 @@ export class Wal {
   }
 
   /** Frames what is pending if it may, and asks for what it lacks. To be called once a turn, after everything else. */
-  endTurn(): WalEffect[] {
+  endTurn(): readonly WalEffect[] {
+    const isIdle = this.#pendingCount === 0 && this.#releaseBelow === 0
+    // Most turns of most volumes end so, and an array each would be left behind.
+    if (isIdle && (this.#isInFlight || this.#witnessedLsn >= this.#durableLsn) && !this.#mayWantSegment) {
+      return NO_EFFECTS
+    }
     const effects: WalEffect[] = []
     if (this.#hasFailed) return effects
     if (this.#pendingCount > 0 && !this.#isInFlight) {
@@ -245,9 +256,15 @@ export class Wal {
     return pinnedBy(this.#ledger, limit)
   }
 
-  /** What the last `writeWitness` vouches for and the one before it did not: for the system volume. */
-  witnessIdentifiers(): readonly Identifier[] {
-    return this.#ledger.identifiersOf(this.#witnessed)
+  /**
+   * What slots have vouched for since this was last asked, each group as it was then: durable, unlike what
+   * may have been appended since. For the system volume.
+   */
+  takeWitnessed(): readonly Identifier[] {
+    if (this.#witnessed.size === 0) return NONE
+    const identifiers = [...this.#witnessed.values()].toSorted((a, b) => a.group - b.group)
+    this.#witnessed.clear()
+    return identifiers
   }
 
   #checkEntries(item: Extract<WalItem, { readonly type: "entries" }>): void {
@@ -305,7 +322,8 @@ export class Wal {
   #frame(): WalEffect {
     const segment = this.#current
     invariant(segment !== null, "Cannot write a frame: there is no segment")
-    const head = new ByteWriter(64)
+    const head = this.#head
+    head.reset()
     head.u8(4)
     writeIdentifiers(this.#identifiers, head)
     const offset = this.#offset
@@ -325,6 +343,17 @@ export class Wal {
     this.#nextLsn = lsn + 1
     this.#isInFlight = true
     return { type: "append", volume: this.#identity.volume, lsn, segment: segment.sequence, offset, bytes }
+  }
+
+  /** False when no segment is wanted as long as nothing is pending. */
+  get #mayWantSegment(): boolean {
+    const current = this.#current
+    return (
+      this.#next === null &&
+      !this.#isRefused &&
+      current !== null &&
+      this.#offset * 2 > current.sizeBytes
+    )
   }
 
   /** Asks for the next segment: at once when a frame waits for one, ahead of time when half of this one is used. */
@@ -356,7 +385,9 @@ export class Wal {
     const end = this.#end
     invariant(end !== null, "Cannot write a witness: no frame was written")
     this.#witnessedLsn = this.#durableLsn
-    this.#witnessed = [...this.#unwitnessed].toSorted((a, b) => a - b)
+    for (const identifier of this.#ledger.identifiersOf([...this.#unwitnessed])) {
+      this.#witnessed.set(identifier.group, identifier)
+    }
     this.#unwitnessed.clear()
     const bytes = encodeWitness({
       identity: this.#identity,
@@ -397,7 +428,10 @@ export class Wal {
       [...this.#unwitnessed].toSorted((a, b) => a - b),
       sink,
     )
-    saveGroups(this.#witnessed, sink)
+    writeIdentifiers(
+      [...this.#witnessed.values()].toSorted((a, b) => a.group - b.group),
+      sink,
+    )
     sink.uint(this.#releaseBelow)
     sink.uint(this.#releaseLsn)
   }
@@ -425,7 +459,7 @@ export class Wal {
     wal.#end = reader.bool() ? { segment: reader.uint(), offset: reader.uint() } : null
     wal.#witnessedLsn = reader.uint()
     wal.#unwitnessed = new Set(loadGroups(reader))
-    wal.#witnessed = loadGroups(reader)
+    for (const identifier of readIdentifiers(reader)) wal.#witnessed.set(identifier.group, identifier)
     wal.#releaseBelow = reader.uint()
     wal.#releaseLsn = reader.uint()
     return wal

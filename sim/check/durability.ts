@@ -59,6 +59,8 @@ export function messageReleased(
   replica: ReplicaMirror,
   message: RaftMessage,
 ): void {
+  // What it still had to say when it was destroyed counts for nothing: a committed configuration left it out.
+  if (replica.removed) return
   switch (message.type) {
     case "voteRequest":
       if (message.preVote) return

@@ -1,4 +1,4 @@
-import { invariant } from "#kernel/lib/invariant.ts"
+import { invariant } from "#kernel"
 import { INSTANT_NEVER, type KvOp, type KvResult, mayWrite, type Operation } from "./history.ts"
 import { MapKeys, runRequest } from "./models.ts"
 import { PartitionSearch } from "./search.ts"

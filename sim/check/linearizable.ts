@@ -1,4 +1,4 @@
-import { invariant } from "#kernel/lib/invariant.ts"
+import { invariant } from "#kernel"
 import { explain, type Explanation } from "./explain.ts"
 import type { Room } from "./hash-cons.ts"
 import type { Operation } from "./history.ts"

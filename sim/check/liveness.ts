@@ -4,7 +4,7 @@
  *
  * An excuse is a fact of the view, never a guess: see `Excuse`.
  */
-import type { Effect, GroupStatus, Input, Timing } from "#kernel"
+import type { Effect, GroupStatus, Input, Member, Timing } from "#kernel"
 import type { OnlineChecker, Violation, WorldView } from "./checker.ts"
 import type { PlanPhases } from "../plan/plan.ts"
 import { hasQuorum, sameConfiguration } from "./quorums.ts"
@@ -17,6 +17,8 @@ export type QuietView = {
   readonly calmSince: number
   readonly timing: Timing
   readonly stores: readonly QuietStore[]
+  /** Where each group's leader's log ended `underWayUs` ago: every member must have applied that by now. */
+  readonly logEnds: ReadonlyMap<number, number>
   /** Those of this quiet part, and older ones whose client still waits. */
   readonly requests: readonly QuietRequest[]
 }
@@ -51,9 +53,12 @@ export type Excuse =
 
 /** Election timeouts a group may take to settle: lost first rounds, split votes, one failed candidate. */
 const SETTLE_ELECTIONS = 8
-/** Entries a follower may be behind for each request that is under way. */
-const ENTRIES_PER_REQUEST = 4
 const HEARTBEATS_UNDER_WAY = 10
+
+/** How old what is judged must be: followers learn of a commit with the next heartbeat. */
+export function underWayUs(timing: Timing): number {
+  return HEARTBEATS_UNDER_WAY * timing.heartbeatUs
+}
 
 export function settleUs(timing: Timing): number {
   return SETTLE_ELECTIONS * timing.electionUsMax
@@ -124,21 +129,17 @@ function checkGroup(view: QuietView, group: number): Problem | null {
       message: `Group ${group} has a quorum and no leader ${view.now - view.calmSince} µs into quiet.`,
     }
   }
-  const underWay = view.requests.filter(
-    (request) => request.group === group && isUnderWay(view, request),
-  ).length
-  const lagMax = underWay * ENTRIES_PER_REQUEST
+  const wanted = view.logEnds.get(group) ?? 0
   for (const { store, status } of members) {
-    if (!isMember(leader, status)) continue
+    if (!isMember(leader, store, status)) continue
     const name = `Group ${group} replica ${status.replica} (store ${store})`
     if (status.role === "recovering") {
       return { oracle: "LIVE-converge", message: `${name} ends quiet without having been repaired.` }
     }
-    const lag = leader.commitIndex - status.appliedIndex
-    if (lag > lagMax || leader.lastIndex - leader.commitIndex > lagMax) {
+    if (status.appliedIndex < wanted) {
       return {
         oracle: "LIVE-converge",
-        message: `${name} ends quiet with ${status.appliedIndex} applied; its leader's log ends at ${leader.lastIndex}, committed to ${leader.commitIndex}.`,
+        message: `${name} ends quiet with ${status.appliedIndex} applied; a while ago its leader's log ended at ${wanted}, and now at ${leader.lastIndex}, committed to ${leader.commitIndex}.`,
       }
     }
     if (status.appliedIndex !== leader.appliedIndex) continue
@@ -148,7 +149,7 @@ function checkGroup(view: QuietView, group: number): Problem | null {
         message: `${name} has another state than its leader at applied index ${status.appliedIndex}.`,
       }
     }
-    if (lagMax === 0 && !sameConfiguration(status.configuration, leader.configuration)) {
+    if (!sameConfiguration(status.configuration, leader.configuration)) {
       return {
         oracle: "RAFT-config-overlap",
         message: `${name} ends quiet in another configuration than its leader.`,
@@ -160,7 +161,7 @@ function checkGroup(view: QuietView, group: number): Problem | null {
 
 /** Followers learn of a commit with the next heartbeat: what was answered a moment ago is still under way. */
 function isUnderWay(view: QuietView, request: QuietRequest): boolean {
-  const since = view.now - HEARTBEATS_UNDER_WAY * view.timing.heartbeatUs
+  const since = view.now - underWayUs(view.timing)
   return request.answeredAt === null ? request.deadlineAt > since : request.answeredAt > since
 }
 
@@ -188,15 +189,16 @@ function leaderOf(members: readonly StoreStatus[]): GroupStatus | null {
     if (status.role === "leader" && (leader === null || status.term > leader.term)) leader = status
   }
   // One that the others have left behind is none.
-  for (const { status } of members) {
-    if (leader !== null && status.term > leader.term && isMember(leader, status)) return null
+  for (const { store, status } of members) {
+    if (leader !== null && status.term > leader.term && isMember(leader, store, status)) return null
   }
   return leader
 }
 
-function isMember(leader: GroupStatus, status: GroupStatus): boolean {
+/** By its place as well: an id given by an entry that was never committed may be given again elsewhere. */
+function isMember(leader: GroupStatus, store: number, status: GroupStatus): boolean {
   const { voters, outgoing, learners } = leader.configuration
-  const is = (member: { readonly replica: number }): boolean => member.replica === status.replica
+  const is = (member: Member): boolean => member.replica === status.replica && member.store === store
   return voters.some(is) || outgoing.some(is) || learners.some(is)
 }
 

@@ -33,6 +33,7 @@ export type LogItem =
     }
   | { readonly type: "replicaRemoved"; readonly group: number; readonly replica: number }
   | { readonly type: "identifiers" | "identity" | "boot" | "volume" | "tombstone" }
+  | { readonly type: "damaged" | "repaired" | "released" | "witness" }
 
 export type LoggedEntry = { readonly index: number; readonly term: number; readonly digestLow: number }
 
@@ -47,15 +48,15 @@ export class ReplicaMirror {
   term = 0
   /** At least its term: also what its messages, sent and received, name. For excuses only. */
   heardTerm = 0
-  readonly log = new EntryLog()
+  readonly log: EntryLog = new EntryLog()
   commit = 0
   applied = 0
   configIndex = 1
   configuration: Configuration
   /** Votes it told us of, by term; after a crash those that had left the store. */
-  votes = new Map<number, number>()
+  votes: Map<number, number> = new Map()
   /** Votes that left the store: no crash takes them back. */
-  readonly promisedVotes = new Map<number, number>()
+  readonly promisedVotes: Map<number, number> = new Map()
   /** Highest term in which it claimed anything to another store. */
   promisedTerm = 0
   /** The highest index it acknowledged to the leader of `ackedTerm`. */
@@ -116,15 +117,15 @@ export class GroupMirror {
   readonly bootstrap: Configuration
   /** By replica id. */
   readonly replicas: (ReplicaMirror | undefined)[] = []
-  readonly leaders = new Map<number, number>()
+  readonly leaders: Map<number, number> = new Map()
   /** Highest index a leader committed; entry 1 is every group's birth and committed by decree. */
   leaderCommit = 1
-  readonly terms = new IndexedNumbers(1)
-  readonly digests = new IndexedNumbers(1)
+  readonly terms: IndexedNumbers = new IndexedNumbers(1)
+  readonly digests: IndexedNumbers = new IndexedNumbers(1)
   /** Terms in which the entries were committed. */
-  readonly commitTerms = new IndexedNumbers(1)
-  readonly hashHighs = new IndexedNumbers(1)
-  readonly hashLows = new IndexedNumbers(1)
+  readonly commitTerms: IndexedNumbers = new IndexedNumbers(1)
+  readonly hashHighs: IndexedNumbers = new IndexedNumbers(1)
+  readonly hashLows: IndexedNumbers = new IndexedNumbers(1)
   /** Configurations of committed entries, ascending. */
   readonly configs: { readonly index: number; readonly configuration: Configuration }[]
   #seenFirst = 1
@@ -172,7 +173,7 @@ export class DurableReplica {
   replica = 0
   term = 0
   votedFor = 0
-  readonly log = new EntryLog()
+  readonly log: EntryLog = new EntryLog()
   /** Applied index of the last durable checkpoint. */
   applied = 0
   /** A snapshot was installed here and the log does not yet say so. */

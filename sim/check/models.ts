@@ -1,4 +1,4 @@
-import { invariant } from "#kernel/lib/invariant.ts"
+import { invariant } from "#kernel"
 import { type KvOp, type KvResult, type PointOp, type ScanOp } from "./history.ts"
 
 /**

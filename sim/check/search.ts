@@ -1,4 +1,4 @@
-import { invariant } from "#kernel/lib/invariant.ts"
+import { invariant } from "#kernel"
 import { CounterBound, countFound, growingCounters } from "./counter-bound.ts"
 import { ArrayTable, IntegerSetTable, type Room, SequenceSet } from "./hash-cons.ts"
 import { byInvocation, type Operation } from "./history.ts"

@@ -1,4 +1,4 @@
-import { invariant, type Mono, type Wall } from "#kernel"
+import { invariant, unreachable, type Mono, type Wall } from "#kernel"
 
 /** 2026-01-01T00:00:00Z in microseconds: where every run begins. */
 export const WALL_START = 1_767_225_600_000_000
@@ -10,7 +10,12 @@ export type ClockFault =
   /** Wall time stands still; with `mono` the monotonic clock does too. */
   | { readonly type: "freeze"; readonly mono: boolean }
 
-type Overlay = { readonly id: number; readonly fault: ClockFault; readonly since: number; readonly wallAt: number }
+type Overlay = {
+  readonly id: number
+  readonly fault: ClockFault
+  readonly since: number
+  readonly wallAt: number
+}
 
 /**
  * The two clocks of one store, as functions of true time and of what is wrong with them.
@@ -101,6 +106,8 @@ export class Clock {
         return Math.floor(((now - overlay.since) * overlay.fault.ppm) / 1_000_000) !== 0
       case "freeze":
         return now > overlay.since
+      default:
+        return unreachable(overlay.fault)
     }
   }
 

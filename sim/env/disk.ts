@@ -1,6 +1,8 @@
 import {
+  InvariantError,
   invariant,
   MemoryBase,
+  unreachable,
   SYSTEM_VOLUME,
   type Base,
   type Cursor,
@@ -58,6 +60,8 @@ export type DiskOperation = {
   readonly sizeBytes: number
   readonly changes: FrozenOverlay | null
   readonly startedAt: number
+  /** When it completes, unless a stall keeps it back. */
+  dueAt: number
   handle: Handle
 }
 
@@ -118,7 +122,13 @@ export class Disk {
   /** After the last sync that failed, the store comes back after this long; null when none failed. */
   failedRestartUs: number | null = null
 
-  constructor(seed: number, store: number, scheduler: Scheduler, host: PlanHost, volumes: readonly VolumeId[]) {
+  constructor(
+    seed: number,
+    store: number,
+    scheduler: Scheduler,
+    host: PlanHost,
+    volumes: readonly VolumeId[],
+  ) {
     this.#seed = seed
     this.#store = store
     this.#scheduler = scheduler
@@ -150,7 +160,10 @@ export class Disk {
     invariant(!volume.appending, "Cannot append: an append of this volume is under way")
     const file = volume.segments.find((candidate) => candidate.sequence === segment)
     invariant(file !== undefined, () => `Cannot append to segment ${segment}: no such file`)
-    invariant(bytes.length > 0 && offset + bytes.length <= file.bytes.length, "Cannot append: outside the segment")
+    invariant(
+      bytes.length > 0 && offset + bytes.length <= file.bytes.length,
+      "Cannot append: outside the segment",
+    )
     // Everything before the first append of a process was recovered from disk.
     if (volume.durableLsn === 0) volume.durableLsn = lsn - 1
     invariant(lsn > volume.durableLsn, "Cannot append: the lsn is durable already")
@@ -213,6 +226,8 @@ export class Disk {
         volume.witness = operation.bytes
         volume.witnessUnsynced = null
         return null
+      default:
+        return unreachable(operation.type)
     }
   }
 
@@ -229,6 +244,21 @@ export class Disk {
         0,
         operation,
       )
+    }
+  }
+
+  /** A slowness is lifted: what it would hold up longer than a new operation takes no longer than that. */
+  hurry(): void {
+    const now = this.#scheduler.now
+    for (const volume of this.#volumes) {
+      for (const operation of volume.underWay) {
+        if (operation.type === "witness" || operation.dueAt <= now) continue
+        const dueAt = now + this.#latency(volume, PURPOSE.syncLatency, 1)
+        if (dueAt >= operation.dueAt) continue
+        this.#scheduler.cancel(operation.handle)
+        operation.dueAt = dueAt
+        operation.handle = this.#scheduler.schedule(dueAt, EVENT.disk, this.#store, 0, operation)
+      }
     }
   }
 
@@ -351,10 +381,10 @@ export class Disk {
       sizeBytes: what.sizeBytes ?? 0,
       changes: what.changes ?? null,
       startedAt: this.#scheduler.now,
+      dueAt: this.#scheduler.now + this.#latency(volume, purpose, syncs),
       handle: -1,
     }
-    const at = this.#scheduler.now + this.#latency(volume, purpose, syncs)
-    operation.handle = this.#scheduler.schedule(at, EVENT.disk, this.#store, 0, operation)
+    operation.handle = this.#scheduler.schedule(operation.dueAt, EVENT.disk, this.#store, 0, operation)
     volume.underWay.push(operation)
     return operation
   }
@@ -364,10 +394,13 @@ export class Disk {
     const drawn = draw(this.#seed, purpose, this.#key(volume), 0, volume.operationCount++)
     if (syncs === 0) return exponential(drawn, WITNESS_DELAY_US_MEAN)
     let latency = syncs * (this.#host.syncUsMin + exponential(drawn, this.#host.syncUsMean))
+    // A disk is as slow as its worst cause: factors that multiplied would outlast any quiet part.
+    let factor = 1
     for (const fault of this.slow) {
-      latency *= fault.factor
+      factor = Math.max(factor, fault.factor)
       fault.tally.changes++
     }
+    latency *= factor
     return latency
   }
 
@@ -441,7 +474,7 @@ export class Disk {
 
   #volume(id: VolumeId): Volume {
     for (let i = 0; i < this.#volumes.length; i++) if (this.#volumes[i]!.id === id) return this.#volumes[i]!
-    invariant(false, () => `Cannot use volume ${id}: this store has no such volume`)
+    throw new InvariantError(`Cannot use volume ${id}: this store has no such volume`)
   }
 }
 

@@ -3,7 +3,7 @@ import { below, chancePpm, draw, exponential, PURPOSE } from "../draws.ts"
 import { EVENT } from "../events.ts"
 import type { PlanHost } from "../plan/plan.ts"
 import type { Scheduler } from "../scheduler.ts"
-import { LinkOverlay, type HeldBack } from "./link-overlay.ts"
+import type { HeldBack, LinkOverlay } from "./link-overlay.ts"
 
 const LANES: Readonly<Record<Lane, number>> = { liveness: 0, raft: 1, bulk: 2 }
 const LANE_COUNT = 3

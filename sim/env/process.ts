@@ -28,6 +28,8 @@ export type Arrival =
  * it is busy or paused. Parallel arrays instead of records: an arrival allocates nothing.
  */
 export class Process {
+  /** How many wait; what the arrays hold from there on is of earlier turns. */
+  count = 0
   readonly kinds: Arrival[] = []
   /** A frame, a request, or null. */
   readonly payloads: unknown[] = []
@@ -63,16 +65,16 @@ export class Process {
 
   /** Only what can be sent again may be lost: completions and wake-ups always find room. */
   arrive(kind: Arrival, id: number, number: number, payload: unknown): void {
-    const length = this.kinds.length
-    if (length >= INBOX_MAX && (kind === "frame" || kind === "request")) {
+    if (this.count >= INBOX_MAX && (kind === "frame" || kind === "request")) {
       this.overflowed++
       return
     }
-    this.kinds.push(kind)
-    this.payloads.push(payload)
-    this.ids.push(id)
-    this.numbers.push(number)
-    if (length >= this.inboxPeak) this.inboxPeak = length + 1
+    const index = this.count++
+    this.kinds[index] = kind
+    this.payloads[index] = payload
+    this.ids[index] = id
+    this.numbers[index] = number
+    if (this.count > this.inboxPeak) this.inboxPeak = this.count
     this.askForTurn()
   }
 
@@ -100,7 +102,7 @@ export class Process {
 
   /** All that waited is done with: nothing arrives during a turn, which takes no simulated time. */
   endTurn(): void {
-    this.#busyUntil = this.#scheduler.now + this.#slowed(TURN_US + INPUT_US * this.kinds.length)
+    this.#busyUntil = this.#scheduler.now + this.#slowed(TURN_US + INPUT_US * this.count)
     this.#clear()
   }
 
@@ -119,19 +121,18 @@ export class Process {
     this.#clear()
   }
 
+  /** The arrays keep their room: cut to nothing, they would grow anew in every turn. */
   #clear(): void {
-    this.kinds.length = 0
-    this.payloads.length = 0
-    this.ids.length = 0
-    this.numbers.length = 0
+    for (let i = 0; i < this.count; i++) this.payloads[i] = null
+    this.count = 0
   }
 
   #slowed(duration: number): number {
-    let slowed = duration
+    let factor = 1
     for (const slowdown of this.slowdowns) {
-      slowed *= slowdown.factor
+      factor = Math.max(factor, slowdown.factor)
       slowdown.tally.changes++
     }
-    return slowed
+    return duration * factor
   }
 }

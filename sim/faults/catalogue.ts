@@ -50,6 +50,10 @@ const LASTING: ReadonlySet<FaultKind> = new Set([
 ])
 
 /** When a fault ends by itself; null when only a quiet part ends it. */
-export function endOf(fault: { readonly kind: FaultKind; readonly at: number; readonly until: number }): number | null {
+export function endOf(fault: {
+  readonly kind: FaultKind
+  readonly at: number
+  readonly until: number
+}): number | null {
   return fault.until <= fault.at && LASTING.has(fault.kind) ? null : fault.until
 }

@@ -49,7 +49,8 @@ export class FaultInjector {
   /** Puts every beginning on the calendar, those of one moment in the order of the plan. */
   schedule(): void {
     for (const { index, fault } of this.runs) {
-      if (!isQuiet(this.#phases, fault.at)) this.#scheduler.schedule(fault.at, EVENT.faultBegins, index, 0, null)
+      if (!isQuiet(this.#phases, fault.at))
+        this.#scheduler.schedule(fault.at, EVENT.faultBegins, index, 0, null)
     }
   }
 
@@ -58,7 +59,8 @@ export class FaultInjector {
     run.active = true
     const end = endOf(run.fault)
     this.#begin(run, 0)
-    if (end !== null) this.#scheduler.schedule(Math.max(end, this.#stage.now), EVENT.faultEnds, index, 0, null)
+    if (end !== null)
+      this.#scheduler.schedule(Math.max(end, this.#stage.now), EVENT.faultEnds, index, 0, null)
   }
 
   acts(index: number, act: number): void {

@@ -1,8 +1,6 @@
 import { LinkOverlay, type LinkFault } from "../env/link-overlay.ts"
+import { CLIENT_IDS_FROM } from "../plan/catalogue.ts"
 import { argument, type FaultKindActions, type FaultRun, type Stage } from "./stage.ts"
-
-/** Clients have ids from here on in the targets of faults. */
-export const CLIENT_IDS_FROM = 1_000
 
 const RATIO_PPM = 100_000
 
@@ -69,6 +67,8 @@ function peersOf(stage: Stage, run: FaultRun): readonly number[] {
 function endpoints(stage: Stage, ids: readonly number[]): readonly number[] {
   const { network } = stage
   return ids
-    .map((id) => (id >= CLIENT_IDS_FROM ? network.endpointOfClient(id - CLIENT_IDS_FROM) : network.endpointOfStore(id)))
+    .map((id) =>
+      id >= CLIENT_IDS_FROM ? network.endpointOfClient(id - CLIENT_IDS_FROM) : network.endpointOfStore(id),
+    )
     .filter((endpoint) => endpoint >= 0 && endpoint < network.endpointCount)
 }

@@ -72,7 +72,8 @@ export const reload: FaultKindActions = {
       if (!host.alive) continue
       run.applied = true
       run.tally.changes++
-      if (!host.reload()) stage.violated("DET-reload", `The kernel of store ${store} saves other bytes once loaded`)
+      if (!host.reload())
+        stage.violated("DET-reload", `The kernel of store ${store} saves other bytes once loaded`)
     }
   },
   lift() {},

@@ -1,7 +1,7 @@
 import type { Plan, PlanFault, PlanOp } from "../plan/plan.ts"
 import { firstFlaw } from "../plan/well-formed.ts"
 import { minimize } from "./minimize.ts"
-import { plainer, withoutIdleClients, withoutRange, withoutSpare, withoutStore } from "./passes.ts"
+import { plainer, tighter, withoutIdleClients, withoutRange, withoutSpare, withoutStore } from "./passes.ts"
 import { shorterPlans, weakerFaults, weakerOps } from "./weaken.ts"
 
 export type ShrinkOptions = {
@@ -36,6 +36,9 @@ export type Shrunk = {
  */
 export function shrink(plan: Plan, options: ShrinkOptions): Shrunk {
   const trial = new Trial(plan, options)
+  // Once, and first: later it would undo what "plainer" does.
+  trial.pass = "tighten"
+  tighter(trial.plan).some((tight) => trial.take(tight))
   for (let before: Plan | null = null; before !== trial.plan && !trial.exhausted;) {
     before = trial.plan
     trial.pass = "faults"

@@ -1,4 +1,4 @@
-import type { Effect, Input, RaftMessage } from "#kernel"
+import { unreachable, type Effect, type Input, type RaftMessage } from "#kernel"
 
 /** Follows a run for people. It may look at everything and change nothing. */
 export interface Listener {
@@ -24,7 +24,9 @@ export class LineRecorder implements Listener {
     const told = effects.map(effectText).join("; ")
     // A turn that ends with nothing to do says nothing.
     if (input.type === "turnEnded" && told === "") return
-    this.#write(`${stampText(now)} #${event} s${store} ${inputText(input)}${told === "" ? "" : ` -> ${told}`}`)
+    this.#write(
+      `${stampText(now)} #${event} s${store} ${inputText(input)}${told === "" ? "" : ` -> ${told}`}`,
+    )
   }
 
   happened(now: number, event: number, what: string): void {
@@ -49,7 +51,9 @@ export function inputText(input: Input): string {
       return `frame from s${header.fromStore}: ${messages.map(messageText).join(", ")}`
     }
     case "request": {
-      const ops = input.request.ops.map((op) => (op.type === "scan" ? `scan ${op.start}` : `${op.type} ${op.key}`))
+      const ops = input.request.ops.map((op) =>
+        op.type === "scan" ? `scan ${op.start}` : `${op.type} ${op.key}`,
+      )
       return `request ${input.request.id} of session ${input.session}: ${ops.join(", ")}`
     }
     case "admin":
@@ -64,6 +68,8 @@ export function inputText(input: Input): string {
     case "checkpointRefused":
     case "checkpointFailed":
       return `${input.type} v${input.volume} checkpoint ${input.checkpoint}`
+    default:
+      return unreachable(input)
   }
 }
 
@@ -94,6 +100,8 @@ export function effectText(effect: Effect): string {
       return `fatal ${effect.code}: ${effect.detail}`
     case "observe":
       return observationText(effect.observation)
+    default:
+      return unreachable(effect)
   }
 }
 
@@ -108,6 +116,8 @@ function observationText(observation: Extract<Effect, { readonly type: "observe"
       return `g${observation.group} ${observation.type} ${observation.index}`
     case "voted":
       return `g${observation.group} votes for ${observation.votedFor} in term ${observation.term}`
+    case "recovered":
+      return `recovered v${observation.volume} to lsn ${observation.lsn}: ${observation.verdict}`
     default:
       return observation.type
   }
@@ -132,6 +142,8 @@ function messageText(message: RaftMessage): string {
     case "removed":
     case "snapshotReply":
       return `${message.type} ${about}`
+    default:
+      return unreachable(message)
   }
 }
 

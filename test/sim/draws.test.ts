@@ -27,10 +27,14 @@ test("draws are fixed for good: a plan means the same in every build", () => {
 test("a number below n is never n, for every n", () => {
   const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
   fc.assert(
-    fc.property(fc.oneof(u32, fc.constant(2 ** 32 - 1)), fc.integer({ min: 1, max: 2 ** 32 - 1 }), (drawn, n) => {
-      const value = below(drawn, n)
-      return Number.isInteger(value) && value >= 0 && value < n
-    }),
+    fc.property(
+      fc.oneof(u32, fc.constant(2 ** 32 - 1)),
+      fc.integer({ min: 1, max: 2 ** 32 - 1 }),
+      (drawn, n) => {
+        const value = below(drawn, n)
+        return Number.isInteger(value) && value >= 0 && value < n
+      },
+    ),
   )
   assert.equal(between(0, 5, 9), 5)
   assert.equal(between(2 ** 32 - 1, 5, 9), 9)

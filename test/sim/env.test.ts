@@ -115,9 +115,17 @@ class Wire {
     this.network.sendFrame(from, to, lane, frameOf(from, to, fromBoot))
   }
 
-  overlay(id: number, fault: LinkFault, from: readonly number[], to: readonly number[], oneWay = false): void {
+  overlay(
+    id: number,
+    fault: LinkFault,
+    from: readonly number[],
+    to: readonly number[],
+    oneWay = false,
+  ): void {
     const sides = { from, to, oneWay }
-    this.network.overlay(new LinkOverlay(id, fault, this.scheduler.now, this.tally, sides, this.network.endpointCount))
+    this.network.overlay(
+      new LinkOverlay(id, fault, this.scheduler.now, this.tally, sides, this.network.endpointCount),
+    )
   }
 
   runUntil(until: number): readonly Arrived[] {
@@ -144,7 +152,10 @@ function frameOf(from: number, to: number, fromBoot: number): Frame {
     configEpoch: 0,
     wall: 5,
   }
-  return { header, messages: [{ type: "snapshotReply", group: 1, from, to, term: 3, lastIndex: 8, success: true }] }
+  return {
+    header,
+    messages: [{ type: "snapshotReply", group: 1, from, to, term: 3, lastIndex: 8, success: true }],
+  }
 }
 
 const boots = (arrived: readonly Arrived[]) => arrived.map(({ boot }) => boot)
@@ -157,9 +168,18 @@ test("a healthy lane keeps its order, whatever the latencies; two lanes do not w
     wire.send(1, 2, 1_000 + i, "bulk")
   }
   const arrived = boots(wire.runUntil(1e6)) as number[]
-  assert.deepEqual(arrived.filter((boot) => boot < 1_000), numbers(200))
-  assert.deepEqual(arrived.filter((boot) => boot >= 1_000), numbers(200).map((i) => 1_000 + i))
-  assert.notDeepEqual(arrived, [...arrived].sort((x, y) => (x % 1_000) - (y % 1_000)))
+  assert.deepEqual(
+    arrived.filter((boot) => boot < 1_000),
+    numbers(200),
+  )
+  assert.deepEqual(
+    arrived.filter((boot) => boot >= 1_000),
+    numbers(200).map((i) => 1_000 + i),
+  )
+  assert.notDeepEqual(
+    arrived,
+    [...arrived].sort((x, y) => (x % 1_000) - (y % 1_000)),
+  )
 })
 
 test("a partition cuts both ways, what is under way as well, and heals", () => {
@@ -282,7 +302,10 @@ test("a misrouted frame reaches another store", () => {
   wire.overlay(9, { type: "misroute", ratioPpm: 1_000_000 }, [0], [1])
   for (const i of numbers(30)) wire.send(1, 2, i)
   const destinations = new Set(wire.runUntil(1e6).map(({ to }) => to))
-  assert.deepEqual([...destinations].sort(), [0, 2])
+  assert.deepEqual(
+    [...destinations].sort((x, y) => x - y),
+    [0, 2],
+  )
 })
 
 // The disk.
@@ -300,7 +323,8 @@ class Bench {
   runUntil(until: number): readonly (DiskOutcome | null)[] {
     const from = this.done.length
     while (this.scheduler.next(until)) {
-      if (this.scheduler.kind === EVENT.disk) this.done.push(this.disk.complete(this.scheduler.payload as DiskOperation))
+      if (this.scheduler.kind === EVENT.disk)
+        this.done.push(this.disk.complete(this.scheduler.payload as DiskOperation))
     }
     return this.done.slice(from)
   }
@@ -347,7 +371,8 @@ function crashPictures(powerLoss: boolean): ReadonlySet<string> {
     for (let sector = 1; sector <= 8; sector++) {
       const first = bytes[sector * SECTOR_BYTES]!
       assert.ok(first === 9 || first === 0)
-      for (let i = 0; i < SECTOR_BYTES; i++) assert.equal(bytes[sector * SECTOR_BYTES + i], first, "a sector is torn")
+      for (let i = 0; i < SECTOR_BYTES; i++)
+        assert.equal(bytes[sector * SECTOR_BYTES + i], first, "a sector is torn")
       picture += first === 9 ? "1" : "0"
     }
     assert.equal(bytes[0], 4, "what was durable before stays")
@@ -361,7 +386,10 @@ test("a power loss leaves an unsynced write lost, whole, torn or in any subset o
   const pictures = crashPictures(true)
   assert.ok(pictures.has("00000000") && pictures.has("11111111"))
   assert.ok(pictures.has("11110000"), "torn")
-  assert.ok([...pictures].some((picture) => /01/.test(picture)), "reordered")
+  assert.ok(
+    [...pictures].some((picture) => /01/.test(picture)),
+    "reordered",
+  )
   assert.ok(pictures.size > 60, `${pictures.size} different pictures`)
 })
 
@@ -499,7 +527,7 @@ test("a witness is safe after the next sync of its volume, or a while; before, a
     const { witness } = bench.disk.images().find(({ volume }) => volume === 1)!
     const found = new Set(witness)
     assert.ok(!found.has(0), "the first was durable")
-    outcomes.add([...found].sort().join(" and "))
+    outcomes.add([...found].sort((x, y) => x - y).join(" and "))
   }
   assert.deepEqual([...outcomes].sort(), ["1", "1 and 2", "2"])
 })
@@ -516,7 +544,13 @@ test("a new segment that a crash met is absent, empty, zero or whole", () => {
     bench.disk.createSegment(1, 2, 1_024, new Uint8Array(8).fill(5))
     bench.runUntil(1e6)
     const images = bench.disk.images().find(({ volume }) => volume === 1)!.segments
-    assert.deepEqual(images.map(({ sequence, bytes }) => [sequence, bytes[0]]), [[1, 4], [2, 5]])
+    assert.deepEqual(
+      images.map(({ sequence, bytes }) => [sequence, bytes[0]]),
+      [
+        [1, 4],
+        [2, 5],
+      ],
+    )
   }
   assert.deepEqual([...fates].sort(), ["0 nothing", "1024 0", "1024 3", "absent"])
 })
@@ -534,6 +568,9 @@ test("released segments are gone, and the digest of a disk tells its content", (
   bench.runUntil(1e6)
   bench.disk.releaseSegments(1, 2)
   const { segments } = bench.disk.images().find(({ volume }) => volume === 1)!
-  assert.deepEqual(segments.map(({ sequence }) => sequence), [2])
+  assert.deepEqual(
+    segments.map(({ sequence }) => sequence),
+    [2],
+  )
   assert.notEqual(hex(), before)
 })

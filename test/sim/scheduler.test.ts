@@ -70,7 +70,10 @@ test("whatever is scheduled and cancelled, the order is that of a stable sort", 
         for (let i = 0; i < take; i++) {
           model.sort((x, y) => x.at - y.at || x.id - y.id)
           const expected = model.shift()
-          assert.equal(scheduler.next(scheduler.now + 100) && scheduler.a, expected === undefined ? false : expected.id)
+          assert.equal(
+            scheduler.next(scheduler.now + 100) && scheduler.a,
+            expected === undefined ? false : expected.id,
+          )
           if (expected === undefined) return
         }
       })

@@ -8,7 +8,11 @@ import { toyBuild, type ToyBehaviour } from "./support/toy-kernel.ts"
 
 const SECOND = 1_000_000
 
-function worldOf(changes: Partial<Plan> = {}, behaviour: Partial<ToyBehaviour> = {}, clients: ClientPort | null = null): World {
+function worldOf(
+  changes: Partial<Plan> = {},
+  behaviour: Partial<ToyBehaviour> = {},
+  clients: ClientPort | null = null,
+): World {
   const build = toyBuild(3, behaviour)
   return new World({ plan: plan(changes), build, checkers: [], clients, listener: null })
 }
@@ -31,7 +35,7 @@ const EVERY_FAULT = [
 test("one plan, run twice, gives one trace and one state", () => {
   const first = worldOf({ faults: EVERY_FAULT })
   const second = worldOf({ faults: EVERY_FAULT })
-  assert.equal(first.run(), true, first.violation?.message)
+  assert.equal(first.run(), true, first.violation?.message ?? "")
   assert.equal(second.run(), true)
   assert.ok(first.event > 300, `${first.event} events`)
   assert.equal(first.trace.hex(), second.trace.hex())
@@ -69,14 +73,18 @@ test("messages as objects and as bytes give one hash", () => {
 
 test("a fault dropped from the plan shifts no draw of what it did not touch", () => {
   // The pause of one store late in the run: until then, and for the others' own draws, nothing differs.
-  const late = [fault(1, "drop", 8 * SECOND, 9 * SECOND, { stores: [1], peers: [2] }, { ratioPpm: 1_000_000 })]
+  const late = [
+    fault(1, "drop", 8 * SECOND, 9 * SECOND, { stores: [1], peers: [2] }, { ratioPpm: 1_000_000 }),
+  ]
   const without = worldOf()
   const withIt = worldOf({ faults: late })
   without.runUntil(8 * SECOND - 1)
   withIt.runUntil(8 * SECOND - 1)
   assert.equal(without.trace.hex(), withIt.trace.hex())
   // A fault of another link that changes no traffic leaves the whole trace as it is.
-  const idle = [fault(2, "drop", 1 * SECOND, 9 * SECOND, { stores: [4], peers: [1] }, { ratioPpm: 1_000_000 })]
+  const idle = [
+    fault(2, "drop", 1 * SECOND, 9 * SECOND, { stores: [4], peers: [1] }, { ratioPpm: 1_000_000 }),
+  ]
   const both = worldOf({ faults: idle })
   without.run()
   both.run()
@@ -165,10 +173,14 @@ test("the first report of a checker is the verdict, with its time and event", ()
 test("a client's request is answered once what it rests on is durable, and its timers fire", () => {
   const replies: [number, number, KvReply][] = []
   const fired: number[] = []
-  const world: World = worldOf({}, {}, {
-    replied: (client, store, reply) => replies.push([client, store, reply]),
-    timerFired: (client) => fired.push(client, world.now),
-  })
+  const world: World = worldOf(
+    {},
+    {},
+    {
+      replied: (client, store, reply) => replies.push([client, store, reply]),
+      timerFired: (client) => fired.push(client, world.now),
+    },
+  )
   world.runUntil(SECOND)
   world.clientSend(1, 2, request(5))
   world.setClientTimer(0, 2 * SECOND)

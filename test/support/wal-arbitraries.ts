@@ -169,6 +169,33 @@ export class History {
   }
 }
 
+/** The ledger and the replay read the same frames by different code, and must tell the same of every group. */
+function assertLedgerAgrees(recovered: RecoveredVolume): void {
+  if (recovered.start === null) return
+  const ledger = recovered.start.ledger
+  for (const group of recovered.groups) {
+    const record = ledger.groups.get(group.group)
+    invariant(record !== undefined, "The ledger lacks a group")
+    const last = group.entries.at(-1)
+    const told = [
+      record.replica,
+      record.term,
+      record.votedFor,
+      record.startIndex,
+      record.lastIndex,
+      record.lastTerm,
+    ]
+    const end = last ?? group.logStart
+    const read = [group.replica, group.term, group.votedFor, group.logStart.index, end.index, end.term]
+    if (group.damage === null) {
+      invariant(
+        told.join() === read.join(),
+        () => `The ledger says ${told.join()} of a group that is ${read.join()}`,
+      )
+    }
+  }
+}
+
 type Append = Extract<WalEffect, { readonly type: "append" }>
 
 /** A volume's directory in memory, and the log that writes to it. */
@@ -255,7 +282,9 @@ export class Rig {
   }
 
   recover(overrides: Partial<VolumeImage> = {}): RecoveredVolume {
-    return recoverVolume(this.image(overrides))
+    const recovered = recoverVolume(this.image(overrides))
+    if (recovered.damage.length === 0) assertLedgerAgrees(recovered)
+    return recovered
   }
 
   /** Starts the log again on what was recovered, on the same directory. */
@@ -263,6 +292,14 @@ export class Rig {
     invariant(recovered.start !== null, "Cannot restart a log that may not start")
     this.unsynced = null
     this.wal = new Wal({ identity: this.identity, limits: this.limits, rng: this.rng }, recovered.start)
+  }
+
+  /** A log on what was recovered, of which nothing is written here: whether it starts at all. */
+  restartElsewhere(recovered: RecoveredVolume): void {
+    invariant(recovered.start !== null, "Cannot restart a log that may not start")
+    const other = new Rig(1, recovered.start, this.limits, this.identity)
+    other.wal.append({ type: "boot", boot: 1 })
+    other.turn()
   }
 
   #carryOut(effect: WalEffect): void {

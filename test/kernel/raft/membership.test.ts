@@ -5,6 +5,7 @@ import {
   ConfigurationLog,
   EMPTY_CONFIGURATION,
   enterJointToPromote,
+  isGone,
   leaveJoint,
   onStore,
   withLearner,
@@ -110,15 +111,28 @@ test("the configuration in force at every index is what a walk over the log find
 
 test("a new learner has a name of its own, and no quorum changes by it", () => {
   const before = configurationOf([1, 2, 3])
-  const after = withLearner(before, 7, 70, true)
+  const after = withLearner(before, 2, 7, 70, true)
   assert.deepEqual(after.voters, before.voters)
-  assert.deepEqual([after.learners, after.promoting], [[{ replica: 4, store: 7, incarnation: 70 }], [4]])
-  const another = withLearner(after, 8, 80, false)
-  assert.deepEqual([another.promoting, another.nextReplica], [[4], 6])
+  const id = 2 * 4096
+  assert.deepEqual([after.learners, after.promoting], [[{ replica: id, store: 7, incarnation: 70 }], [id]])
+  const another = withLearner(after, 2, 8, 80, false)
+  assert.deepEqual([another.promoting, another.nextReplica], [[id], id + 2])
+})
+
+test("two leaders never give one name away twice, though only one of the changes is committed", () => {
+  const before = configurationOf([1, 2, 3])
+  const lost = withLearner(before, 3, 7, 70, true).promoting[0]!
+  const kept = withLearner(before, 4, 8, 80, true)
+  assert.notEqual(kept.promoting[0], lost)
+  assert.equal(isGone(kept, 4, lost), true)
+  assert.equal(isGone(kept, 4, kept.promoting[0]!), false)
+  // Until an entry of a later term is committed, the lost one may still turn out to be the one that is kept.
+  assert.equal(isGone(before, 3, lost), false)
+  assert.equal(isGone(before, 4, lost), true)
 })
 
 test("a learner becomes a voter by way of a joint configuration", () => {
-  const before = withLearner(withLearner(configurationOf([1, 2, 3]), 4, 4, true), 5, 5, false)
+  const before = withLearner(withLearner(configurationOf([1, 2, 3]), 0, 4, 4, true), 0, 5, 5, false)
   const joint = enterJointToPromote(before, [4])
   assert.deepEqual(
     joint.voters.map(({ replica }) => replica),
@@ -130,7 +144,7 @@ test("a learner becomes a voter by way of a joint configuration", () => {
 })
 
 test("a voter leaves by way of a joint configuration, a learner at once, and no name becomes free", () => {
-  const before = withLearner(configurationOf([1, 2, 3]), 4, 4, true)
+  const before = withLearner(configurationOf([1, 2, 3]), 0, 4, 4, true)
   const joint = withoutReplica(before, 2)
   assert.deepEqual(
     joint.voters.map(({ replica }) => replica),

@@ -32,7 +32,7 @@ function compacted(): Peer {
 
 function refuses(leader: Peer, from: number): void {
   const hints = { success: false, matchIndex: 0, rejectedIndex: 3, hintIndex: 0, hintTerm: 0 } as const
-  leader.receive({ ...appendReply(from, 1, 2, 0), ...hints } as RaftMessage)
+  leader.receive({ ...appendReply(from, 1, 2, 0), ...hints })
 }
 
 function typesTo(leader: Peer, to: number): readonly string[] {

@@ -140,3 +140,30 @@ test("a synced log with a sector lost from its last frame is corrupt if it was w
     }
   }
 })
+
+test("4,000 files cut short are read to their last whole frame, or called corrupt when a slot remembers more", () => {
+  const rng = new Sfc32(8, 8)
+  for (let n = 0; n < 200; n++) {
+    const rig = new Rig(n, undefined, { segmentBytesFirst: 1 << 20, segmentBytesMax: 1 << 20 })
+    const history = new History(new Sfc32(n, 10))
+    const models = [cloneModel(history.model)]
+    for (let i = 1 + rng.below(8); i > 0; i--) {
+      rig.write(history.next(), history.next())
+      models.push(cloneModel(history.model))
+    }
+    rig.turn()
+    const whole = rig.segments.get(1)!
+    const last = rig.synced.at(-1)!
+    for (let i = 0; i < 20; i++) {
+      const size = 4096 + rng.below(last.offset + last.bytes.length - 4096)
+      rig.segments.set(1, whole.slice(0, size))
+      const kept = rig.synced.filter((frame) => frame.offset + frame.bytes.length <= size).length
+      const blind = rig.recover({ witness: null })
+      assert.include(["clean", "tornTail"], blind.verdict)
+      assert.deepEqual(describeRecovered(blind.groups), describeModel(models[kept]!))
+      const witnessed = rig.recover()
+      assert.equal(witnessed.verdict, "corruption")
+      assertHonest(witnessed, models.at(-1)!, `history ${n} size ${size}`)
+    }
+  }
+})

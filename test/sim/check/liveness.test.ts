@@ -50,6 +50,7 @@ const WELL: QuietView = {
   calmSince: 0,
   timing: DEFAULT_TIMING,
   stores: [store(1), store(2), store(3)],
+  logEnds: new Map([[1, 9]]),
   requests: [],
 }
 
@@ -113,6 +114,10 @@ test("a member that stays behind, one that is not repaired and a queue that stay
   assert.equal(checkQuiet(second({ role: "recovering" }))?.oracle, "LIVE-converge")
   const full = { ...WELL, stores: [store(1), store(2), { ...store(3), held: 400 }] }
   assert.equal(checkQuiet(full)?.oracle, "LIVE-converge")
+})
+
+test("what the leader's log did not hold a while ago, and work on requests just now, are under way", () => {
+  assert.equal(checkQuiet({ ...second({ appliedIndex: 8 }), logEnds: new Map([[1, 8]]) }), null)
   const request = {
     id: 5,
     group: 1,
@@ -121,9 +126,10 @@ test("a member that stays behind, one that is not repaired and a queue that stay
     answeredAt: null,
     abandoned: false,
   }
-  assert.equal(checkQuiet({ ...second({ appliedIndex: 8 }), requests: [request] }), null)
+  const full = { ...WELL, stores: [store(1), store(2), { ...store(3), held: 400 }] }
+  assert.equal(checkQuiet({ ...full, requests: [request] }), null)
   const justAnswered = { ...request, answeredAt: WELL.now - 1 }
-  assert.equal(checkQuiet({ ...second({ appliedIndex: 8 }), requests: [justAnswered] }), null)
+  assert.equal(checkQuiet({ ...full, requests: [justAnswered] }), null)
 })
 
 test("equal applied index with another state, or another configuration, is named for what it is", () => {

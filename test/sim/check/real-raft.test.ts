@@ -141,7 +141,7 @@ class Host {
     for (const each of said) checker.observed(this.#run, this.#store, each)
     this.#tell({ type: "wake" }, [])
     // The birth, in the first frame of the first boot.
-    if (this.#appendedLsn === 0) this.#pending = [...this.#disk.splice(0)]
+    if (this.#appendedLsn === 0) this.#pending = this.#disk.splice(0)
   }
 
   #crash(): void {
@@ -166,11 +166,13 @@ class Host {
   receive(message: RaftMessage): void {
     const { now } = this.#run
     if (this.#raft === null) return
-    const from = { replica: message.from, store: message.from, incarnation: message.from }
+    // Replica n lives on store n.
+    const store: number = message.from
+    const from = { replica: message.from, store, incarnation: store }
     const header = {
       version: 1,
       cluster: "c",
-      fromStore: message.from,
+      fromStore: store,
       toStore: this.#store,
       fromIncarnation: 1,
     }

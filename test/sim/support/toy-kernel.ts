@@ -1,12 +1,11 @@
 import {
   ByteReader,
-  ByteWriter,
+  decodeFrame,
+  encodeFrame,
   MemoryBase,
-  readMessage,
-  writeMessage,
+  unreachable,
   type BootStamp,
   type Effect,
-  type Frame,
   type FrozenOverlay,
   type GroupStatus,
   type Identity,
@@ -18,7 +17,6 @@ import {
   type VolumeImage,
 } from "#kernel"
 import { OverlayEngine } from "#kernel/engine/overlay.ts"
-import { crc32c } from "#kernel/lib/crc32c.ts"
 import type { KernelBuild, StoreKernel } from "#sim/kernel-build.ts"
 
 const FLUSH = 1
@@ -31,6 +29,8 @@ const SEGMENT_BYTES = 1 << 16
 export class ToyKernel implements StoreKernel {
   readonly config: KernelConfig
   readonly boot: number
+  /** Its store, as a plain number: the toy names replicas and incarnations after it as well. */
+  readonly me: number
   heard = 0
   readonly behaviour: ToyBehaviour
   #lsn = 0
@@ -47,6 +47,7 @@ export class ToyKernel implements StoreKernel {
   constructor(config: KernelConfig, boot: number, behaviour: ToyBehaviour) {
     this.config = config
     this.boot = boot
+    this.me = config.store
     this.behaviour = behaviour
   }
 
@@ -56,7 +57,13 @@ export class ToyKernel implements StoreKernel {
     this.#checkpoint = image.base.checkpoint
     this.#nextBeat = stamp.mono + 1_000_000
     return [
-      { type: "createSegment", volume: 1, segment: this.#segment, sizeBytes: SEGMENT_BYTES, header: new Uint8Array(64).fill(7) },
+      {
+        type: "createSegment",
+        volume: 1,
+        segment: this.#segment,
+        sizeBytes: SEGMENT_BYTES,
+        header: new Uint8Array(64).fill(7),
+      },
       { type: "wakeAt", mono: this.#nextBeat },
     ]
   }
@@ -74,7 +81,7 @@ export class ToyKernel implements StoreKernel {
           const message: RaftMessage = {
             type: "heartbeat",
             group: 1,
-            from: this.config.store,
+            from: this.me,
             to,
             term: this.boot,
             leaderCommit: this.heard,
@@ -104,7 +111,14 @@ export class ToyKernel implements StoreKernel {
           },
         ]
       case "admin":
-        return [{ type: "adminReply", session: input.session, reply: { type: "accepted", id: input.request.id }, barrier: null }]
+        return [
+          {
+            type: "adminReply",
+            session: input.session,
+            reply: { type: "accepted", id: input.request.id },
+            barrier: null,
+          },
+        ]
       case "appendSynced":
         this.#inFlight = false
         return []
@@ -124,6 +138,8 @@ export class ToyKernel implements StoreKernel {
         return [{ type: "fatal", code: "checkpointFailed", detail: "" }]
       case "turnEnded":
         return this.#endTurn()
+      default:
+        return unreachable(input)
     }
   }
 
@@ -142,7 +158,13 @@ export class ToyKernel implements StoreKernel {
       this.#wantsCheckpoint = false
       this.#checkpointing = true
       const changes = frozen(++this.#checkpoint, `${this.heard}`)
-      effects.push({ type: "checkpoint", volume: 1, checkpoint: this.#checkpoint, changes, barrier: { volume: 1, lsn: this.#lsn } })
+      effects.push({
+        type: "checkpoint",
+        volume: 1,
+        checkpoint: this.#checkpoint,
+        changes,
+        barrier: { volume: 1, lsn: this.#lsn },
+      })
     }
     return effects
   }
@@ -180,7 +202,13 @@ export class ToyKernel implements StoreKernel {
   }
 
   identity(): Identity {
-    return { cluster: this.config.cluster, store: this.config.store, incarnation: this.config.store, boot: this.boot, configEpoch: 0 }
+    return {
+      cluster: this.config.cluster,
+      store: this.config.store,
+      incarnation: this.me,
+      boot: this.boot,
+      configEpoch: 0,
+    }
   }
 
   status(): readonly GroupStatus[] {
@@ -189,7 +217,7 @@ export class ToyKernel implements StoreKernel {
     return [
       {
         group: 1,
-        replica: this.config.store,
+        replica: this.me,
         role: this.config.store === this.behaviour.leader ? "leader" : "follower",
         term: 1,
         leader: this.behaviour.leader,
@@ -197,7 +225,7 @@ export class ToyKernel implements StoreKernel {
         commitIndex: 0,
         appliedIndex: 0,
         firstIndex: 1,
-        configuration: { voters, outgoing: [], learners: [] },
+        configuration: { voters, outgoing: [], learners: [], promoting: [], nextReplica: 100 },
         descriptor: { rangeId: 1, groupId: 1, tenant: 0, start: "", end: "", generation: 1 },
         hashHigh: 0,
         hashLow: 0,
@@ -245,40 +273,4 @@ export function frozen(checkpoint: number, value: string): FrozenOverlay {
   const engine = new OverlayEngine(MemoryBase.empty())
   engine.apply([{ space: FLUSH, type: "put", key: "heard", value }])
   return engine.freeze(checkpoint)
-}
-
-function encodeFrame(frame: Frame): Uint8Array {
-  const writer = new ByteWriter()
-  const { header } = frame
-  writer.uint(header.version)
-  writer.str(header.cluster)
-  writer.uint(header.fromStore)
-  writer.uint(header.toStore)
-  writer.uint(header.fromIncarnation)
-  writer.uint(header.fromBoot)
-  writer.uint(header.configEpoch)
-  writer.uint(header.wall)
-  writer.uint(frame.messages.length)
-  for (const message of frame.messages) writeMessage(message, writer, true)
-  writer.u32(crc32c(writer.view(), 0, writer.length))
-  return writer.finish()
-}
-
-function decodeFrame(bytes: Uint8Array): Frame | null {
-  if (bytes.length < 4) return null
-  const checksum = new ByteReader(bytes, bytes.length - 4).u32()
-  if (checksum !== crc32c(bytes, 0, bytes.length - 4)) return null
-  const reader = new ByteReader(bytes, 0, bytes.length - 4)
-  const header = {
-    version: reader.uint(),
-    cluster: reader.str(),
-    fromStore: reader.uint(),
-    toStore: reader.uint(),
-    fromIncarnation: reader.uint(),
-    fromBoot: reader.uint(),
-    configEpoch: reader.uint(),
-    wall: reader.uint(),
-  }
-  const messages = Array.from({ length: reader.uint() }, () => readMessage(reader))
-  return reader.failed ? null : { header, messages }
 }

@@ -1,0 +1,214 @@
+import { join, parse } from "node:path"
+import type { Command } from "commander"
+import { JOBS_MAX, parseDuration, parseInteger, parseShard, RUNS_MAX, type Shard } from "../arguments.ts"
+import { buildId, orreryVersion } from "../build-id.ts"
+import { DEFAULT_CAMPAIGN } from "../campaign/default-campaign.ts"
+import type { Scenario } from "#sim"
+import { loadEngine } from "../campaign/engine.ts"
+import { explainFailures, shellWord } from "../campaign/failures.ts"
+import { runCampaign, type CampaignWatch, type RunRecord } from "../campaign/run.ts"
+import { defaultShares, jobCount, roundLength, type Job, type Selection } from "../campaign/schedule.ts"
+import { addMarks, makeReport, rowOf } from "../campaign/tally.ts"
+import { didYouMean, UsageError } from "../errors.ts"
+import { writeTextFile } from "../files.ts"
+import type { Host } from "../host.ts"
+import { startProgress } from "../progress.ts"
+import { publish } from "../report/output.ts"
+
+type RunOptions = {
+  readonly seed?: number
+  readonly seeds?: number
+  readonly from?: number
+  readonly for?: number
+  readonly jobs?: number
+  readonly shard?: Shard
+  readonly verify?: true
+  readonly json?: string
+  readonly junit?: string
+  readonly history?: string
+  readonly report?: string
+  readonly shrink: boolean
+  readonly capsules: string
+  readonly quiet?: true
+}
+
+export function addRun(sim: Command, host: Host, end: (code: number) => void): void {
+  sim
+    .command("run")
+    .summary("run scenarios over seeds")
+    .description(
+      "Runs scenarios over seeds, with faults and every check on. Without names: the default campaign over all\n" +
+        "scenarios, always the same seeds, two to three minutes on 2 cores.",
+    )
+    .argument("[scenario...]", "names, as `orrery sim list` shows them")
+    .option("--seed <n>", "one seed", (text) => parseInteger("--seed", text, 0, Number.MAX_SAFE_INTEGER))
+    .option("--seeds <n>", "this many seeds of each scenario; without names, this many runs in all", (text) =>
+      parseInteger("--seeds", text, 1, RUNS_MAX),
+    )
+    .option("--from <n>", "the first seed (1)", (text) =>
+      parseInteger("--from", text, 0, Number.MAX_SAFE_INTEGER),
+    )
+    .option("--for <duration>", "start no further run after 90s, 10m, 1h30m", (text) =>
+      parseDuration("--for", text),
+    )
+    .option("--jobs <n>", "worker threads (one for each core)", (text) =>
+      parseInteger("--jobs", text, 1, JOBS_MAX),
+    )
+    .option("--shard <i/n>", "part i of n, counted from 1", (text) => parseShard("--shard", text))
+    .option("--verify", "run every seed again in a new worker and compare the traces")
+    .option("--json <file>", "results as one JSON object; - is standard output")
+    .option("--junit <file>", "results as JUnit XML")
+    .option("--history <file>", "what clients asked and heard, as JSON lines; a file for each run")
+    .option("--report <file>", "results as one HTML page")
+    .option("--no-shrink", "keep failing plans as they were drawn")
+    .option("--capsules <dir>", "where failures are kept", join(".orrery", "capsules"))
+    .option("-q, --quiet", "no progress")
+    .action(async (names: readonly string[], options: RunOptions) => end(await run(host, names, options)))
+}
+
+async function run(host: Host, names: readonly string[], options: RunOptions): Promise<number> {
+  const engine = await loadEngine(host.engineUrl)
+  const scenarios = chooseScenarios(engine.scenarios, names)
+  const selection = select(scenarios, names.length === 0, options)
+  const runs = jobCount(selection)
+  if (runs === 0)
+    throw new UsageError(
+      `--shard: nothing is left for part ${selection.shard?.index ?? 1} of ${selection.runs ?? 0} runs`,
+    )
+  const lanes = Math.min(options.jobs ?? host.cores, JOBS_MAX, runs ?? JOBS_MAX)
+
+  const progress = startProgress(host, runs, options.for ?? null, options.quiet === true)
+  // The bar goes before the second Ctrl-C can leave the terminal without a cursor.
+  const watched: Host = {
+    ...host,
+    onInterrupt: (heard) =>
+      host.onInterrupt(() => {
+        progress.stop()
+        host.stderr.write("Interrupted: the runs under way may finish; once more ends at once\n")
+        heard()
+      }),
+  }
+  const marks = new Map(scenarios.map((scenario) => [scenario.name, new Map<string, number>()]))
+  const watch: CampaignWatch = {
+    finished(record) {
+      addMarks(marks.get(record.job.scenario) ?? new Map(), record.result.marks)
+      progress.finished(record)
+    },
+    ...(options.history === undefined ? {} : { history: historyWriter(options.history, runs === 1) }),
+  }
+  let records: readonly RunRecord[]
+  let failures
+  let campaign
+  try {
+    const bounds = { selection, lanes, wallMsMax: options.for ?? null, verify: options.verify === true }
+    campaign = await runCampaign(watched, bounds, watch)
+    records = campaign.records
+    const shrink = options.shrink && !campaign.interrupted
+    const failureOptions = { shrink, lanes, capsules: options.capsules }
+    failures = await explainFailures(watched, engine, records, failureOptions, (text) => progress.note(text))
+  } finally {
+    progress.stop()
+  }
+
+  const capsules = new Map(
+    failures.map((failure) => [`${failure.scenario}\n${failure.seed}`, failure.capsule]),
+  )
+  const report = makeReport({
+    version: orreryVersion(),
+    build: buildId(),
+    results: records.map((record) =>
+      rowOf(record, capsules.get(`${record.job.scenario}\n${record.job.seed}`) ?? null),
+    ),
+    scenarios: scenarios.map((scenario) => ({
+      name: scenario.name,
+      about: scenario.about,
+      declaredMarks: scenario.marks ?? [],
+      marks: Object.fromEntries(marks.get(scenario.name) ?? []),
+    })),
+    failures,
+    campaign: {
+      isDefault: names.length === 0,
+      runsPlanned: selection.runs,
+      firstSeed: selection.firstSeed,
+      shardCount: selection.shard?.count ?? 1,
+      shards: [selection.shard?.index ?? 1],
+      interrupted: campaign.interrupted,
+      verified: records.filter((record) => record.verified).length,
+      jobs: lanes,
+      elapsedSeconds: Math.round(campaign.wallMs) / 1_000,
+      command: commandLine(names, options),
+    },
+  })
+  publish(host, report, {
+    json: options.json ?? null,
+    junit: options.junit ?? null,
+    html: options.report ?? null,
+  })
+  return report.totals.exitCode
+}
+
+function chooseScenarios(scenarios: readonly Scenario[], names: readonly string[]): readonly Scenario[] {
+  if (names.length === 0) return scenarios
+  const wanted = new Set(names.map((name) => findScenario(scenarios, name)))
+  return scenarios.filter((scenario) => wanted.has(scenario))
+}
+
+/** The scenario of this name, or one line with the nearest one. */
+export function findScenario(scenarios: readonly Scenario[], name: string): Scenario {
+  const found = scenarios.find((scenario) => scenario.name === name)
+  if (found !== undefined) return found
+  const known = scenarios.map((scenario) => scenario.name)
+  const hint = didYouMean(name, known)
+  throw new UsageError(
+    `There is no scenario "${name}"${hint === "" ? "; `orrery sim list` shows them all" : hint}`,
+  )
+}
+
+function select(scenarios: readonly Scenario[], isDefault: boolean, options: RunOptions): Selection {
+  if (options.seed !== undefined) {
+    const other = options.seeds !== undefined ? "--seeds" : options.from !== undefined ? "--from" : null
+    if (other !== null) throw new UsageError(`--seed is one seed and does not go with ${other}`)
+  }
+  const names = scenarios.map((scenario) => scenario.name)
+  const isWeighted = isDefault && options.seed === undefined
+  const shares = isWeighted ? defaultShares(names) : names.map((scenario) => ({ scenario, weight: 1 }))
+  const firstSeed = options.seed ?? options.from ?? DEFAULT_CAMPAIGN.firstSeed
+  const runs = runCount(shares.length, roundLength(shares), isWeighted, options)
+  if (runs !== null && runs > RUNS_MAX)
+    throw new UsageError(`--seeds: ${runs} runs are more than ${RUNS_MAX}`)
+  if (runs !== null && !Number.isSafeInteger(firstSeed + runs))
+    throw new UsageError(`--from: the last seed would be larger than ${Number.MAX_SAFE_INTEGER}`)
+  return { shares, firstSeed, runs, shard: options.shard ?? null }
+}
+
+/** Runs of all shards together; null when only `--for` bounds them. */
+function runCount(
+  scenarioCount: number,
+  round: number,
+  isWeighted: boolean,
+  options: RunOptions,
+): number | null {
+  if (options.seed !== undefined) return scenarioCount
+  if (options.seeds !== undefined) return isWeighted ? options.seeds : options.seeds * scenarioCount
+  return options.for === undefined ? round * DEFAULT_CAMPAIGN.rounds : null
+}
+
+/** One run writes the file named; of several, each writes `name.<scenario>.<seed>.ext` beside it. */
+function historyWriter(path: string, isOne: boolean): (job: Job, lines: string) => void {
+  const { dir, name, ext } = parse(path)
+  return (job, lines) => {
+    writeTextFile(isOne ? path : join(dir, `${name}.${job.scenario}.${job.seed}${ext}`), lines)
+  }
+}
+
+/** What to type for the same runs, without where their results went. */
+function commandLine(names: readonly string[], options: RunOptions): string {
+  const words = ["npx orrery sim run", ...names.map(shellWord)]
+  if (options.seed !== undefined) words.push(`--seed ${options.seed}`)
+  if (options.from !== undefined) words.push(`--from ${options.from}`)
+  if (options.seeds !== undefined) words.push(`--seeds ${options.seeds}`)
+  if (options.for !== undefined) words.push(`--for ${options.for}ms`)
+  if (options.shard !== undefined) words.push(`--shard ${options.shard.index}/${options.shard.count}`)
+  if (options.verify === true) words.push("--verify")
+  return words.join(" ")
+}

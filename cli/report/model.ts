@@ -1,0 +1,121 @@
+import type { RunClass } from "#sim"
+
+/** One object of `--json`, and what every other form of report is made from. DESIGN §11. */
+export type Report = {
+  /** Of Orrery. */
+  readonly version: string
+  /** Content hash of what decides a run: kernel, simulator, scenarios. */
+  readonly build: string
+  readonly results: readonly ResultRow[]
+  readonly totals: Totals
+}
+
+export type Verdict = "valid" | "invalid" | "unknown"
+export type FaultCount = { readonly applied: number; readonly effective: number }
+export type OperationCount = {
+  readonly invoked: number
+  readonly ok: number
+  readonly fail: number
+  readonly info: number
+}
+
+export type ResultRow = {
+  readonly scenario: string
+  readonly seed: number
+  readonly verdict: Verdict
+  /** The one check that failed; null when none did. */
+  readonly oracle: string | null
+  readonly traceHash: string
+  readonly events: number
+  readonly simulatedSeconds: number
+  readonly wallSeconds: number
+  readonly faults: Readonly<Record<string, FaultCount>>
+  readonly operations: OperationCount
+  /** Path of the capsule, if one was written. */
+  readonly capsule: string | null
+  readonly class: RunClass
+  readonly message: string | null
+}
+
+/** What a capsule shows at a glance. */
+export type Failure = {
+  readonly scenario: string
+  readonly seed: number
+  readonly oracle: string
+  readonly message: string
+  readonly class: RunClass
+  /** Of the event after which it was seen, in the shrunk plan where there is one. */
+  readonly event: number
+  readonly capsule: string | null
+  /** The line to paste. */
+  readonly replay: string
+  /** The minimal schedule, a line each; empty when the failure was not shrunk. */
+  readonly schedule: readonly string[]
+  /** How it was shrunk, one sentence; empty when it was not. */
+  readonly shrunk: string
+}
+
+export type ScenarioTotals = {
+  readonly name: string
+  readonly about: string
+  readonly runs: number
+  readonly valid: number
+  readonly invalid: number
+  readonly unknown: number
+  readonly events: number
+  readonly simulatedSeconds: number
+  readonly wallSeconds: number
+  readonly operations: OperationCount
+  readonly faults: FaultCount
+  /** Marks that must be hit over the seeds, and how often each mark was, declared or not. */
+  readonly declaredMarks: readonly string[]
+  readonly marks: Readonly<Record<string, number>>
+}
+
+/** Which part of which campaign this is. */
+export type CampaignFacts = {
+  /** No scenario was named: the default campaign. */
+  readonly isDefault: boolean
+  /** Runs of all shards together; null when time ended it. */
+  readonly runsPlanned: number | null
+  readonly firstSeed: number
+  readonly shardCount: number
+  /** Shards that are in here, from 1. */
+  readonly shards: readonly number[]
+  readonly interrupted: boolean
+  /** Runs made a second time in a new worker. */
+  readonly verified: number
+  readonly jobs: number
+  readonly elapsedSeconds: number
+  readonly command: string
+}
+
+/** Something wrong with the campaign as a whole, found in no single run. */
+export type Problem = {
+  readonly id: "marks" | "teeth" | "acknowledged" | "undetectable" | "unknown" | "incomplete" | "empty"
+  readonly scenario: string | null
+  readonly message: string
+}
+
+export type Totals = {
+  readonly verdict: "pass" | "fail"
+  readonly exitCode: number
+  readonly headline: string
+  readonly problems: readonly Problem[]
+  readonly runs: number
+  readonly valid: number
+  readonly invalid: number
+  readonly unknown: number
+  readonly classes: Readonly<Record<RunClass, number>>
+  readonly events: number
+  readonly simulatedSeconds: number
+  readonly wallSeconds: number
+  readonly operations: OperationCount
+  /** Operations that were acknowledged, of all that were asked. */
+  readonly acknowledgedRatio: number
+  /** Every kind of fault there is, also those that never came. */
+  readonly faults: Readonly<Record<string, FaultCount>>
+  readonly scenarios: readonly ScenarioTotals[]
+  readonly failures: readonly Failure[]
+  readonly campaign: CampaignFacts
+}

@@ -1,0 +1,194 @@
+import Table from "cli-table3"
+import { brief, count, duration, percent, ratio, wrap } from "./format.ts"
+import type { Failure, Report, ScenarioTotals, Totals } from "./model.ts"
+import type { Paint } from "./paint.ts"
+
+const FAILURE_LINES_MAX = 40
+const FAILURES_TOLD_MAX = 10
+const TEXT_WIDTH = 100
+
+/** A table of nothing but its columns. */
+const RULES = {
+  top: "",
+  "top-mid": "",
+  "top-left": "",
+  "top-right": "",
+  bottom: "",
+  "bottom-mid": "",
+  "bottom-left": "",
+  "bottom-right": "",
+  left: "",
+  "left-mid": "",
+  mid: "",
+  "mid-mid": "",
+  right: "",
+  "right-mid": "",
+  middle: "  ",
+}
+
+/** Rows under a head, columns aligned, no lines. `numeric` columns stand right. */
+export function textTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  numeric: readonly number[],
+  paint: Paint,
+): string {
+  const table = new Table({
+    head: head.map((name) => paint.bold(name)),
+    chars: RULES,
+    colAligns: head.map((_, column) => (numeric.includes(column) ? "right" : "left")),
+    style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
+  })
+  for (const row of rows) table.push([...row])
+  return table.toString().replaceAll(/[ \t]+$/gm, "")
+}
+
+/** The whole report for a terminal or a log; its last line is the verdict. */
+export function reportText(report: Report, paths: readonly string[], paint: Paint): string {
+  const { totals } = report
+  const blocks = [scenarioTable(totals, paint)]
+  if (totals.runs > 0) blocks.push(faultTable(totals, paint))
+  blocks.push(...failureBlocks(totals, paint))
+  if (totals.problems.length > 0) {
+    blocks.push(totals.problems.map((problem) => paint.red(`✗ ${problem.message}`)).join("\n"))
+  }
+  if (paths.length > 0) blocks.push(paths.map((path) => `report  ${path}`).join("\n"))
+  const good = totals.verdict === "pass"
+  blocks.push(good ? paint.green(paint.bold(totals.headline)) : paint.red(paint.bold(totals.headline)))
+  return `${blocks.join("\n\n")}\n`
+}
+
+export const SCENARIO_HEAD: readonly string[] = (
+  "scenario seeds failed unknown events simulated sim:wall " + "ok fail info acked faults effective marks"
+).split(" ")
+
+/** A row of figures for each scenario that ran, and their sum. */
+export function scenarioCells(totals: Totals): readonly (readonly string[])[] {
+  const ran = totals.scenarios.filter((scenario) => scenario.runs > 0)
+  let applied = 0
+  let effective = 0
+  for (const scenario of ran) {
+    applied += scenario.faults.applied
+    effective += scenario.faults.effective
+  }
+  const rows = ran.map((scenario) => figures(scenario.name, scenario, scenario.faults, marksText(scenario)))
+  if (ran.length > 1) rows.push(figures("all", totals, { applied, effective }, ""))
+  return rows
+}
+
+type Figures = Pick<
+  ScenarioTotals,
+  "runs" | "invalid" | "unknown" | "events" | "simulatedSeconds" | "wallSeconds" | "operations"
+>
+
+function figures(
+  name: string,
+  sum: Figures,
+  faults: ScenarioTotals["faults"],
+  marks: string,
+): readonly string[] {
+  const { operations } = sum
+  return [
+    name,
+    count(sum.runs),
+    count(sum.invalid),
+    count(sum.unknown),
+    brief(sum.events),
+    duration(sum.simulatedSeconds),
+    ratio(sum.simulatedSeconds, sum.wallSeconds),
+    brief(operations.ok),
+    brief(operations.fail),
+    brief(operations.info),
+    percent(operations.ok, operations.invoked),
+    brief(faults.applied),
+    brief(faults.effective),
+    marks,
+  ]
+}
+
+/** `7/9`: declared marks that were hit. */
+export function marksText(scenario: ScenarioTotals): string {
+  const { declaredMarks, marks } = scenario
+  if (declaredMarks.length === 0) return "–"
+  return `${declaredMarks.filter((mark) => (marks[mark] ?? 0) > 0).length}/${declaredMarks.length}`
+}
+
+function scenarioTable(totals: Totals, paint: Paint): string {
+  const rows = scenarioCells(totals).map((cells) =>
+    cells.map((cell, column) =>
+      column === 2 && cell !== "0"
+        ? paint.red(cell)
+        : column === 3 && cell !== "0"
+          ? paint.yellow(cell)
+          : cell,
+    ),
+  )
+  const numeric = SCENARIO_HEAD.map((_, column) => column).slice(1)
+  const { classes } = totals
+  const beyond = classes.detectable + classes.undetectable
+  const note =
+    `${count(classes.within)} runs within the fault model` +
+    (beyond === 0
+      ? ""
+      : `, ${count(classes.detectable)} beyond it but detectable, ${count(classes.undetectable)} undetectable`)
+  return `${textTable(SCENARIO_HEAD, rows, numeric, paint)}\n${paint.dim(note)}`
+}
+
+function faultTable(totals: Totals, paint: Paint): string {
+  const names = Object.keys(totals.faults)
+  const half = Math.ceil(names.length / 2)
+  const cellsOf = (kind: string | undefined): readonly string[] => {
+    if (kind === undefined) return ["", "", ""]
+    const { applied, effective } = totals.faults[kind] ?? { applied: 0, effective: 0 }
+    const figure = (value: number): string => (value === 0 ? paint.yellow("0") : count(value))
+    return [kind, figure(applied), figure(effective)]
+  }
+  // Two kinds a line: the table is read at a glance and must not scroll the verdict away.
+  const rows = names
+    .slice(0, half)
+    .map((kind, index) => [...cellsOf(kind), "", ...cellsOf(names[half + index])])
+  const head = ["fault", "applied", "effective"]
+  return textTable([...head, "", ...head], rows, [1, 2, 5, 6], paint)
+}
+
+/** The shrunk ones first of all, since the others tend to be the same bug again. */
+function failureBlocks(totals: Totals, paint: Paint): readonly string[] {
+  const shrunk = totals.failures.filter((failure) => failure.schedule.length > 0)
+  const plain = totals.failures.filter((failure) => failure.schedule.length === 0)
+  const room = Math.max(0, FAILURES_TOLD_MAX - shrunk.length)
+  const blocks = [...shrunk, ...plain.slice(0, room)].map((failure) => failureText(failure, paint))
+  const rest = plain.slice(room)
+  const lines = rest
+    .slice(0, FAILURE_LINES_MAX)
+    .map(
+      (failure) =>
+        `${paint.red(`✗ ${failure.scenario} seed ${failure.seed}  ${failure.oracle}`)}  ${failure.replay}`,
+    )
+  const left = rest.length - lines.length
+  if (left > 0) lines.push(`… and ${count(left)} more failing seeds, all of them in the JSON report`)
+  if (lines.length > 0) blocks.push(lines.join("\n"))
+  return blocks
+}
+
+/** At most 40 lines: what broke, the smallest schedule that breaks it, and how to see it again. */
+export function failureText(failure: Failure, paint: Paint): string {
+  const lines = [
+    paint.red(paint.bold(`✗ ${failure.scenario} seed ${failure.seed}  ${failure.oracle}`)),
+    ...wrap(failure.message, TEXT_WIDTH)
+      .slice(0, 8)
+      .map((line) => `  ${line}`),
+    paint.dim(
+      `  class: ${failure.class}, seen after event ${count(failure.event)}${failure.shrunk === "" ? "" : `; ${failure.shrunk}`}`,
+    ),
+  ]
+  const tail = [
+    ...(failure.capsule === null ? [] : [`  capsule  ${failure.capsule}`]),
+    `  replay   ${paint.cyan(failure.replay)}`,
+  ]
+  const room = FAILURE_LINES_MAX - lines.length - tail.length
+  const schedule =
+    failure.schedule.length <= room
+      ? failure.schedule
+      : [...failure.schedule.slice(0, room - 1), `… and ${failure.schedule.length - room + 1} more`]
+  return [...lines, ...schedule.map((line) => `    ${line}`), ...tail].join("\n")
+}

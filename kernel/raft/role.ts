@@ -1,0 +1,86 @@
+import type { Mono, Term } from "../ids.ts"
+import { below } from "../lib/rng.ts"
+import { Progress } from "./progress.ts"
+import { includes, members } from "./quorum.ts"
+import type { Outbox, RaftState, Role, StepContext } from "./state.ts"
+
+/** What a replica sheds and takes on as it becomes follower, candidate or leader. Raft (extended version), §5.1. */
+
+/** How many longest silences a learner may take to catch up before the change is given up. */
+export const PROMOTION_ELECTIONS = 15
+
+/** Draws the next silence this replica will bear. */
+export function resetElectionDeadline(state: RaftState, now: Mono): void {
+  const { electionUsMin, electionUsMax } = state.timing
+  state.electionDeadline = now + electionUsMin + below(state.rng, electionUsMax - electionUsMin)
+}
+
+export function persistHardState(state: RaftState, context: StepContext, out: Outbox): void {
+  state.hardStateLsn = context.nextLsn
+  out.push({
+    type: "persist",
+    item: { type: "hardState", group: state.group, term: state.term, votedFor: state.votedFor },
+  })
+}
+
+export function changeRole(state: RaftState, role: Role, out: Outbox): void {
+  if (state.role === role) return
+  if (state.role === "leader") out.push({ type: "lostLeadership" })
+  state.role = role
+  observeRole(state, out)
+}
+
+export function observeRole(state: RaftState, out: Outbox): void {
+  const { group, replica, term } = state
+  const learns = state.role === "follower" && includes(state.configurations.current.learners, replica)
+  const role = learns ? "learner" : state.role
+  out.push({ type: "observe", observation: { type: "roleChanged", group, replica, term, role } })
+}
+
+/** Follows in `term`, which is this replica's own or a higher one. `leader` 0: not known yet. */
+export function becomeFollower(
+  state: RaftState,
+  term: Term,
+  leader: number,
+  context: StepContext,
+  out: Outbox,
+): void {
+  const wasLeader = state.role === "leader"
+  if (term > state.term) {
+    state.term = term
+    state.votedFor = 0
+    persistHardState(state, context, out)
+  }
+  state.leader = leader
+  state.preVoting = false
+  state.votes.clear()
+  state.transfer = null
+  state.reads.clear()
+  if (wasLeader) {
+    state.progress.clear()
+    state.departing = []
+  }
+  if (wasLeader || leader !== 0 || state.role === "candidate") resetElectionDeadline(state, context.mono)
+  changeRole(state, state.recovery === null ? "follower" : "recovering", out)
+}
+
+export function becomeLeader(state: RaftState, context: StepContext, out: Outbox): void {
+  state.leader = state.replica
+  state.votes.clear()
+  state.reads.clear()
+  state.transfer = null
+  state.departing = []
+  state.progress.clear()
+  for (const member of members(state.configurations.current)) {
+    if (member.replica === state.replica) continue
+    state.progress.set(member.replica, new Progress(member.replica, state.log.lastIndex + 1, context.mono))
+  }
+  state.heartbeatDeadline = context.mono
+  state.quorumDeadline = context.mono + state.timing.electionUsMax
+  state.promotionDeadline = context.mono + PROMOTION_ELECTIONS * state.timing.electionUsMax
+  state.termStartIndex = state.log.lastIndex + 1
+  const handedOver = state.transferTerm === state.term ? state.transferHighWater : null
+  state.transferHighWater = null
+  // Whoever owns the state machine appends the first entry of the term: it knows the low-water to log.
+  out.push({ type: "becameLeader", index: state.termStartIndex, highWater: handedOver })
+}

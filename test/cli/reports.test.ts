@@ -1,0 +1,142 @@
+import assert from "node:assert/strict"
+import { readFileSync, writeFileSync } from "node:fs"
+import fc from "fast-check"
+import { test } from "vitest"
+import { DEFAULT_CAMPAIGN } from "#cli/campaign/default-campaign.ts"
+import { defaultShares, roundLength } from "#cli/campaign/schedule.ts"
+import { makeReport } from "#cli/campaign/tally.ts"
+import { mergeReports } from "#cli/commands/merge.ts"
+import { reportHtml } from "#cli/report/html.ts"
+import type { Report } from "#cli/report/model.ts"
+import { escapeXml } from "#cli/report/xml.ts"
+import { orrery, ownFolder } from "./support/terminal.ts"
+
+ownFolder()
+
+/** Throws unless the text is one well-formed element: tags nest, attributes are quoted once, entities are known. */
+function assertWellFormed(xml: string): void {
+  const body = xml.replace(/^<\?xml [^?]*\?>\s*/, "")
+  const open: string[] = []
+  const token = /<(\/?)([\w:-]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>|([^<]+)/gy
+  let at = 0
+  for (let match = token.exec(body); match !== null; match = token.exec(body)) {
+    at = token.lastIndex
+    const [, close, name = "", attributes = "", empty, text = ""] = match
+    assert.doesNotMatch(attributes + text, /&(?!(?:amp|lt|gt|quot|apos);)/)
+    if (close === "/") assert.equal(open.pop(), name)
+    else if (name !== "" && empty === "") open.push(name)
+  }
+  assert.equal(at, body.length, `stopped at ${body.slice(at, at + 60)}`)
+  assert.deepEqual(open, [])
+}
+
+async function reportOf(...args: readonly string[]): Promise<Report> {
+  const { stdout } = await orrery(["sim", "run", ...args, "--json", "-", "--quiet"])
+  return JSON.parse(stdout) as Report
+}
+
+test("JUnit XML is well formed, with a case for each seed and the failure in it", async () => {
+  await orrery(["sim", "run", "flawed", "undecided", "--seeds", "8", "--junit", "junit.xml"])
+  const xml = readFileSync("junit.xml", "utf8")
+  assertWellFormed(xml)
+  assert.equal(xml.match(/<testcase /g)?.length, 17)
+  assert.match(
+    xml,
+    /<failure type="RAFT-toy" message="Store 1 &lt;promised&gt; &amp; &quot;broke&quot; it in seed 7">/,
+  )
+  assert.equal(xml.match(/<skipped /g)?.length, 2)
+})
+
+test("whatever a message says, XML and HTML hold", () => {
+  const text = fc.string({ unit: "binary" })
+  fc.assert(
+    fc.property(text, (message) => {
+      const escaped = escapeXml(message)
+      assert.doesNotMatch(escaped, /[<>"']/)
+      // oxlint-disable-next-line no-control-regex -- those are what XML forbids
+      assert.doesNotMatch(escaped, /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/)
+      assertWellFormed(`<a b="${escaped}">${escaped}</a>`)
+    }),
+  )
+})
+
+test("the HTML page needs nothing from outside and escapes what a run said", async () => {
+  const html = reportHtml(await reportOf("flawed", "--seeds", "8"))
+  assert.doesNotMatch(html, /(?:src|href)=|https?:|@import|<script|<promised>/)
+  assert.match(html, /Store 1 &lt;promised&gt; &amp; &quot;broke&quot; it/)
+  assert.match(html, /prefers-color-scheme: dark/)
+  assertWellFormed(html.slice(html.indexOf("<main>"), html.indexOf("</body>")).trim())
+})
+
+test("shards merged, in any order, are the campaign they were cut from", async () => {
+  const all = ["campaign", "smoke", "flawed", "--seeds", "8"]
+  const whole = await reportOf(...all)
+  const shards = []
+  for (const shard of ["3/3", "1/3", "2/3"])
+    shards.push({ path: shard, report: await reportOf(...all, "--shard", shard) })
+  const merged = mergeReports(shards)
+  const timeless = ({ results, totals }: Report): unknown => ({
+    results: results.map((row) => ({ ...row, wallSeconds: 0 })),
+    totals: {
+      ...totals,
+      headline: "",
+      wallSeconds: 0,
+      scenarios: totals.scenarios.map((scenario) => ({ ...scenario, wallSeconds: 0 })),
+      campaign: { ...totals.campaign, elapsedSeconds: 0, jobs: 0, shards: 0, shardCount: 0 },
+    },
+  })
+  assert.deepEqual(timeless(merged), timeless(whole))
+  assert.match(merged.totals.headline, /all 3 shards/)
+})
+
+test("a missing shard is missed", async () => {
+  const parts = [
+    { path: "1", report: await reportOf("smoke", "--seeds", "6", "--shard", "1/3") },
+    { path: "2", report: await reportOf("smoke", "--seeds", "6", "--shard", "2/3") },
+  ]
+  const { totals } = mergeReports(parts)
+  assert.equal(totals.exitCode, 4)
+  assert.deepEqual(
+    totals.problems.map((problem) => problem.message),
+    ["Shards are missing: 3/3"],
+  )
+})
+
+test("reports that overlap, or are of two builds, are not merged: exit 2", async () => {
+  const report = await reportOf("smoke", "--seeds", "3")
+  writeFileSync("a.json", JSON.stringify(report))
+  writeFileSync("b.json", JSON.stringify({ ...report, build: "feedfacefeedface" }))
+  const twice = await orrery(["sim", "merge", "a.json", "a.json"])
+  assert.equal(twice.code, 2)
+  assert.match(twice.stderr, /smoke seed 1 is in a\.json and in a\.json/)
+  const mixed = await orrery(["sim", "merge", "a.json", "b.json"])
+  assert.equal(mixed.code, 2)
+  assert.match(mixed.stderr, /b\.json is of build feedfacefeedface/)
+  assert.equal((await orrery(["sim", "merge", "a.json"])).code, 0)
+})
+
+test("a kind of fault that never comes costs a whole default campaign its verdict", async () => {
+  const { version, build, results, totals } = await reportOf("campaign", "smoke", "--seeds", "20")
+  const campaign = { ...totals.campaign, isDefault: true }
+  const facts = totals.scenarios.map(({ name, about, declaredMarks, marks }) => ({
+    name,
+    about,
+    declaredMarks,
+    marks,
+  }))
+  const shares = defaultShares(["campaign", "smoke"])
+  const copies = Math.ceil((roundLength(shares) * DEFAULT_CAMPAIGN.rounds) / results.length)
+  const many = Array.from({ length: copies }, (_, round) =>
+    results.map((row) => ({
+      ...row,
+      seed: row.seed + round * 20,
+      faults: { ...row.faults, clockStep: { applied: 3, effective: 0 } },
+    })),
+  ).flat()
+  const report = makeReport({ version, build, results: many, scenarios: facts, failures: [], campaign })
+  assert.equal(report.totals.exitCode, 1)
+  assert.deepEqual(
+    report.totals.problems.map((problem) => problem.message),
+    ["The generator lost its teeth: clockStep (never effective)"],
+  )
+})

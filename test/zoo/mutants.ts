@@ -1,0 +1,258 @@
+import type { Mutant } from "./mutant.ts"
+
+/**
+ * Where the kernel has an invariant of its own against a bug, the bug takes it away too: it would not have been
+ * made by someone who had thought of that.
+ */
+export const MUTANTS: readonly Mutant[] = [
+  {
+    id: "R01",
+    tier: "A",
+    title: "vote before persisting",
+    oracles: ["RAFT-vote-durable"],
+    source: "NodeDB-Lab/nodedb#161; datatechnology/cornerstone#65",
+    about:
+      "Votes and candidacies leave as soon as they are handed to the log, not when they are durable: the reply compares with what is written instead of what is synced.",
+    schedule: "One election.",
+    edits: [
+      {
+        file: "kernel/raft/election.ts",
+        find: "barrier: preVote ? 0 : state.hardStateLsn,",
+        replace: "barrier: 0,",
+      },
+      {
+        file: "kernel/raft/election.ts",
+        find: "barrier: state.hardStateLsn > context.durableLsn ?",
+        replace: "barrier: state.hardStateLsn > context.nextLsn ?",
+      },
+    ],
+  },
+  {
+    id: "R04",
+    tier: "B",
+    title: "commit an old-term entry by counting",
+    oracles: ["RAFT-commit-quorum", "RAFT-leader-completeness"],
+    source: "logcabin/logcabin#44; canonical/raft#220; async-raft/async-raft#108; bakwc/PySyncObj#169",
+    about: "A leader commits whatever a quorum holds, also where the last entry so held is of an older term.",
+    schedule:
+      "A leader appends what only a minority gets; the next leader has it, and hears that a quorum holds it before a quorum holds its own first entry.",
+    edits: [
+      {
+        file: "kernel/raft/replication.ts",
+        find: "if (state.log.termAt(index) !== state.term) return",
+        replace: "",
+      },
+    ],
+  },
+  {
+    id: "W01",
+    tier: "A",
+    title: "acknowledge before sync",
+    oracles: ["RAFT-ack-durable"],
+    source: "etcd-io/etcd#14370; etcd-io/etcd#10508",
+    about: "A follower acknowledges an append when it is handed to the log, not when it is durable.",
+    schedule: "One append.",
+    edits: [
+      {
+        file: "kernel/raft/replication.ts",
+        find: "barrier: lsn > context.durableLsn ?",
+        replace: "barrier: lsn > context.nextLsn ?",
+      },
+    ],
+  },
+  {
+    id: "W03",
+    tier: "A",
+    title: "checksum skipped",
+    oracles: ["WAL-no-invention"],
+    source: "FAST'17, Redundancy Does Not Imply Fault Tolerance",
+    about: "A frame whose header is whole is read back without a look at the checksum of its items.",
+    schedule:
+      "A frame longer than a sector is under way when the power goes, and only its beginning arrives.",
+    edits: [
+      {
+        file: "kernel/wal/frame.ts",
+        find: "if (bodyChecksum(bytes, offset, header.end, seedOf(context, offset)) !== header.checksum) {",
+        replace: "if (header.checksum === 0) {",
+      },
+    ],
+  },
+  {
+    id: "R07",
+    tier: "A",
+    title: "overwritten suffix keeps its stale tail",
+    oracles: ["RAFT-log-matching"],
+    source: "mofa-org/mofa#1151",
+    about: "Conflicting entries are replaced one for one; what the old log had beyond them stays.",
+    schedule:
+      "A leader is cut off with some entries of its own, and comes back to a leader that sends fewer at once.",
+    edits: [
+      {
+        file: "kernel/raft/log.ts",
+        find: "if (first.index <= this.lastIndex) this.#truncate(first.index)",
+        replace: `const after = Math.max(0, first.index - this.firstIndex + entries.length)
+    const tail = this.#entries.slice(after)
+    const tailLsns = this.#lsns.slice(after)
+    if (first.index <= this.lastIndex) this.#truncate(first.index)`,
+      },
+      {
+        file: "kernel/raft/log.ts",
+        find: "this.#lsns.push(lsn)",
+        replace: `this.#lsns.push(lsn)
+      if (entry === entries.at(-1)) {
+        for (const stale of tail) this.#bytes += stale.length
+        this.#entries.push(...tail)
+        this.#lsns.push(...tailLsns)
+      }`,
+      },
+    ],
+  },
+  {
+    id: "R23",
+    tier: "A",
+    title: "read without quorum",
+    oracles: ["LIN-linearizable"],
+    source: "deventlab/d-engine#381",
+    about: "A leader confirms its read-index rounds itself: as long as it believes it leads, it reads.",
+    schedule:
+      "A leader is cut off from its followers but not from a client; another leads and writes; the first reads.",
+    edits: [
+      {
+        file: "kernel/raft/read-index.ts",
+        find: "|| open.confirmedBy.includes(replica)",
+        replace: "|| (replica > 0 && open.confirmedBy.includes(self))",
+      },
+    ],
+  },
+  {
+    id: "R09",
+    tier: "A",
+    title: "leader counts its own unsynced append",
+    oracles: ["RAFT-commit-quorum"],
+    source:
+      "adjoint-io/raft#130 (a match guessed, not acknowledged); hashicorp/raft design, Raft thesis §10.2.1",
+    about: "The leader is one of the quorum for what it has appended, synced or not.",
+    schedule: "A follower of three syncs before its leader does.",
+    edits: [
+      {
+        file: "kernel/raft/replication.ts",
+        find: "replica === state.replica ? state.log.durableIndex :",
+        replace: "replica === state.replica ? state.log.lastIndex :",
+      },
+    ],
+  },
+  {
+    id: "R05",
+    tier: "A",
+    title: "commit not capped on the follower",
+    oracles: ["RAFT-state-machine-safety"],
+    source: "scylladb/scylladb#9965; atomix/copycat#265; lerna-stack/akka-entity-replication#166",
+    about:
+      "A follower commits as far as the leader has, if only its log is that long: not as far as its log is known to agree. An append says how far that is; for a heartbeat the leader knows it, so that cap is gone as well.",
+    schedule:
+      "A leader is cut off with entries of its own, others lead and commit; it comes back, and a heartbeat is faster than the append that repairs its log.",
+    edits: [
+      {
+        file: "kernel/raft/replication.ts",
+        find: "advanceCommit(state, Math.min(message.leaderCommit, matchIndex), out)",
+        replace: "advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)",
+      },
+      {
+        file: "kernel/raft/replication.ts",
+        find: "leaderCommit: Math.min(state.commitIndex, progress.matchIndex),",
+        replace: "leaderCommit: state.commitIndex,",
+      },
+    ],
+  },
+  {
+    id: "R06",
+    tier: "A",
+    title: "matching suffix truncated",
+    oracles: ["RAFT-log-matching", "RAFT-ack-durable", "RAFT-state-machine-safety"],
+    source: "lerna-stack/akka-entity-replication#151; zhebrak/raftos#26",
+    about:
+      "An append replaces the log from its first entry on, also where the log has those very entries and more: an old one cuts away what newer ones brought.",
+    schedule: "An append arrives twice, or after a later one.",
+    edits: [
+      {
+        file: "kernel/raft/replication.ts",
+        find: "while (fresh < entries.length && state.log.termAt(entries[fresh]!.index) === entries[fresh]!.term) fresh++",
+        replace: "",
+      },
+      {
+        file: "kernel/raft/replication.ts",
+        find: `invariant(first > state.commitIndex, "Cannot overwrite a committed entry")`,
+        replace: "",
+      },
+      {
+        file: "kernel/raft/raft.ts",
+        find: `invariant(state.commitIndex <= state.log.lastIndex, "Commit lies beyond the end of the log")`,
+        replace: "",
+      },
+    ],
+  },
+  {
+    id: "T23",
+    tier: "A",
+    title: "token applied twice",
+    oracles: ["ONCE-exactly-once"],
+    source: "etcd-io/etcd#18424; CurvineIO/curvine#676",
+    about:
+      "A leader knows again only the tokens it has evaluated itself: a retry at a new leader is executed again.",
+    schedule: "A write commits, its answer is lost with its leader, the client asks the next one.",
+    edits: [
+      {
+        file: "kernel/range/service.ts",
+        find: `if (known.type === "outcome") {`,
+        replace: `if (known.type === "outcome" && known.outcome.commitTs > this.#assignAbove) {`,
+      },
+    ],
+  },
+  {
+    id: "W09",
+    tier: "A",
+    title: "applied index apart from data",
+    oracles: ["HASH-applied-with-data"],
+    source: "etcd-io/etcd#13766, PR #13854, postmortem PR #13967",
+    about: "The applied index goes to the engine now and then, the rows it speaks of with every entry.",
+    schedule: "A checkpoint, a crash, a boot.",
+    edits: [
+      {
+        file: "kernel/range/state-machine.ts",
+        find: "writes.push(appliedWrite(this.#shape.descriptor.groupId, this.#applied))",
+        replace:
+          "if (index % 8 <= 1) writes.push(appliedWrite(this.#shape.descriptor.groupId, this.#applied))",
+      },
+    ],
+  },
+  {
+    id: "R18",
+    tier: "A",
+    title: "snapshot that forgets membership",
+    oracles: ["RAFT-config-overlap"],
+    source: "moby/swarmkit#238",
+    about: "A replica that takes in a snapshot keeps the configuration it had, or none.",
+    schedule: "A replica is added when the log no longer begins at its beginning.",
+    edits: [
+      {
+        file: "kernel/raft/snapshot.ts",
+        find: "state.configurations.reset(message.configurationIndex, message.configuration)",
+        replace: "",
+      },
+      {
+        file: "kernel/raft/snapshot.ts",
+        find: "index: message.configurationIndex,",
+        replace: "index: state.configurations.currentIndex,",
+      },
+      {
+        file: "kernel/raft/snapshot.ts",
+        find: "configuration: message.configuration,",
+        replace: "configuration: state.configurations.current,",
+      },
+    ],
+  },
+]
+
+export function mutantOf(id: string): Mutant | null {
+  return MUTANTS.find((mutant) => mutant.id === id) ?? null
+}
