@@ -88,6 +88,8 @@ export type PeerStart = {
  */
 export class Peer {
   readonly id: number
+  /** Where the others know it to live. */
+  readonly member: Member
   readonly timing: Timing
   readonly limits: Limits
   raft: Raft
@@ -107,8 +109,9 @@ export class Peer {
   #items: WalItem[] = []
   #seed: number
 
-  constructor(id: number, start: PeerStart = {}, mono = 0) {
+  constructor(id: number, start: PeerStart = {}, mono = 0, place: Member = member(id)) {
     this.id = id
+    this.member = place
     this.mono = mono
     this.timing = start.timing ?? DEFAULT_TIMING
     this.limits = start.limits ?? DEFAULT_LIMITS
@@ -264,12 +267,12 @@ export class Peer {
   }
 
   /** The snapshot it took in is in a durable checkpoint. */
-  snapshotDurable(message: InstallSnapshot): readonly RaftEffect[] {
+  snapshotDurable(message: InstallSnapshot, from: Member = member(message.from)): readonly RaftEffect[] {
     this.disk.configuration = message.configuration
     this.disk.configurationIndex = message.configurationIndex
     this.#startAt({ index: message.lastIndex, term: message.lastTerm })
     this.#appliedIndex = message.lastIndex
-    const effects = this.step({ type: "snapshotSynced", from: member(message.from) })
+    const effects = this.step({ type: "snapshotSynced", from })
     return effects
   }
 
@@ -442,13 +445,14 @@ export class Group {
     if (peer === undefined) {
       if (send.message.type !== "appendEntries" || send.message.descriptor === null) return
       const mono = this.peer(from).mono
-      this.peers.set(to, new Peer(to, { ...this.#start, configuration: EMPTY_CONFIGURATION }, mono))
+      this.peers.set(to, new Peer(to, { ...this.#start, configuration: EMPTY_CONFIGURATION }, mono, send.to))
       return
     }
     if (peer.isRemoved) return
-    const message = send.message
-    peer.receive(message)
-    if (message.type === "installSnapshot" && peer.raft.isInstalling) peer.snapshotDurable(message)
+    const { message } = send
+    const sender = this.peer(from).member
+    peer.receive(message, sender)
+    if (message.type === "installSnapshot" && peer.raft.isInstalling) peer.snapshotDurable(message, sender)
   }
 
   /** Turns, syncs and deliveries until nobody has anything to say. */

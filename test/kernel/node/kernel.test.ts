@@ -62,7 +62,7 @@ function sendsIn(store: Store, type: RaftMessage["type"]): readonly SendEffect[]
 function lastSend(store: Store, type: RaftMessage["type"]): SendEffect {
   const send = sendsIn(store, type).at(-1)
   assert.isDefined(send, `no ${type} was sent`)
-  return send!
+  return send
 }
 
 /** Of the frame that would carry what is appended now. */
@@ -429,7 +429,7 @@ describe("one wake-up", () => {
   test("it is woken for the earliest of everything it waits for, and never has to be ticked", () => {
     const store = running()
     assert.isNotNull(store.wakeAt)
-    const at = store.wakeAt!
+    const at = store.wakeAt
     store.mono = at - 1
     store.step({ type: "wake" })
     assert.deepEqual(store.take(), [], "too early is harmless")

@@ -90,8 +90,8 @@ test("writers of a key go one after the other as they came, readers wait for ear
       for (let left = queue.length; left > 0; left--) {
         const holder = queue.find(isReady)
         assert.isDefined(holder)
-        latches.release(holder!.id)
-        queue = queue.filter(({ id }) => id !== holder!.id)
+        latches.release(holder.id)
+        queue = queue.filter(({ id }) => id !== holder.id)
       }
       assert.equal(latches.size, 0)
     }),

@@ -478,7 +478,7 @@ test("requests that overlap as they like come to what they would come to one aft
           const ops = asked.get(reply.id)
           assert.isDefined(ops, `${reply.id} is answered twice`)
           asked.delete(reply.id)
-          const expected = play(state, ops!)
+          const expected = play(state, ops)
           if (expected === null) assert.equal(reply.type === "error" && reply.error.code, "notAnInteger")
           else assert.deepEqual(reply.type === "ok" ? reply.results : reply.error, expected)
         }
