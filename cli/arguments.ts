@@ -35,6 +35,21 @@ export function parseDuration(flag: string, text: string): number {
   return durationMs
 }
 
+/** More lines than this are for a file, not for a person. */
+const TRACE_EVENTS_MAX = 100_000
+
+/** `4000..4020`: events from 1, both ends included. */
+export function parseWindow(flag: string, text: string): { readonly from: number; readonly to: number } {
+  const match = /^(\d[\d_]*)\.\.(\d[\d_]*)$/.exec(text)
+  if (match === null)
+    throw new UsageError(`${flag}: "${text}" is not of the form from..to, such as 4000..4020`)
+  const from = parseInteger(flag, match[1] ?? "", 1, Number.MAX_SAFE_INTEGER)
+  const to = parseInteger(flag, match[2] ?? "", from, Number.MAX_SAFE_INTEGER)
+  if (to - from >= TRACE_EVENTS_MAX)
+    throw new UsageError(`${flag}: ${text} is more than ${TRACE_EVENTS_MAX} events`)
+  return { from, to }
+}
+
 /** Part `index` of `count`, counted from 1. */
 export type Shard = { readonly index: number; readonly count: number }
 

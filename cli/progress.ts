@@ -65,6 +65,11 @@ class Meter {
     return this.#runs === null ? count(this.done) : `${count(this.done)}/${count(this.#runs)}`
   }
 
+  get plan(): string {
+    const runs = this.#runs === null ? "Runs" : `${count(this.#runs)} ${this.#runs === 1 ? "run" : "runs"}`
+    return this.#wallMsMax === null ? runs : `${runs} for ${duration(this.#wallMsMax / 1_000)}`
+  }
+
   get text(): string {
     const seconds = this.#elapsedMs / 1_000
     const share = this.share
@@ -91,6 +96,7 @@ class BarProgress implements Progress {
   readonly #meter: Meter
   readonly #timer: NodeJS.Timeout
   readonly #paint: Paint
+  #isOver = false
   #note: string | null = null
 
   constructor(host: Host, meter: Meter, paint: Paint) {
@@ -123,11 +129,14 @@ class BarProgress implements Progress {
   }
 
   stop(): void {
+    if (this.#isOver) return
+    this.#isOver = true
     clearInterval(this.#timer)
     this.#bar.stop()
   }
 
   #draw(): void {
+    if (this.#isOver) return
     // The last step is left to `stop`: a full bar would end itself while runs still verify.
     this.#bar.update(Math.min(999, Math.floor(this.#meter.share * 1_000)), { text: this.#text })
   }
@@ -147,6 +156,7 @@ class LineProgress implements Progress {
   constructor(host: Host, meter: Meter) {
     this.#host = host
     this.#meter = meter
+    host.stderr.write(`${meter.plan}\n`)
     this.#timer = setInterval(() => this.#say(), LINE_MS)
     this.#timer.unref()
   }

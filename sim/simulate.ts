@@ -9,7 +9,7 @@ import { onlineCheckers } from "./check/oracles.ts"
 import { checkLoad } from "./check/resources.ts"
 import type { KernelBuild } from "./kernel-build.ts"
 import { quietAt, runUs } from "./phases.ts"
-import { classOf } from "./plan/atlas.ts"
+import { classify } from "./faults/atlas.ts"
 import type { Plan } from "./plan/plan.ts"
 import type { RunClass, RunResult } from "./result.ts"
 import type { Listener } from "./trace/recorder.ts"
@@ -38,7 +38,7 @@ const SECOND = 1_000_000
 const LOOKS_KEPT = 16
 /** Between two looks at queues and tables. */
 const LOAD_CHECK_US = SECOND
-const STEPS_MAX = 2_000_000
+const STEPS_MAX = 4_000_000
 /** 32 MiB: several workers share a machine. */
 const MEMO_WORDS_MAX = 8 * 1024 * 1024
 
@@ -47,7 +47,7 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
   const end = Math.min(runUs(plan.phases), options.until ?? Number.MAX_SAFE_INTEGER)
   const eventsMax = options.eventsMax ?? Number.MAX_SAFE_INTEGER
   const calm = new Calm()
-  const runClass = classOf(plan)
+  const runClass = classify(plan)
   const checkers = options.checkers ?? onlineCheckers(plan, frameItems)
   const reads = finalReads(plan)
   const clients = new Clients(plan, [...plan.workload.ops, ...reads])

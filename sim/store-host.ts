@@ -221,15 +221,15 @@ export class StoreHost {
   /** Hands over what waits, then ends the turn. */
   turn(): void {
     if (this.kernel === null) return
-    const process = this.process
-    process.beginTurn()
-    if (process.paused) return
+    const own = this.process
+    own.beginTurn()
+    if (own.paused) return
     const now = this.#scheduler.now
     const mono = this.clock.mono(now)
     const wall = this.clock.wall(now)
     if (this.clock.faulty) this.#countStamps(now)
     try {
-      for (let i = 0; i < process.count; i++) {
+      for (let i = 0; i < own.count; i++) {
         this.#step(this.#inputAt(i, mono, wall))
         if (this.kernel === null || this.#watcher.stopped) return
       }
@@ -240,7 +240,7 @@ export class StoreHost {
       this.#threw(error)
       return
     }
-    process.endTurn()
+    own.endTurn()
   }
 
   /** Replaces the kernel by what its own saved bytes give. False when the two would save other bytes. */
@@ -280,11 +280,11 @@ export class StoreHost {
   }
 
   #inputAt(index: number, mono: number, wall: number): Input {
-    const process = this.process
-    const id = process.ids[index]!
-    const number = process.numbers[index]!
-    const payload = process.payloads[index]
-    const kind = process.kinds[index]!
+    const own = this.process
+    const id = own.ids[index]!
+    const number = own.numbers[index]!
+    const payload = own.payloads[index]
+    const kind = own.kinds[index]!
     switch (kind) {
       case "wake":
         return { type: "wake", mono, wall }

@@ -96,7 +96,7 @@ describe.skipIf(!existsSync(join(ROOT, "scenarios/smoke")))("in an empty project
   test("orrery/sim runs a scenario, and the same seed twice gives the same trace hash", async () => {
     writeFileSync(
       join(PROJECT, "own.js"),
-      `import { scenario, simulate } from "orrery/sim"
+      `import { drawPlan, scenario, simulate } from "orrery/sim"
 const own = scenario({
   name: "own",
   about: "A cluster of three under the default faults.",
@@ -105,7 +105,7 @@ const own = scenario({
   faults: { swarm: "all" },
   smallBecause: "It is only here to be run.",
 })
-const [first, second] = [simulate(own, 1), simulate(own, 1)]
+const [first, second] = [simulate(drawPlan(own, 1)), simulate(drawPlan(own, 1))]
 if (first.verdict !== "valid") throw new Error(JSON.stringify(first.violation))
 if (first.traceHash !== second.traceHash) throw new Error("two runs of one seed differ")
 console.log(first.traceHash)

@@ -103,7 +103,7 @@ describe("what runs under a seed", () => {
     ["chance", /\bMath\s*\.\s*random\b|\bcrypto\b/],
     ["a timer", /\bset(?:Timeout|Interval|Immediate)\b|\bqueueMicrotask\b/],
     ["a promise", /\basync\s+(?:function|\(|[\w$]+\s*=>|[\w$#]+\s*\()|\bawait\s|\bPromise\b/],
-    ["Node", /\bprocess\s*\.|\bglobalThis\b|\brequire\s*\(/],
+    ["Node", /(?<!\.)\bprocess\s*\.|\bglobalThis\b|\brequire\s*\(/],
     ["a locale", /\blocaleCompare\b|\btoLocale[A-Z]|\bIntl\b/],
     ["the garbage collector", /\bWeakRef\b|\bFinalizationRegistry\b/],
     ["an order nobody stated", /\bfor\s*\(\s*(?:const|let|var)\s+[\w$]+\s+in\b/],

@@ -14,7 +14,15 @@ export type ShrunkFailure = {
 export type SimulateOptions = {
   /** Stop soon after this many kernel events; 0 is the whole run. */
   readonly untilEvent: number
+  /** Tell these events, both ends included, a line each; null is none. */
+  readonly trace: TraceWindow | null
+  readonly tell: (line: string) => void
 }
+
+export type TraceWindow = { readonly from: number; readonly to: number }
+
+/** A whole run of which nothing is told. */
+export const WHOLE_RUN: SimulateOptions = { untilEvent: 0, trace: null, tell: () => {} }
 
 export type ShrinkOptions = {
   readonly runsMax: number

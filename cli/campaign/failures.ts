@@ -1,5 +1,6 @@
 import { join } from "node:path"
 import { orreryVersion } from "../build-id.ts"
+import { EnvironmentError } from "../errors.ts"
 import { writeTextFile } from "../files.ts"
 import type { Host } from "../host.ts"
 import { scheduleLines } from "../report/plan-lines.ts"
@@ -43,7 +44,7 @@ export async function explainFailures(
     const found = shrunk.get(record)
     const isKept = !isHarness(record.result) && capsules < CAPSULES_MAX
     if (isKept) capsules++
-    failures.push(isKept ? keepCapsule(engine, record, found, options.capsules) : plainFailure(record))
+    failures.push(isKept ? tryCapsule(host, engine, record, found, options.capsules) : plainFailure(record))
   }
   note(null)
   return failures
@@ -63,6 +64,23 @@ function plainFailure(record: RunRecord): Failure {
     replay: `npx orrery sim replay ${scenario} --seed ${seed}${violation?.oracle.startsWith("DET-") === true ? " --verify" : ""}`,
     schedule: [],
     shrunk: "",
+  }
+}
+
+/** A disk that takes no capsule must not cost the report of what was found. */
+function tryCapsule(
+  host: Host,
+  engine: Engine,
+  record: RunRecord,
+  found: Found | undefined,
+  folder: string,
+): Failure {
+  try {
+    return keepCapsule(engine, record, found, folder)
+  } catch (thrown) {
+    if (!(thrown instanceof EnvironmentError)) throw thrown
+    host.stderr.write(`${thrown.message}\n`)
+    return plainFailure(record)
   }
 }
 

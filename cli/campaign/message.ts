@@ -1,4 +1,5 @@
 import type { Plan, RunResult } from "#sim"
+import type { TraceWindow } from "./engine.ts"
 
 /** What a worker is given. Everything here crosses a thread as plain records. */
 export type WorkerTask =
@@ -14,6 +15,7 @@ export type WorkerTask =
       readonly type: "simulate"
       readonly plan: Plan
       readonly untilEvent: number
+      readonly trace: TraceWindow | null
       readonly keepHistory: boolean
     }
   | {
@@ -30,6 +32,7 @@ export type WorkerAnswer =
       readonly result: RunResult
       readonly wallMs: number
       readonly history: string | null
+      readonly lines: readonly string[]
     }
   | {
       readonly type: "shrunk"

@@ -41,7 +41,6 @@ export class Lane {
         else resolve(end)
       }
       const request: ToWorker = { id, task }
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       worker.postMessage(request)
     })
   }

@@ -3,6 +3,7 @@ import {
   drawPlan,
   explainPlan,
   isPlanError,
+  LineRecorder,
   makeCapsule,
   parseCapsule,
   parsePlan,
@@ -21,8 +22,11 @@ import type { Engine } from "./engine.ts"
 export const engine: Engine = {
   scenarios: SCENARIOS,
   drawPlan,
-  simulate(plan, { untilEvent }) {
-    return simulate(plan, untilEvent === 0 ? {} : { eventsMax: untilEvent })
+  simulate(plan, { untilEvent, trace, tell }) {
+    return simulate(plan, {
+      ...(untilEvent === 0 ? {} : { eventsMax: untilEvent }),
+      ...(trace === null ? {} : { onTrace: new LineRecorder(trace.from, trace.to, tell) }),
+    })
   },
   parsePlan: (json) => sound(parsePlan(json)),
   parseCapsule: (json) => sound(parseCapsule(json)),

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads"
 import { messageOf, unreachable } from "../errors.ts"
 import type { Plan, RunResult } from "#sim"
-import { loadEngine, type Engine } from "./engine.ts"
+import { loadEngine, WHOLE_RUN, type Engine } from "./engine.ts"
 import {
   failedResult,
   ORACLE,
@@ -67,13 +67,13 @@ function timed(
 function answerResult(
   engine: Engine,
   timedResult: { result: RunResult; wallMs: number },
-  keep: { checkpoints: boolean; history: boolean },
+  keep: { checkpoints: boolean; history: boolean; lines: readonly string[] },
 ): WorkerAnswer {
   const { result, wallMs } = timedResult
   const history = keep.history ? engine.writeHistory(result.history) : null
   const keepCheckpoints = keep.checkpoints || result.verdict === "invalid"
   const light = { ...result, history: [], checkpoints: keepCheckpoints ? result.checkpoints : [] }
-  return { type: "result", result: light, wallMs, history }
+  return { type: "result", result: light, wallMs, history, lines: keep.lines }
 }
 
 function perform(engine: Engine, task: WorkerTask, progress: (runs: number) => void): WorkerAnswer {
@@ -82,20 +82,25 @@ function perform(engine: Engine, task: WorkerTask, progress: (runs: number) => v
       const scenario = engine.scenarios.find((candidate) => candidate.name === task.scenario)
       if (scenario === undefined) return { type: "threw", message: `There is no scenario ${task.scenario}` }
       const run = timed(
-        () => traps.around(() => engine.simulate(engine.drawPlan(scenario, task.seed), { untilEvent: 0 })),
+        () => traps.around(() => engine.simulate(engine.drawPlan(scenario, task.seed), WHOLE_RUN)),
         task.scenario,
         task.seed,
       )
-      return answerResult(engine, run, { checkpoints: task.keepCheckpoints, history: task.keepHistory })
+      const { keepCheckpoints, keepHistory } = task
+      return answerResult(engine, run, { checkpoints: keepCheckpoints, history: keepHistory, lines: [] })
     }
     case "simulate": {
-      const { plan, untilEvent, keepHistory } = task
+      const { plan, untilEvent, trace, keepHistory } = task
+      const lines: string[] = []
+      const tell = (line: string): void => {
+        lines.push(line)
+      }
       const run = timed(
-        () => traps.around(() => engine.simulate(plan, { untilEvent })),
+        () => traps.around(() => engine.simulate(plan, { untilEvent, trace, tell })),
         plan.scenario,
         plan.seed,
       )
-      return answerResult(engine, run, { checkpoints: true, history: keepHistory })
+      return answerResult(engine, run, { checkpoints: true, history: keepHistory, lines })
     }
     case "shrink":
       return performShrink(engine, task.plan, task.oracle, task, progress)

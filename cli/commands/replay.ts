@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs"
 import type { Command } from "commander"
-import { parseInteger } from "../arguments.ts"
+import { parseInteger, parseWindow } from "../arguments.ts"
 import { compareTraces, firstDifference, tellDivergence } from "../campaign/compare.ts"
 import { RUN_WALL_MS_MAX } from "../campaign/default-campaign.ts"
 import type { Capsule, Plan, RunResult } from "#sim"
-import { loadEngine, type Engine } from "../campaign/engine.ts"
+import { loadEngine, type Engine, type TraceWindow } from "../campaign/engine.ts"
 import { ORACLE } from "../campaign/message.ts"
 import { Pool, type TaskEnd } from "../campaign/pool.ts"
 import { EnvironmentError, EXIT, messageOf, UsageError, unreachable } from "../errors.ts"
@@ -17,6 +17,7 @@ import { findScenario } from "./run.ts"
 type ReplayOptions = {
   readonly seed?: number
   readonly until?: number
+  readonly trace?: TraceWindow
   readonly verify?: true
   readonly history?: string
   readonly json?: true
@@ -40,6 +41,9 @@ export function addReplay(sim: Command, host: Host, end: (code: number) => void)
     .option("--until <event>", "stop after this many kernel events", (text) =>
       parseInteger("--until", text, 1, Number.MAX_SAFE_INTEGER),
     )
+    .option("--trace <from..to>", "tell these kernel events, a line each", (text) =>
+      parseWindow("--trace", text),
+    )
     .option("--verify", "run it twice more, each time in a new worker, and compare the traces")
     .option("--history <file>", "what clients asked and heard, as JSON lines")
     .option("--json", "the result as JSON")
@@ -54,6 +58,7 @@ async function replay(host: Host, what: string, options: ReplayOptions): Promise
     type: "simulate",
     plan: subject.plan,
     untilEvent,
+    trace: options.trace ?? null,
     keepHistory: options.history !== undefined,
   } as const
   const pool = new Pool(host.engineUrl, 0)
@@ -61,6 +66,9 @@ async function replay(host: Host, what: string, options: ReplayOptions): Promise
   try {
     const first = resultOf(await pool.performFresh(task, RUN_WALL_MS_MAX))
     if (options.history !== undefined && first.history !== null) writeTextFile(options.history, first.history)
+    // Standard output is the object alone when that was asked for.
+    const people = options.json === true ? host.stderr : host.stdout
+    for (const line of first.lines) people.write(`${line}\n`)
     const second = options.verify === true ? resultOf(await pool.performFresh(task, RUN_WALL_MS_MAX)) : null
     return tell(host, subject, first.result, first.wallMs, second?.result ?? null, options)
   } finally {
@@ -105,6 +113,7 @@ function resultOf(end: TaskEnd): {
   readonly result: RunResult
   readonly wallMs: number
   readonly history: string | null
+  readonly lines: readonly string[]
 } {
   switch (end.type) {
     case "answered":

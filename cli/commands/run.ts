@@ -78,6 +78,16 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
   const lanes = Math.min(options.jobs ?? host.cores, JOBS_MAX, runs ?? JOBS_MAX)
 
   const progress = startProgress(host, runs, options.for ?? null, options.quiet === true)
+  // The bar goes before the second Ctrl-C can leave the terminal without a cursor.
+  const watched: Host = {
+    ...host,
+    onInterrupt: (heard) =>
+      host.onInterrupt(() => {
+        progress.stop()
+        host.stderr.write("Interrupted: the runs under way may finish; once more ends at once\n")
+        heard()
+      }),
+  }
   const marks = new Map(scenarios.map((scenario) => [scenario.name, new Map<string, number>()]))
   const watch: CampaignWatch = {
     finished(record) {
@@ -91,11 +101,11 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
   let campaign
   try {
     const bounds = { selection, lanes, wallMsMax: options.for ?? null, verify: options.verify === true }
-    campaign = await runCampaign(host, bounds, watch)
+    campaign = await runCampaign(watched, bounds, watch)
     records = campaign.records
     const shrink = options.shrink && !campaign.interrupted
     const failureOptions = { shrink, lanes, capsules: options.capsules }
-    failures = await explainFailures(host, engine, records, failureOptions, (text) => progress.note(text))
+    failures = await explainFailures(watched, engine, records, failureOptions, (text) => progress.note(text))
   } finally {
     progress.stop()
   }

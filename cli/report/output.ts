@@ -1,4 +1,5 @@
 import { join, relative } from "node:path"
+import { EnvironmentError } from "../errors.ts"
 import { writeTextFile } from "../files.ts"
 import type { Host } from "../host.ts"
 import { reportHtml } from "./html.ts"
@@ -21,9 +22,16 @@ export type OutputOptions = {
 export function publish(host: Host, report: Report, options: OutputOptions): void {
   const folder = join(".orrery", "report", `${stamp()}-${process.pid}`)
   const paths: string[] = []
+  const refused: EnvironmentError[] = []
   const put = (path: string, text: string): void => {
-    writeTextFile(path, text)
-    paths.push(relative(".", path))
+    try {
+      writeTextFile(path, text)
+      paths.push(relative(".", path))
+    } catch (thrown) {
+      // Told after the table: minutes of work must not be lost to a full disk.
+      if (!(thrown instanceof EnvironmentError)) throw thrown
+      refused.push(thrown)
+    }
   }
   put(options.html ?? join(folder, "report.html"), reportHtml(report))
   if (options.json !== "-") put(options.json ?? join(folder, "report.json"), reportJson(report))
@@ -31,6 +39,8 @@ export function publish(host: Host, report: Report, options: OutputOptions): voi
   const people = options.json === "-" ? host.stderr : host.stdout
   if (options.json === "-") host.stdout.write(reportJson(report))
   people.write(reportText(report, paths, paintFor(people, host.env)))
+  const [first] = refused
+  if (first !== undefined) throw first
 }
 
 /** `2026-11-20T20-18-25`: sorts, and is a legal name everywhere. */

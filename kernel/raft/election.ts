@@ -25,7 +25,12 @@ export function electionTimedOut(state: RaftState, context: StepContext, out: Ou
   resetElectionDeadline(state, context.mono)
   state.leader = 0
   if (state.recovery !== null || state.installing !== null || context.fenced) return
-  if (!isVoter(state.configurations.current, state.replica)) return
+  if (!isVoter(state.configurations.current, state.replica)) {
+    // It can win nothing. But whoever was removed, or given a place by an entry that was never committed,
+    // hears of it when it asks; else it would wait for ever.
+    requestVotes(state, true, false, out)
+    return
+  }
   out.push({ type: "observe", observation: { type: "mark", name: "raft.election.timedOut" } })
   campaign(state, true, false, context, out)
 }
@@ -48,6 +53,11 @@ function campaign(
   state.votes.clear()
   changeRole(state, "candidate", out)
   if (preVote) state.votes.set(state.replica, true)
+  requestVotes(state, preVote, transfer, out)
+  countVotes(state, context, out)
+}
+
+function requestVotes(state: RaftState, preVote: boolean, transfer: boolean, out: Outbox): void {
   const { index: lastIndex, term: lastTerm } = lastLog(state)
   for (const member of members(state.configurations.current)) {
     if (member.replica === state.replica || includes(state.configurations.current.learners, member.replica))
@@ -70,7 +80,6 @@ function campaign(
       },
     })
   }
-  countVotes(state, context, out)
 }
 
 /** A candidate leads when a quorum says so; its own vote counts once it is durable, like any other. */

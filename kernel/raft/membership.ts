@@ -1,8 +1,8 @@
-import type { Incarnation, LogIndex, ReplicaId, StoreId } from "../ids.ts"
+import type { Incarnation, LogIndex, ReplicaId, StoreId, Term } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import type { Member } from "../range/descriptor.ts"
-import { isJoint, members } from "./quorum.ts"
+import { isJoint, memberOf, members } from "./quorum.ts"
 import { readConfiguration, writeConfiguration, type Configuration, type Entry } from "./types.ts"
 
 type Step = { readonly index: LogIndex; readonly configuration: Configuration }
@@ -92,14 +92,22 @@ export const EMPTY_CONFIGURATION: Configuration = {
   nextReplica: 1,
 }
 
-/** Adds a learner; with `promote` it becomes a voter when it has caught up. Quorums stay as they are. */
+/** Ids that the leader of one term may give away. */
+const REPLICAS_PER_TERM = 4096
+
+/**
+ * Adds a learner; with `promote` it becomes a voter when it has caught up. Quorums stay as they are. Its
+ * id belongs to the term: one that a deposed leader gave away in an entry which was never committed is
+ * not given again by the next.
+ */
 export function withLearner(
   before: Configuration,
+  term: Term,
   store: StoreId,
   incarnation: Incarnation,
   promote: boolean,
 ): Configuration {
-  const replica = before.nextReplica
+  const replica = Math.max(before.nextReplica, term * REPLICAS_PER_TERM)
   return {
     ...before,
     learners: [...before.learners, { replica, store, incarnation }],
@@ -132,6 +140,16 @@ export function withoutReplica(before: Configuration, replica: ReplicaId): Confi
     promoting: before.promoting.filter((promoting) => promoting !== replica),
     nextReplica: before.nextReplica,
   }
+}
+
+/**
+ * Whether this replica has no place in the group and never will: it is not named by `committed`, the
+ * configuration in force at a committed entry of `committedTerm`, and its id was given away before it.
+ * An id given in an earlier term stands in an earlier entry of every log that holds that one, or in none.
+ */
+export function isGone(committed: Configuration, committedTerm: Term, replica: ReplicaId): boolean {
+  const isOld = replica < committed.nextReplica || replica < committedTerm * REPLICAS_PER_TERM
+  return isOld && memberOf(committed, replica) === null
 }
 
 /** What a committed joint configuration is followed by. */

@@ -4,7 +4,7 @@ import { invariant, unreachable } from "../lib/invariant.ts"
 import { Sfc32 } from "../lib/rng.ts"
 import type { KernelError } from "../errors.ts"
 import type { Limits, Timing } from "../node/config.ts"
-import { readDescriptor, writeDescriptor, type Member, type RangeDescriptor } from "../range/descriptor.ts"
+import type { Member, RangeDescriptor } from "../range/descriptor.ts"
 import type { AdminRequest } from "../range/request.ts"
 import {
   countVotes,
@@ -19,12 +19,12 @@ import {
   ConfigurationLog,
   EMPTY_CONFIGURATION,
   enterJointToPromote,
+  isGone,
   onStore,
   withLearner,
   withoutReplica,
 } from "./membership.ts"
-import { readMessage, writeMessage, type RaftMessage } from "./message.ts"
-import { Progress } from "./progress.ts"
+import type { RaftMessage } from "./message.ts"
 import { includes, isJoint, isVoter, memberOf } from "./quorum.ts"
 import { ReadIndexQueue } from "./read-index.ts"
 import {
@@ -40,7 +40,8 @@ import {
   quorumIsActive,
   refuseOldLeader,
 } from "./replication.ts"
-import { becomeFollower, observeRole, resetElectionDeadline } from "./role.ts"
+import { becomeFollower, observeRole, PROMOTION_ELECTIONS, resetElectionDeadline } from "./role.ts"
+import { loadHead, loadState, saveState } from "./saved.ts"
 import { handleInstallSnapshot, handleSnapshotReply, snapshotDurable } from "./snapshot.ts"
 import type { Outbox, RaftEffect, RaftState, Recovery, StepContext, Transfer } from "./state.ts"
 import type { Configuration, LogEnd, Payload } from "./types.ts"
@@ -301,8 +302,8 @@ export class Raft {
     if (there !== null)
       return { code: "badRequest", reason: `Cannot add: store ${action.store} holds a replica` }
     const promote = action.type === "addVoter"
-    state.promotionDeadline = context.mono + 15 * state.timing.electionUsMax
-    appendConfiguration(state, withLearner(current, action.store, action.incarnation, promote), context, out)
+    state.promotionDeadline = context.mono + PROMOTION_ELECTIONS * state.timing.electionUsMax
+    appendConfiguration(state, withLearner(current, state.term, action.store, action.incarnation, promote), context, out)
     return null
   }
 
@@ -360,7 +361,7 @@ export class Raft {
   #tellRemoved(replica: ReplicaId, from: Member, out: Outbox): boolean {
     const state = this.#state
     const { configuration } = state.configurations.at(state.commitIndex)
-    if (replica >= configuration.nextReplica || memberOf(configuration, replica) !== null) return false
+    if (!isGone(configuration, state.log.termAt(state.commitIndex) ?? 0, replica)) return false
     if (memberOf(state.configurations.current, replica) !== null) return false
     out.push({
       type: "send",
@@ -512,68 +513,11 @@ export class Raft {
   }
 
   save(sink: Sink): void {
-    const state = this.#state
-    sink.uint(state.group)
-    sink.uint(state.replica)
-    writeDescriptor(state.descriptor, sink)
-    state.rng.save(sink)
-    sink.uint(state.term)
-    sink.uint(state.votedFor)
-    sink.uint(state.hardStateLsn)
-    sink.u8(ROLES.indexOf(state.role))
-    sink.uint(state.leader)
-    state.log.save(sink)
-    sink.uint(state.commitIndex)
-    state.configurations.save(sink)
-    sink.uint(state.electionDeadline)
-    sink.uint(state.leaderHeardAt)
-    sink.bool(state.preVoting)
-    sink.bool(state.transferHighWater !== null)
-    sink.uint(state.transferHighWater ?? 0)
-    sink.uint(state.transferTerm)
-    sink.uint(state.votes.size)
-    for (const [replica, granted] of [...state.votes].sort((a, b) => a[0] - b[0])) {
-      sink.uint(replica)
-      sink.bool(granted)
-    }
-    sink.uint(state.progress.size)
-    for (const [, progress] of [...state.progress].sort((a, b) => a[0] - b[0])) progress.save(sink)
-    sink.uint(state.departing.length)
-    for (const member of state.departing) {
-      sink.uint(member.replica)
-      sink.uint(member.store)
-      sink.uint(member.incarnation)
-    }
-    sink.uint(state.heartbeatDeadline)
-    sink.uint(state.quorumDeadline)
-    sink.uint(state.termStartIndex)
-    state.reads.save(sink)
-    sink.bool(state.transfer !== null)
-    if (state.transfer !== null) {
-      sink.uint(state.transfer.target)
-      sink.uint(state.transfer.deadline)
-      sink.bool(state.transfer.asked)
-    }
-    sink.uint(state.promotionDeadline)
-    sink.bool(state.installing !== null)
-    if (state.installing !== null) writeMessage(state.installing, sink, true)
-    sink.bool(state.recovery !== null)
-    if (state.recovery !== null) {
-      sink.uint(state.recovery.firstDamaged)
-      sink.bool(state.recovery.repairTo !== null)
-      sink.uint(state.recovery.repairTo ?? 0)
-      sink.bool(state.recovery.end !== null)
-      sink.uint(state.recovery.end?.index ?? 0)
-      sink.uint(state.recovery.end?.term ?? 0)
-      sink.bool(state.recovery.identified)
-    }
+    saveState(this.#state, sink)
   }
 
   static load(reader: ByteReader, timing: Timing, limits: Limits): Raft {
-    const group = reader.uint()
-    const replica = reader.uint()
-    const descriptor = readDescriptor(reader)
-    const rng = Sfc32.load(reader)
+    const { group, replica, descriptor } = loadHead(reader)
     const start: RaftStart = {
       term: 0,
       votedFor: 0,
@@ -585,60 +529,9 @@ export class Raft {
     }
     const throwaway = new Sfc32(0, 0)
     const raft = new Raft(group, replica, descriptor, timing, limits, throwaway, start, 0)
-    const state = raft.#state as { -readonly [Key in keyof RaftState]: RaftState[Key] }
-    state.rng = rng
-    state.term = reader.uint()
-    state.votedFor = reader.uint()
-    state.hardStateLsn = reader.uint()
-    state.role = ROLES[reader.u8()] ?? "follower"
-    state.leader = reader.uint()
-    state.log = RaftLog.load(reader)
-    state.commitIndex = reader.uint()
-    state.configurations = ConfigurationLog.load(reader)
-    state.electionDeadline = reader.uint()
-    state.leaderHeardAt = reader.uint()
-    state.preVoting = reader.bool()
-    const handedOver = reader.bool()
-    const highWater = reader.uint()
-    state.transferHighWater = handedOver ? highWater : null
-    state.transferTerm = reader.uint()
-    for (let left = reader.count(2); left > 0; left--) state.votes.set(reader.uint(), reader.bool())
-    for (let left = reader.count(9); left > 0; left--) {
-      const progress = Progress.load(reader)
-      state.progress.set(progress.replica, progress)
-    }
-    for (let left = reader.count(3); left > 0; left--) {
-      state.departing.push({ replica: reader.uint(), store: reader.uint(), incarnation: reader.uint() })
-    }
-    state.heartbeatDeadline = reader.uint()
-    state.quorumDeadline = reader.uint()
-    state.termStartIndex = reader.uint()
-    state.reads = ReadIndexQueue.load(reader)
-    state.transfer = reader.bool()
-      ? { target: reader.uint(), deadline: reader.uint(), asked: reader.bool() }
-      : null
-    state.promotionDeadline = reader.uint()
-    if (reader.bool()) {
-      const message = readMessage(reader)
-      state.installing = message.type === "installSnapshot" ? message : null
-    }
-    if (reader.bool()) {
-      const firstDamaged = reader.uint()
-      const known = reader.bool()
-      const repairTo = reader.uint()
-      const hasEnd = reader.bool()
-      const end = { index: reader.uint(), term: reader.uint() }
-      const identified = reader.bool()
-      state.recovery = {
-        firstDamaged,
-        repairTo: known ? repairTo : null,
-        end: hasEnd ? end : null,
-        identified,
-      }
-    }
+    loadState(raft.#state, reader)
     return raft
   }
 }
 
 const NO_LOG: LogEnd = { index: 0, term: 0 }
-const ROLES = ["follower", "candidate", "leader", "recovering"] as const

@@ -7,7 +7,7 @@ import type { AppendEntries, AppendReply, Heartbeat, HeartbeatReply, RaftMessage
 import { Progress } from "./progress.ts"
 import { hasQuorum, isJoint, isVoter, memberOf, members, quorumIndex } from "./quorum.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
-import { makeEntry, type Configuration, type Entry, type Payload } from "./types.ts"
+import { makeEntry, type Configuration, type Entry, type LogEnd, type Payload } from "./types.ts"
 
 /**
  * The log from leader to followers: append, acknowledge, commit. Raft (extended version), §5.3 and §5.4;
@@ -275,6 +275,7 @@ function acknowledge(
   })
 }
 
+/** Sets the leader back to where the two logs may still agree. */
 function reject(
   state: RaftState,
   message: AppendEntries,
@@ -283,24 +284,7 @@ function reject(
   out: Outbox,
 ): void {
   const hint = state.log.lastIndexWithTermAtMost(message.prevIndex, message.prevTerm)
-  out.push({
-    type: "send",
-    to,
-    lane: "raft",
-    barrier: state.hardStateLsn > context.durableLsn ? state.hardStateLsn : 0,
-    message: {
-      type: "appendReply",
-      group: state.group,
-      from: state.replica,
-      to: message.from,
-      term: state.term,
-      success: false,
-      matchIndex: 0,
-      rejectedIndex: message.prevIndex,
-      hintIndex: hint.index,
-      hintTerm: hint.term,
-    },
-  })
+  refuse(state, message.from, to, message.prevIndex, hint, context, out)
 }
 
 /** To a leader of an older term: it steps down when it sees ours. */
@@ -311,6 +295,18 @@ export function refuseOldLeader(
   context: StepContext,
   out: Outbox,
 ): void {
+  refuse(state, message.from, to, 0, { index: 0, term: 0 }, context, out)
+}
+
+function refuse(
+  state: RaftState,
+  replica: ReplicaId,
+  to: Member,
+  rejectedIndex: LogIndex,
+  hint: LogEnd,
+  context: StepContext,
+  out: Outbox,
+): void {
   out.push({
     type: "send",
     to,
@@ -320,13 +316,13 @@ export function refuseOldLeader(
       type: "appendReply",
       group: state.group,
       from: state.replica,
-      to: message.from,
+      to: replica,
       term: state.term,
       success: false,
       matchIndex: 0,
-      rejectedIndex: 0,
-      hintIndex: 0,
-      hintTerm: 0,
+      rejectedIndex,
+      hintIndex: hint.index,
+      hintTerm: hint.term,
     },
   })
 }

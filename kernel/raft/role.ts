@@ -7,7 +7,7 @@ import type { Outbox, RaftState, Role, StepContext } from "./state.ts"
 /** What a replica sheds and takes on as it becomes follower, candidate or leader. Raft (extended version), §5.1. */
 
 /** How many longest silences a learner may take to catch up before the change is given up. */
-const PROMOTION_ELECTIONS = 15
+export const PROMOTION_ELECTIONS = 15
 
 /** Draws the next silence this replica will bear. */
 export function resetElectionDeadline(state: RaftState, now: Mono): void {

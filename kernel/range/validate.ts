@@ -45,8 +45,16 @@ export function validate(request: KvRequest): KernelError | null {
   return null
 }
 
+/** One char a byte: a wider one would be cut when it is written, and differ from what was kept. */
+function isByteString(text: string): boolean {
+  let seen = 0
+  for (let i = 0; i < text.length; i++) seen |= text.charCodeAt(i)
+  return seen <= 0xff
+}
+
 function validateOp(op: KvOp): KernelError | null {
   if (op.type === "scan") {
+    if (!isByteString(op.start) || !isByteString(op.end)) return bad("a bound of a scan is no byte string")
     if (op.start.length > KEY_BYTES_MAX) return tooLarge(KEY_BYTES_MAX, op.start.length)
     if (op.end.length > KEY_BYTES_MAX) return tooLarge(KEY_BYTES_MAX, op.end.length)
     if (op.end !== "" && op.end < op.start) return bad("end of a scan lies before its start")
@@ -54,12 +62,16 @@ function validateOp(op: KvOp): KernelError | null {
     return op.limit > SCAN_ROWS_MAX ? tooLarge(SCAN_ROWS_MAX, op.limit) : null
   }
   if (op.key === "") return bad("key is empty")
+  if (!isByteString(op.key)) return bad("key is no byte string")
   if (op.key.length > KEY_BYTES_MAX) return tooLarge(KEY_BYTES_MAX, op.key.length)
   switch (op.type) {
     case "put":
     case "cas":
     case "append":
-      return op.value.length > VALUE_BYTES_MAX ? tooLarge(VALUE_BYTES_MAX, op.value.length) : null
+      if (op.value.length > VALUE_BYTES_MAX) return tooLarge(VALUE_BYTES_MAX, op.value.length)
+      if (op.type === "cas" && op.expected !== null && !isByteString(op.expected))
+        return bad("expected is no byte string")
+      return isByteString(op.value) ? null : bad("value is no byte string")
     case "increment":
       return Number.isSafeInteger(op.by) ? null : bad("step of an increment is not a safe integer")
     default:

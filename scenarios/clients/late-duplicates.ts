@@ -13,5 +13,5 @@ export const main: Scenario = scenario({
     swarm: ["duplicate", "delay", "clog", "crash", "transferLeader"],
     activations: [8, 14],
   },
-  marks: ["token.repeated"],
+  marks: ["range.token.repeated", "range.token.expired"],
 })

@@ -32,9 +32,10 @@ export const main: Scenario = scenario({
         atUs: [2 * SECOND, 18 * SECOND],
         forUs: SECOND,
         args: { restartUs: [50 * MS, SECOND], powerLoss: [0, 1] },
-        times: [0, 2],
+        times: [1, 3],
       },
     ],
   },
-  marks: ["clock.fenced"],
+  phases: { rounds: 2 },
+  marks: ["clock.fenced", "clock.unfenced"],
 })

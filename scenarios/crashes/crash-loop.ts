@@ -31,5 +31,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
-  marks: ["raft.election.won"],
+  phases: { rounds: 2 },
+  marks: ["raft.append.rejected"],
 })

@@ -50,6 +50,6 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 1, faultsUs: 26 * SECOND, quietUs: 14 * SECOND },
-  marks: ["raft.log.overwritten"],
+  marks: ["raft.append.overwritten"],
   smallBecause: "the dance of leaders is dense: forty seconds hold a dozen of them",
 })

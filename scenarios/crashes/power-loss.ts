@@ -24,5 +24,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
-  marks: ["wal.recovery.tornTail"],
+  phases: { rounds: 2 },
+  marks: ["raft.election.timedOut"],
 })

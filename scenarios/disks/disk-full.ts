@@ -32,5 +32,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
+  phases: { rounds: 2 },
   marks: ["wal.diskFull"],
 })

@@ -33,5 +33,6 @@ export const main: Scenario = scenario({
       { kind: "pause", stores: "any", atUs: [10 * SECOND, 14 * SECOND], forUs: [3 * SECOND, 8 * SECOND] },
     ],
   },
+  phases: { rounds: 2 },
   marks: ["raft.snapshot.installed"],
 })

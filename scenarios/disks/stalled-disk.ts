@@ -35,4 +35,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
+  phases: { rounds: 2 },
+  marks: ["raft.election.timedOut"],
 })

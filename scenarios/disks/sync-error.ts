@@ -23,5 +23,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
-  marks: ["wal.fatal.syncFailed"],
+  phases: { rounds: 2 },
+  marks: ["raft.election.timedOut"],
 })

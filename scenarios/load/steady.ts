@@ -10,4 +10,5 @@ export const main: Scenario = scenario({
   workload: { kinds: [], clients: 8, operations: 1_200, keys: 8 },
   faults: { swarm: "all" },
   phases: { rounds: 1, faultsUs: 45 * SECOND, quietUs: 20 * SECOND },
+  marks: ["raft.election.timedOut"],
 })

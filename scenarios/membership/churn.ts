@@ -42,5 +42,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
-  marks: ["raft.membership.joint", "raft.membership.promoted", "raft.membership.removed"],
+  phases: { rounds: 2 },
+  marks: ["raft.membership.leftJoint", "raft.membership.promoted", "raft.membership.toldRemoved"],
 })

@@ -15,5 +15,6 @@ export const main: Scenario = scenario({
       { kind: "transferLeader", stores: "any", atUs: [0, 19 * SECOND], forUs: SECOND, times: [20, 40] },
     ],
   },
-  marks: ["raft.transfer.completed"],
+  phases: { rounds: 2 },
+  marks: ["raft.transfer.campaign"],
 })

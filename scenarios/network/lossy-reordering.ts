@@ -6,5 +6,5 @@ export const main: Scenario = scenario({
   about:
     "Messages are lost, repeated, delayed past each other, corrupted and sent to the wrong store. Stale ones change nothing.",
   faults: { swarm: ["drop", "duplicate", "delay", "corrupt", "misroute", "capacity"], activations: [8, 16] },
-  marks: ["raft.append.stale"],
+  marks: ["raft.append.rejected"],
 })

@@ -40,5 +40,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
-  marks: ["raft.preVote.refused"],
+  phases: { rounds: 2 },
+  marks: ["raft.vote.leaderFresh"],
 })

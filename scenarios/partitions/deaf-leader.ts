@@ -29,5 +29,6 @@ export const main: Scenario = scenario({
       },
     ],
   },
-  marks: ["raft.checkQuorum.stepDown"],
+  phases: { rounds: 2 },
+  marks: ["raft.leader.lostQuorum"],
 })

@@ -7,5 +7,5 @@ export const main: Scenario = scenario({
     "Clusters split into sides of changing size. Only a side with a majority acknowledges, and the log of the other gives way.",
   cluster: { stores: [3, 7], replicas: [3, 5] },
   faults: { swarm: ["partition", "flap", "clog"], activations: [8, 14] },
-  marks: ["raft.log.overwritten", "raft.checkQuorum.stepDown"],
+  marks: ["raft.append.overwritten", "raft.leader.lostQuorum"],
 })

@@ -132,8 +132,9 @@ export class ArrayTable {
   readonly zeros: number
 
   constructor(length: number) {
+    invariant(length <= 1 << 30, "Cannot number arrays: they are too long")
     let levels = 0
-    while (2 ** levels < length) levels++
+    while (1 << levels < length) levels++
     this.#levels = levels
     this.#path = new Int32Array(levels)
     let node = 0
@@ -150,7 +151,7 @@ export class ArrayTable {
   }
 
   with(array: number, index: number, element: number): number {
-    invariant(index < 2 ** this.#levels, "Cannot set: the index lies outside the array")
+    invariant(index < 1 << this.#levels, "Cannot set: the index lies outside the array")
     let node = array
     for (let level = this.#levels - 1; level >= 0; level--) {
       this.#path[level] = node

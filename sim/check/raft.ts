@@ -90,9 +90,18 @@ export function logChanged(
   let prevTerm = replica.log.termAt(o.index - 1)
   for (let i = 0; i < o.terms.length; i++) {
     const term = o.terms[i]!
-    checkMatching(world, replica, o.index + i, term, o.digests[i]!, prevTerm)
+    // What a boot read back is first held against its own disk: `bootLogMatches`, when the boot is over.
+    if (!booting) checkMatching(world, replica, o.index + i, term, o.digests[i]!, prevTerm)
     replica.log.push(term, o.digests[i]!)
     prevTerm = term
+  }
+}
+
+/** Log matching for a log that a boot recovered: asked after that log was held against what its disk held. */
+export function bootLogMatches(world: WorldView, replica: ReplicaMirror): void {
+  const { log } = replica
+  for (let index = log.base + 1; index <= log.last; index++) {
+    checkMatching(world, replica, index, log.termAt(index), log.digestAt(index), log.termAt(index - 1))
   }
 }
 

@@ -4,7 +4,16 @@ import type { OnlineChecker, WorldView } from "./checker.ts"
 import { applyItems, messageReleased } from "./durability.ts"
 import { ClusterMirror, type ReplicaMirror, type StoreMirror } from "./mirror.ts"
 import { configurationChanged, configurationCommitted } from "./quorums.ts"
-import { applied, checkLogEnd, committed, logChanged, roleChanged, snapshotInstalled, voted } from "./raft.ts"
+import {
+  applied,
+  bootLogMatches,
+  checkLogEnd,
+  committed,
+  logChanged,
+  roleChanged,
+  snapshotInstalled,
+  voted,
+} from "./raft.ts"
 import {
   checkBootApplied,
   checkHash,
@@ -107,10 +116,11 @@ export class SafetyChecker implements OnlineChecker {
     store.booting = false
     if (this.#damagesSynced) {
       for (const replica of store.replicas) this.#trust(store, replica)
-      return
+    } else {
+      for (const replica of store.replicas) checkBootApplied(world, store, replica)
+      bootEnded(world, store)
     }
-    for (const replica of store.replicas) checkBootApplied(world, store, replica)
-    bootEnded(world, store)
+    for (const replica of store.replicas) if (replica.saidLog) bootLogMatches(world, replica)
   }
 
   /** Damage may have taken what was durable: what the boot says is what the disk holds. */

@@ -60,6 +60,8 @@ export type DiskOperation = {
   readonly sizeBytes: number
   readonly changes: FrozenOverlay | null
   readonly startedAt: number
+  /** When it completes, unless a stall keeps it back. */
+  dueAt: number
   handle: Handle
 }
 
@@ -245,6 +247,21 @@ export class Disk {
     }
   }
 
+  /** A slowness is lifted: what it would hold up longer than a new operation takes no longer than that. */
+  hurry(): void {
+    const now = this.#scheduler.now
+    for (const volume of this.#volumes) {
+      for (const operation of volume.underWay) {
+        if (operation.type === "witness" || operation.dueAt <= now) continue
+        const dueAt = now + this.#latency(volume, PURPOSE.syncLatency, 1)
+        if (dueAt >= operation.dueAt) continue
+        this.#scheduler.cancel(operation.handle)
+        operation.dueAt = dueAt
+        operation.handle = this.#scheduler.schedule(dueAt, EVENT.disk, this.#store, 0, operation)
+      }
+    }
+  }
+
   /** The process dies, and with `powerLoss` the machine: what was under way never completes. */
   crash(powerLoss: boolean): void {
     this.#waiting.length = 0
@@ -364,10 +381,10 @@ export class Disk {
       sizeBytes: what.sizeBytes ?? 0,
       changes: what.changes ?? null,
       startedAt: this.#scheduler.now,
+      dueAt: this.#scheduler.now + this.#latency(volume, purpose, syncs),
       handle: -1,
     }
-    const at = this.#scheduler.now + this.#latency(volume, purpose, syncs)
-    operation.handle = this.#scheduler.schedule(at, EVENT.disk, this.#store, 0, operation)
+    operation.handle = this.#scheduler.schedule(operation.dueAt, EVENT.disk, this.#store, 0, operation)
     volume.underWay.push(operation)
     return operation
   }
@@ -377,10 +394,13 @@ export class Disk {
     const drawn = draw(this.#seed, purpose, this.#key(volume), 0, volume.operationCount++)
     if (syncs === 0) return exponential(drawn, WITNESS_DELAY_US_MEAN)
     let latency = syncs * (this.#host.syncUsMin + exponential(drawn, this.#host.syncUsMean))
+    // A disk is as slow as its worst cause: factors that multiplied would outlast any quiet part.
+    let factor = 1
     for (const fault of this.slow) {
-      latency *= fault.factor
+      factor = Math.max(factor, fault.factor)
       fault.tally.changes++
     }
+    latency *= factor
     return latency
   }
 

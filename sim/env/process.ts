@@ -128,11 +128,11 @@ export class Process {
   }
 
   #slowed(duration: number): number {
-    let slowed = duration
+    let factor = 1
     for (const slowdown of this.slowdowns) {
-      slowed *= slowdown.factor
+      factor = Math.max(factor, slowdown.factor)
       slowdown.tally.changes++
     }
-    return slowed
+    return duration * factor
   }
 }

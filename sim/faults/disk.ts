@@ -23,14 +23,16 @@ export const diskFull: FaultKindActions = {
   },
 }
 
-/** What begins while it lasts takes longer. */
+/** What begins while it lasts takes longer, as long as it lasts. */
 export const slowDisk: FaultKindActions = {
   begin(stage, run) {
     const factor = Math.max(1, argument(run, "factor", 10))
     each(stage, run, (disk) => disk.slow.push({ id: run.fault.id, factor, tally: run.tally }))
   },
   lift(stage, run) {
-    each(stage, run, (disk) => removeById(disk.slow, run.fault.id))
+    each(stage, run, (disk) => {
+      if (removeById(disk.slow, run.fault.id)) disk.hurry()
+    })
   },
 }
 

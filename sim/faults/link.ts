@@ -1,8 +1,6 @@
 import { LinkOverlay, type LinkFault } from "../env/link-overlay.ts"
+import { CLIENT_IDS_FROM } from "../plan/catalogue.ts"
 import { argument, type FaultKindActions, type FaultRun, type Stage } from "./stage.ts"
-
-/** Clients have ids from here on in the targets of faults. */
-export const CLIENT_IDS_FROM = 1_000
 
 const RATIO_PPM = 100_000
 

@@ -56,8 +56,9 @@ export class Chance {
   /** A whole number of [min, max], small ones as likely as large ones by powers of two. */
   spread(min: number, max: number): number {
     let octaves = 0
-    while (min * 2 ** (octaves + 1) <= max) octaves++
-    const low = min * 2 ** this.between(0, octaves)
+    for (let start = min * 2; start <= max; start *= 2) octaves++
+    let low = min
+    for (let left = this.between(0, octaves); left > 0; left--) low *= 2
     return this.between(low, Math.min(max, low * 2 - 1))
   }
 }

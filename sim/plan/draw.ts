@@ -2,14 +2,20 @@ import type { Timing } from "#kernel"
 import { settleUs } from "../check/liveness.ts"
 import { workloadOf, WORKLOADS } from "../workload/kinds.ts"
 import type { Workload } from "../workload/workload.ts"
-import { clockRoomUs } from "./atlas.ts"
 import { FAULT_KINDS } from "./catalogue.ts"
 import { Chance } from "./chance.ts"
 import { drawCluster, keyOfRange } from "./cluster.ts"
 import type { Plan, PlanCluster, PlanFault, PlanHost, PlanOp, PlanPhases, PlanWorkload } from "./plan.ts"
 import type { Scenario } from "./scenario.ts"
 import { drawScript } from "./script.ts"
-import { drawClockBeyond, drawSwarm, drawWeights, type FaultSketch, type Ground } from "./swarm.ts"
+import {
+  clockRoomUs,
+  drawClockBeyond,
+  drawSwarm,
+  drawWeights,
+  type FaultSketch,
+  type Ground,
+} from "./swarm.ts"
 import { isRepeatable } from "./well-formed.ts"
 
 const MS = 1_000
@@ -138,6 +144,13 @@ function drawWorkload(
   return { kind, clients, ops }
 }
 
+/** How many of a run's writes have a token. */
+const TOKEN_PERCENTS: Readonly<Record<Workload["tokens"], readonly number[]>> = {
+  always: [100],
+  mostly: [70, 90, 100],
+  sometimes: [0, 50, 100, 100],
+}
+
 type OpsGround = {
   readonly workload: Workload
   readonly cluster: PlanCluster
@@ -153,7 +166,7 @@ function drawOps(chance: Chance, ground: OpsGround): readonly PlanOp[] {
   const startUs = Math.min(200 * MS, endUs)
   // What this run's clients are like: with tokens or not, patient or not, fond of repeating themselves.
   const habits = chance.of("habits")
-  const tokenPercent = workload.tokens === "always" ? 100 : habits.pick([0, 50, 100, 100])
+  const tokenPercent = habits.pick(TOKEN_PERCENTS[workload.tokens])
   const copiesPercent = habits.percent(40) ? habits.between(1, 20) : 0
   const abandonedPercent = habits.percent(40) ? habits.between(1, 10) : 0
   const padding = habits.percent(25) ? habits.between(16, 160) : 0

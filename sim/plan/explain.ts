@@ -1,5 +1,5 @@
 import { FAULTS } from "./catalogue.ts"
-import { classOf } from "./atlas.ts"
+import { classify } from "../faults/atlas.ts"
 import type { Plan, PlanFault } from "./plan.ts"
 
 /** A table as data: whoever prints it decides how. */
@@ -18,7 +18,7 @@ function aboutRun(plan: Plan): PlanTable {
   const { cluster, phases, host } = plan
   const rows = [
     ["seed", String(plan.seed)],
-    ["class", classOf(plan)],
+    ["class", classify(plan)],
     ["builds", plan.builds.join(", ")],
     [
       "stores",

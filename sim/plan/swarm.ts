@@ -85,14 +85,20 @@ export function drawFault(chance: Chance, ground: Ground, kind: FaultKind): read
     case "corrupt":
       return [
         event(kind, span, somewhere(target, ground), {
-          ratioPpm: draw.between(100, 10_000),
+          ratioPpm: draw.between(100, 50_000),
           oneWay: coin(draw),
         }),
       ]
-    case "capacity":
+    case "capacity": {
+      const whom = somewhere(target, ground)
+      const oneWay = coin(draw)
+      // Links are empty most of the time: only a slow one shows that it holds little.
+      const delay = { ...drawDelay(draw), meanUs: draw.between(50 * MS, 400 * MS), oneWay }
       return [
-        event(kind, span, somewhere(target, ground), { messages: draw.between(2, 20), oneWay: coin(draw) }),
+        event("delay", span, whom, delay),
+        event(kind, span, whom, { messages: draw.spread(1, 20), oneWay }),
       ]
+    }
     case "clog":
       return draw.percent(30)
         ? drawSwizzle(target, ground)
@@ -114,7 +120,15 @@ export function drawFault(chance: Chance, ground: Ground, kind: FaultKind): read
       const args = { restartUs: down.until - down.at, powerLoss: coin(draw) }
       // A cluster whose lights go out together is the hardest test of what was really durable.
       const everyone = target.percent(15)
-      return [event(kind, down, everyone ? all(ground) : victims(target, ground), args)]
+      const whom = everyone ? all(ground) : victims(target, ground)
+      const crash = event(kind, down, whom, args)
+      // A disk that has fallen behind has the most to lose, and a torn write to show.
+      if (args.powerLoss === 0 || draw.percent(50)) return [crash]
+      const slow = {
+        at: Math.max(ground.fromUs, down.at - draw.spread(20 * MS, SECOND)),
+        until: down.at + MS,
+      }
+      return [event("slowDisk", slow, whom, { factor: draw.spread(20, 500) }), crash]
     }
     case "crashLoop": {
       const args = {
@@ -329,6 +343,11 @@ function drawClock(chance: Chance, ground: Ground, kind: FaultKind, span: Span):
   }
   const offsetUs = signed * draw.spread(MS, room)
   return [event(kind, kind === "clockStep" ? { at: span.at, until: span.at } : span, victim, { offsetUs })]
+}
+
+/** How far a clock may be from the true time so that any two stay within the bound, with some for what drifts. */
+export function clockRoomUs(clockBoundUs: number): number {
+  return Math.floor((clockBoundUs * 9) / 20)
 }
 
 /** A clock far beyond the bound: the store must fence itself, and nothing may lie meanwhile. */

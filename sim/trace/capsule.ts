@@ -22,6 +22,8 @@ export type Capsule = {
   readonly command: string
   readonly oracle: string
   readonly message: string
+  /** What the bug was and what mended it; empty until somebody knows. */
+  readonly bug: string
   readonly traceHash: string
   /** The trace hash after every 1,024th event. */
   readonly checkpoints: readonly string[]
@@ -39,6 +41,7 @@ export function makeCapsule(
     command: about.command,
     oracle: result.violation?.oracle ?? "",
     message: result.violation?.message ?? "",
+    bug: "",
     traceHash: result.traceHash,
     checkpoints: result.checkpoints,
     plan,
@@ -90,6 +93,7 @@ function capsuleShape(): Shape<Capsule> {
     command: text,
     oracle: text,
     message: text,
+    bug: text,
     traceHash: text,
     checkpoints: list(text),
     plan: planShape(),

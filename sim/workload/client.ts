@@ -48,7 +48,7 @@ type Route = {
 export class ClientMemory {
   readonly client: number
   readonly #routes: ReadonlyMap<number, Route>
-  /** The newest timestamp a store gave it; 0 before the first. */
+  /** The timestamp its tokens are born at; 0 before a store has given it one. */
   birth = 0
   /** That of the operation under way; null when it has none. */
   token: Token | null = null
@@ -72,6 +72,11 @@ export class ClientMemory {
   /** The leader as far as it is known, otherwise the stores in turn. */
   storeFor(route: Route): number {
     return route.leader > 0 ? route.leader : route.stores[this.#turn++ % route.stores.length]!
+  }
+
+  /** Every other client keeps the first timestamp it was given for as long as it will do, and sees it expire. */
+  heard(commitTs: number): void {
+    if (this.birth === 0 || this.client % 2 === 0) this.birth = Math.max(this.birth, commitTs)
   }
 
   /** One client's operations follow each other, so all before this one will never be repeated. */
@@ -134,7 +139,7 @@ export function* runOperation(
     }
     if (answer.type === "ok") {
       route.leader = store
-      memory.birth = Math.max(memory.birth, answer.commitTs)
+      memory.heard(answer.commitTs)
       return {
         outcome: "ok",
         results: answer.results,
@@ -218,7 +223,7 @@ function blankRequest(memory: ClientMemory, route: Route, deadlineUs: number): K
 
 /** Doubles with each attempt up to a bound; clients that failed together come back apart. */
 function pauseUs(client: number, attempt: number): number {
-  const doubled = Math.min(PAUSE_US_MAX, PAUSE_US_MIN * 2 ** Math.min(attempt, 10))
+  const doubled = Math.min(PAUSE_US_MAX, PAUSE_US_MIN * (1 << Math.min(attempt, 10)))
   return doubled + ((client * 7_919 + attempt * 104_729) % PAUSE_US_MIN)
 }
 

@@ -7,7 +7,7 @@ import type { OpGround, Workload } from "./workload.ts"
 export const scan: Workload = {
   kind: "scan",
   about: "atomic requests over several keys, and range scans both ways",
-  tokens: "sometimes",
+  tokens: "mostly",
   draw(chance: Chance, ground: OpGround): readonly KvOp[] {
     const dice = chance.below(100)
     if (dice < 30) return [drawScan(chance, ground.keys)]

@@ -7,7 +7,7 @@ import type { OpGround, Workload } from "./workload.ts"
 export const set: Workload = {
   kind: "set",
   about: "put and delete of keys, reads of one and scans of all",
-  tokens: "sometimes",
+  tokens: "mostly",
   draw(chance: Chance, ground: OpGround): readonly KvOp[] {
     const key = chance.pick(ground.keys)
     const dice = chance.below(100)

@@ -18,12 +18,15 @@ export type OpGround = {
 export interface Workload {
   readonly kind: string
   readonly about: string
-  /** "always": a repeat without a token would change the answer the checks rest on. */
-  readonly tokens: "always" | "sometimes"
-  draw(chance: Chance, ground: OpGround): readonly KvOp[]
+  /**
+   * "always": a repeat without a token would change the answer the checks rest on. "mostly": scans tie all
+   * keys of a range together, and every write of unknown outcome doubles what the search must try.
+   */
+  readonly tokens: "always" | "mostly" | "sometimes"
+  readonly draw: (chance: Chance, ground: OpGround) => readonly KvOp[]
   /**
    * A promise of its own, in one sentence where it is broken. It is weaker than linearizability, cheap, and
    * still holds where that search runs out of budget.
    */
-  check(history: readonly Operation[]): string | null
+  readonly check: (history: readonly Operation[]) => string | null
 }

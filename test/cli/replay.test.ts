@@ -57,6 +57,11 @@ test("a seed, part of a seed and a plan file can be run alone", async () => {
   assert.equal(code, 1)
 })
 
+test("events are told on request", async () => {
+  const { stdout } = await orrery(["sim", "replay", "smoke", "--seed", "7", "--trace", "40..42"])
+  assert.match(stdout, /^event 40\n/)
+})
+
 test("a run that asks the machine exits 3", async () => {
   const { code, stdout } = await orrery(["sim", "replay", "leaking", "--seed", "1"])
   assert.equal(code, 3)

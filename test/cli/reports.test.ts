@@ -2,6 +2,8 @@ import assert from "node:assert/strict"
 import { readFileSync, writeFileSync } from "node:fs"
 import fc from "fast-check"
 import { test } from "vitest"
+import { DEFAULT_CAMPAIGN } from "#cli/campaign/default-campaign.ts"
+import { defaultShares, roundLength } from "#cli/campaign/schedule.ts"
 import { makeReport } from "#cli/campaign/tally.ts"
 import { mergeReports } from "#cli/commands/merge.ts"
 import { reportHtml } from "#cli/report/html.ts"
@@ -122,7 +124,9 @@ test("a kind of fault that never comes costs a whole default campaign its verdic
     declaredMarks,
     marks,
   }))
-  const many = Array.from({ length: 20 }, (_, round) =>
+  const shares = defaultShares(["campaign", "smoke"])
+  const copies = Math.ceil((roundLength(shares) * DEFAULT_CAMPAIGN.rounds) / results.length)
+  const many = Array.from({ length: copies }, (_, round) =>
     results.map((row) => ({
       ...row,
       seed: row.seed + round * 20,

@@ -39,6 +39,8 @@ const REFUSED: readonly (readonly [args: string, says: RegExp])[] = [
   ["sim replay", /missing required argument/],
   ["sim replay smoke", /Which seed of smoke\?/],
   ["sim replay smokey --seed 4", /did you mean "smoke"/],
+  ["sim replay smoke --seed 1 --trace 5", /--trace: "5" is not of the form from\.\.to/],
+  ["sim replay smoke --seed 1 --trace 9..5", /--trace: 5 lies outside/],
   ["sim replay nowhere.json", /There is no file nowhere\.json/],
   ["sim replay unknown-field.json", /unknown-field\.json is no capsule: .*colour/],
   ["sim replay broken.json", /broken\.json is not JSON/],
@@ -77,11 +79,13 @@ test("--version prints a version and nothing else", async () => {
   assert.match(stdout, /^\d+\.\d+\.\d+\S*\n$/)
 })
 
-test("a place that cannot be written is the environment's fault: exit 4", async () => {
+test("a place that cannot be written is the environment's fault: the verdict is told, then exit 4", async () => {
   writeFileSync("file", "")
-  const { code, stderr } = await orrery(["sim", "run", "smoke", "--seed", "1", "--json", "file/report.json"])
+  const args = ["sim", "run", "smoke", "--seed", "1", "--json", "file/report.json"]
+  const { code, stdout, stderr } = await orrery(args)
   assert.equal(code, 4)
-  assert.match(stderr, /^orrery: Cannot write file\/report\.json: /)
+  assert.match(stderr, /^orrery: Cannot write file\/report\.json: /m)
+  assert.match(stdout, /^PASS: 1 run/m)
 })
 
 test("a simulator that does not load is the environment's fault: exit 4", async () => {

@@ -47,7 +47,11 @@ export async function hunt(
     let candidate: Hunt["found"] = null
     const outcome = await run(task, (report) => {
       if (report.type === "loaded") {
-        assert.deepEqual(report.probe, expectedProbe(mutant, report.probe.files), `${mutant.id} is not what was loaded`)
+        assert.deepEqual(
+          report.probe,
+          expectedProbe(mutant, report.probe.files),
+          `${mutant.id} is not what was loaded`,
+        )
         assert.notEqual(report.probe.hash, expectedProbe(null, report.probe.files).hash)
         hash = report.probe.hash
       } else if (report.type === "ran") {
@@ -99,7 +103,11 @@ export async function pureFailures(seeds: readonly number[]): Promise<readonly s
 /** One worker, one kernel: what it reports, and whether it came to its end. */
 export async function run(task: Task, onReport: (report: Report) => void): Promise<"done" | "hung"> {
   // Without what this process was started with: a test runner has loaders of its own.
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: task, execArgv: [], env: {} })
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+    workerData: task,
+    execArgv: [],
+    env: {},
+  })
   let watchdog: NodeJS.Timeout | undefined
   try {
     return await new Promise<"done" | "hung">((resolve, reject) => {
@@ -109,14 +117,16 @@ export async function run(task: Task, onReport: (report: Report) => void): Promi
       }
       watch()
       worker.on("error", reject)
-      worker.on("exit", (code) => reject(new Error(`The worker of ${task.mutant} left with ${code} before its end`)))
+      worker.on("exit", (code) =>
+        reject(new Error(`The worker of ${task.mutant} left with ${code} before its end`)),
+      )
       worker.on("message", (report: Report) => {
         watch()
         if (report.type === "done") return resolve("done")
         try {
           onReport(report)
         } catch (error) {
-          reject(error as Error)
+          reject(error)
         }
       })
     })

@@ -67,7 +67,8 @@ export const MUTANTS: readonly Mutant[] = [
     oracles: ["WAL-no-invention"],
     source: "FAST'17, Redundancy Does Not Imply Fault Tolerance",
     about: "A frame whose header is whole is read back without a look at the checksum of its items.",
-    schedule: "A frame longer than a sector is under way when the power goes, and only its beginning arrives.",
+    schedule:
+      "A frame longer than a sector is under way when the power goes, and only its beginning arrives.",
     edits: [
       {
         file: "kernel/wal/frame.ts",
@@ -83,7 +84,8 @@ export const MUTANTS: readonly Mutant[] = [
     oracles: ["RAFT-log-matching"],
     source: "mofa-org/mofa#1151",
     about: "Conflicting entries are replaced one for one; what the old log had beyond them stays.",
-    schedule: "A leader is cut off with some entries of its own, and comes back to a leader that sends fewer at once.",
+    schedule:
+      "A leader is cut off with some entries of its own, and comes back to a leader that sends fewer at once.",
     edits: [
       {
         file: "kernel/raft/log.ts",
@@ -127,7 +129,8 @@ export const MUTANTS: readonly Mutant[] = [
     tier: "A",
     title: "leader counts its own unsynced append",
     oracles: ["RAFT-commit-quorum"],
-    source: "adjoint-io/raft#130 (a match guessed, not acknowledged); hashicorp/raft design, Raft thesis §10.2.1",
+    source:
+      "adjoint-io/raft#130 (a match guessed, not acknowledged); hashicorp/raft design, Raft thesis §10.2.1",
     about: "The leader is one of the quorum for what it has appended, synced or not.",
     schedule: "A follower of three syncs before its leader does.",
     edits: [
@@ -145,14 +148,19 @@ export const MUTANTS: readonly Mutant[] = [
     oracles: ["RAFT-state-machine-safety"],
     source: "scylladb/scylladb#9965; atomix/copycat#265; lerna-stack/akka-entity-replication#166",
     about:
-      "A follower commits as far as the leader has, if only its log is that long: not as far as this append has shown its log to agree.",
+      "A follower commits as far as the leader has, if only its log is that long: not as far as its log is known to agree. An append says how far that is; for a heartbeat the leader knows it, so that cap is gone as well.",
     schedule:
-      "A follower has a long suffix of its own; an append that ends before where the logs part brings a commit index beyond it.",
+      "A leader is cut off with entries of its own, others lead and commit; it comes back, and a heartbeat is faster than the append that repairs its log.",
     edits: [
       {
         file: "kernel/raft/replication.ts",
         find: "advanceCommit(state, Math.min(message.leaderCommit, matchIndex), out)",
         replace: "advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)",
+      },
+      {
+        file: "kernel/raft/replication.ts",
+        find: "leaderCommit: Math.min(state.commitIndex, progress.matchIndex),",
+        replace: "leaderCommit: state.commitIndex,",
       },
     ],
   },
@@ -189,7 +197,8 @@ export const MUTANTS: readonly Mutant[] = [
     title: "token applied twice",
     oracles: ["ONCE-exactly-once"],
     source: "etcd-io/etcd#18424; CurvineIO/curvine#676",
-    about: "A leader knows again only the tokens it has evaluated itself: a retry at a new leader is executed again.",
+    about:
+      "A leader knows again only the tokens it has evaluated itself: a retry at a new leader is executed again.",
     schedule: "A write commits, its answer is lost with its leader, the client asks the next one.",
     edits: [
       {
@@ -211,7 +220,8 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: "kernel/range/state-machine.ts",
         find: "writes.push(appliedWrite(this.#shape.descriptor.groupId, this.#applied))",
-        replace: "if (index % 8 <= 1) writes.push(appliedWrite(this.#shape.descriptor.groupId, this.#applied))",
+        replace:
+          "if (index % 8 <= 1) writes.push(appliedWrite(this.#shape.descriptor.groupId, this.#applied))",
       },
     ],
   },

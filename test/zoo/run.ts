@@ -88,7 +88,15 @@ function tableOf(results: readonly Hunt[]): string {
     const spoke = Object.entries(others).sort(([a], [b]) => (a < b ? -1 : 1))
     const first = spoke.map(([oracle, count]) => `${count} ${oracle}`).join(", ")
     const fired = found?.oracle ?? "none"
-    return [mutant.id, mutant.title, mutant.oracles[0], fired, String(seeds), first || "0", wallSeconds.toFixed(1)]
+    return [
+      mutant.id,
+      mutant.title,
+      mutant.oracles[0],
+      fired,
+      String(seeds),
+      first || "0",
+      wallSeconds.toFixed(1),
+    ]
   })
   const lines = [COLUMNS, COLUMNS.map(() => "---"), ...rows]
   const widths = COLUMNS.map((_, i) => Math.max(...lines.map((line) => line[i]!.length)))
@@ -107,17 +115,27 @@ async function main(): Promise<number> {
   process.stdout.write(`${tableOf(results)}\n`)
   for (const { mutant, void: voided } of results) {
     if (voided.length > 0) {
-      process.stdout.write(`${mutant.id}: not counted, the shipped kernel fails there too: seeds ${voided.join(", ")}\n`)
+      process.stdout.write(
+        `${mutant.id}: not counted, the shipped kernel fails there too: seeds ${voided.join(", ")}\n`,
+      )
     }
   }
   const caught = results.filter(({ found }) => found !== null).length
-  process.stdout.write(`${caught} of ${results.length} caught within ${options.seeds} seeds from ${options.from}\n`)
+  process.stdout.write(
+    `${caught} of ${results.length} caught within ${options.seeds} seeds from ${options.from}\n`,
+  )
   if (options.json !== null) {
     const json = {
       version: 1,
       from: options.from,
       seeds: options.seeds,
-      results: results.map(({ mutant: { id, tier, title, oracles }, ...rest }) => ({ id, tier, title, oracles, ...rest })),
+      results: results.map(({ mutant: { id, tier, title, oracles }, ...rest }) => ({
+        id,
+        tier,
+        title,
+        oracles,
+        ...rest,
+      })),
     }
     writeFileSync(options.json, `${JSON.stringify(json, null, 2)}\n`)
   }

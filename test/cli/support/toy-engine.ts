@@ -1,6 +1,6 @@
 import type { Capsule, Plan, PlanFault, PlanOp, RunResult, Scenario } from "#sim"
 import { FAULT_KINDS } from "#sim/plan/catalogue.ts"
-import type { Engine } from "#cli/campaign/engine.ts"
+import { WHOLE_RUN, type Engine, type SimulateOptions } from "#cli/campaign/engine.ts"
 
 // A simulator of a few microseconds a run, whose scenarios each misbehave in one way that the command
 // line has to cope with. It is loaded by workers, so what it does is decided by names and seeds alone.
@@ -29,6 +29,7 @@ const scenarios: readonly Scenario[] = [
   toyScenario("throwing", "Seed 3 throws.", []),
   toyScenario("dying", "Seed 3 ends its worker.", []),
   toyScenario("slow", "Each run takes a third of a second.", []),
+  toyScenario("endless", "A run takes minutes.", []),
 ]
 
 function drawPlan(scenario: Scenario, seed: number): Plan {
@@ -85,12 +86,14 @@ function drawPlan(scenario: Scenario, seed: number): Plan {
 /** Module-level state, which is just what a second worker does not share. */
 let runsHere = 0
 
-function simulate(plan: Plan, options: { readonly untilEvent: number }): RunResult {
+function simulate(plan: Plan, options: SimulateOptions): RunResult {
   const { scenario, seed } = plan
   runsHere++
+  if (options.trace !== null) options.tell(`event ${options.trace.from}`)
   if (scenario === "throwing" && seed === 3) throw new Error("the toy broke\non two lines")
   if (scenario === "dying" && seed === 3) process.exit(9)
-  if (scenario === "slow") spin()
+  if (scenario === "slow") spin(1)
+  if (scenario === "endless") spin(1_000)
   if (scenario === "leaking") {
     try {
       Math.random()
@@ -132,10 +135,10 @@ function simulate(plan: Plan, options: { readonly untilEvent: number }): RunResu
   }
 }
 
-/** Busy for a third of a second, without asking what time it is. */
-function spin(): void {
+/** Busy for about that many thirds of a second, without asking what time it is. */
+function spin(thirds: number): void {
   let word = 1
-  for (let index = 0; index < 150_000_000; index++) word = Math.imul(word ^ index, 0x9e3779b1)
+  for (let index = 0; index < thirds * 150_000_000; index++) word = Math.imul(word ^ index, 0x9e3779b1)
   if (word === 42) throw new Error("never")
 }
 
@@ -177,7 +180,7 @@ export const engine: Engine = {
     options.shouldStop(1)
     const faults = plan.faults.filter((fault) => fault.kind === "crash")
     const small = { ...plan, faults, workload: { ...plan.workload, ops: plan.workload.ops.slice(0, 2) } }
-    return { plan: small, result: simulate(small, { untilEvent: 0 }), runs: 2, minimal: true }
+    return { plan: small, result: simulate(small, WHOLE_RUN), runs: 2, minimal: true }
   },
   writeHistory: () => '{"process":1,"type":"invoke"}\n',
 }

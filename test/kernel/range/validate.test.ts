@@ -78,6 +78,19 @@ test("numbers are safe integers, writes are of the present", () => {
   assert.equal(codeOf({ token: { client: 1, birth: 1, seq: 1, ackedSeq: 1 }, ops: [put] }), "badRequest")
 })
 
+test("keys and values are byte strings: a char above 0xff is refused before it could be cut", () => {
+  const wide = "caf\u0113"
+  const ops: readonly KvOp[] = [
+    { type: "get", key: wide },
+    { type: "put", key: "k", value: wide },
+    { type: "append", key: "k", value: wide },
+    { type: "cas", key: "k", expected: wide, value: "v" },
+    { type: "scan", start: "a", end: wide, limit: 1, reverse: false },
+  ]
+  for (const op of ops) assert.equal(codeOfOps(op), "badRequest")
+  assert.isNull(codeOfOps({ type: "put", key: "k\xff", value: "\0\xff" }))
+})
+
 test("an op outside the range is named by its key", () => {
   const range: RangeDescriptor = { rangeId: 1, groupId: 1, tenant: 0, start: "b", end: "m", generation: 1 }
   const scan = { type: "scan", start: "b", end: "m", limit: 1, reverse: false } as const

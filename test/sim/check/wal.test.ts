@@ -52,6 +52,13 @@ test("a boot that accepts an entry its disk never held fires no invention", () =
   garbled.fires("WAL-no-invention")
 })
 
+test("an entry read back wrong is held against the disk, not against replicas that have it right", () => {
+  const cluster = started()
+  cluster.crash(2)
+  cluster.boot(2, 3, role(2, 1, "follower"), voted(2, 1, 1), log(2, entry(1, 0), entry(2, 1, "garbage")))
+  cluster.fires("WAL-no-invention")
+})
+
 test("a second append before the first is synced fires one frame", () => {
   const cluster = started()
   cluster.append(2, hardState(2, 0))

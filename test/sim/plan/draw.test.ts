@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "vitest"
 import { drawPlan, FAULT_KINDS, parsePlan, scenario, type FaultKind, type Plan } from "#sim"
-import { classOf } from "#sim/plan/atlas.ts"
+import { classify } from "#sim/faults/atlas.ts"
 import { Chance } from "#sim/plan/chance.ts"
 import { settleUs } from "#sim/check/liveness.ts"
 
@@ -61,7 +61,7 @@ test("every fault lies in a faults part, with ids in the order of time", () => {
 })
 
 test("few plans leave the model, and only by their clocks", () => {
-  const beyond = plans(200).filter((plan) => classOf(plan) !== "within")
+  const beyond = plans(200).filter((plan) => classify(plan) !== "within")
   assert.ok(beyond.length > 0 && beyond.length <= 20, `${beyond.length} of 200`)
   for (const plan of beyond) assert.ok(plan.faults.some((fault) => fault.kind.startsWith("clock")))
 })

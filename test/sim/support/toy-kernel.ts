@@ -1,13 +1,11 @@
 import {
   ByteReader,
-  ByteWriter,
+  decodeFrame,
+  encodeFrame,
   MemoryBase,
-  readMessage,
   unreachable,
-  writeMessage,
   type BootStamp,
   type Effect,
-  type Frame,
   type FrozenOverlay,
   type GroupStatus,
   type Identity,
@@ -19,7 +17,6 @@ import {
   type VolumeImage,
 } from "#kernel"
 import { OverlayEngine } from "#kernel/engine/overlay.ts"
-import { crc32c } from "#kernel/lib/crc32c.ts"
 import type { KernelBuild, StoreKernel } from "#sim/kernel-build.ts"
 
 const FLUSH = 1
@@ -276,40 +273,4 @@ export function frozen(checkpoint: number, value: string): FrozenOverlay {
   const engine = new OverlayEngine(MemoryBase.empty())
   engine.apply([{ space: FLUSH, type: "put", key: "heard", value }])
   return engine.freeze(checkpoint)
-}
-
-function encodeFrame(frame: Frame): Uint8Array {
-  const writer = new ByteWriter()
-  const { header } = frame
-  writer.uint(header.version)
-  writer.str(header.cluster)
-  writer.uint(header.fromStore)
-  writer.uint(header.toStore)
-  writer.uint(header.fromIncarnation)
-  writer.uint(header.fromBoot)
-  writer.uint(header.configEpoch)
-  writer.uint(header.wall)
-  writer.uint(frame.messages.length)
-  for (const message of frame.messages) writeMessage(message, writer, true)
-  writer.u32(crc32c(writer.view(), 0, writer.length))
-  return writer.finish()
-}
-
-function decodeFrame(bytes: Uint8Array): Frame | null {
-  if (bytes.length < 4) return null
-  const checksum = new ByteReader(bytes, bytes.length - 4).u32()
-  if (checksum !== crc32c(bytes, 0, bytes.length - 4)) return null
-  const reader = new ByteReader(bytes, 0, bytes.length - 4)
-  const header = {
-    version: reader.uint(),
-    cluster: reader.str(),
-    fromStore: reader.uint(),
-    toStore: reader.uint(),
-    fromIncarnation: reader.uint(),
-    fromBoot: reader.uint(),
-    configEpoch: reader.uint(),
-    wall: reader.uint(),
-  }
-  const messages = Array.from({ length: reader.uint() }, () => readMessage(reader))
-  return reader.failed ? null : { header, messages }
 }

@@ -15,6 +15,7 @@ const campaign = scenario({ name: "campaign", about: "Everything.", workload: { 
 
 const CAPSULE: Capsule = {
   capsule: 1,
+  bug: "",
   version: "0.1.0",
   command: "npx orrery sim replay capsule.json",
   oracle: "LIN-linearizable",

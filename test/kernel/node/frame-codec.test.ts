@@ -1,0 +1,76 @@
+import fc from "fast-check"
+import { assert, test } from "vitest"
+import { ByteReader, ByteWriter } from "#kernel/lib/bytes.ts"
+import { Digest } from "#kernel/lib/digest.ts"
+import { decodeFrame, encodeFrame } from "#kernel/node/frame-codec.ts"
+import { readMessage, writeMessage } from "#kernel/raft/message.ts"
+import { frame, message } from "../../support/kernel-arbitraries.ts"
+
+test("every frame decodes to what was encoded, entries with their lengths and digests", () => {
+  fc.assert(
+    fc.property(frame, (original) => {
+      assert.deepEqual(decodeFrame(encodeFrame(original)), original)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test("a message as an object and as bytes gives one hash", () => {
+  fc.assert(
+    fc.property(message, (original) => {
+      const writer = new ByteWriter()
+      writeMessage(original, writer, true)
+      const reader = new ByteReader(writer.finish())
+      const decoded = readMessage(reader)
+      assert.deepEqual([reader.failed, reader.remaining], [false, 0])
+      const [a, b] = [new Digest(), new Digest()]
+      writeMessage(original, a, false)
+      writeMessage(decoded, b, false)
+      assert.deepEqual([a.hex(), a.length], [b.hex(), b.length])
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test("messages that differ in any field differ in their hash", () => {
+  fc.assert(
+    fc.property(message, message, (a, b) => {
+      const bytes = [a, b].map((each) => {
+        const writer = new ByteWriter()
+        writeMessage(each, writer, true)
+        return writer.finish()
+      })
+      const hashes = [a, b].map((each) => {
+        const digest = new Digest()
+        writeMessage(each, digest, false)
+        return digest.hex()
+      })
+      const isSame = Buffer.compare(bytes[0]!, bytes[1]!) === 0
+      assert.equal(hashes[0] === hashes[1], isSame)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test("no flipped bit of a frame passes", () => {
+  const [original] = fc.sample(frame, { seed: 7, numRuns: 1 })
+  const bytes = encodeFrame(original!)
+  for (let bit = 0; bit < bytes.length * 8; bit++) {
+    const flipped = bytes.slice()
+    flipped[bit >> 3]! ^= 1 << (bit & 7)
+    assert.isNull(decodeFrame(flipped), `bit ${bit}`)
+  }
+})
+
+test("a frame that is cut short, or has something after it, is none", () => {
+  const [original] = fc.sample(frame, { seed: 8, numRuns: 1 })
+  const bytes = encodeFrame(original!)
+  for (let length = 0; length < bytes.length; length++) assert.isNull(decodeFrame(bytes.slice(0, length)))
+  assert.isNull(decodeFrame(new Uint8Array([...bytes, 0])))
+})
+
+test("a frame of an unknown version is none", () => {
+  const [original] = fc.sample(frame, { seed: 9, numRuns: 1 })
+  const { header, messages } = original!
+  assert.isNull(decodeFrame(encodeFrame({ header: { ...header, version: 2 }, messages })))
+})

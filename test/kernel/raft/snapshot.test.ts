@@ -1,0 +1,152 @@
+import { assert, test } from "vitest"
+import { ByteReader } from "#kernel/lib/bytes.ts"
+import { DEFAULT_TIMING } from "#kernel/node/config.ts"
+import type { RaftMessage } from "#kernel/raft/message.ts"
+import { Raft } from "#kernel/raft/raft.ts"
+import { bytesOf } from "../../support/kernel-arbitraries.ts"
+import {
+  appendEntries,
+  appendReply,
+  entry,
+  heartbeatReply,
+  installSnapshot,
+  leaderOf,
+  onlySend,
+  Peer,
+  sendsOf,
+  snapshotReply,
+} from "../../support/raft-group.ts"
+
+const { electionUsMax, heartbeatUs } = DEFAULT_TIMING
+
+/** A leader of term 2 whose log starts after entry 4, and a follower 3 that has nothing. */
+function compacted(): Peer {
+  const leader = leaderOf(2, { log: [1, 1, 1] })
+  leader.sync()
+  leader.step({ type: "turnEnded" })
+  leader.receive(appendReply(2, 1, 2, 4))
+  leader.compact(4)
+  leader.takeReleased()
+  return leader
+}
+
+function refuses(leader: Peer, from: number): void {
+  const hints = { success: false, matchIndex: 0, rejectedIndex: 3, hintIndex: 0, hintTerm: 0 } as const
+  leader.receive({ ...appendReply(from, 1, 2, 0), ...hints })
+}
+
+function typesTo(leader: Peer, to: number): readonly string[] {
+  return leader
+    .takeReleased()
+    .filter((send) => send.to.replica === to)
+    .map((send) => send.message.type)
+}
+
+test("one snapshot at a time is on its way to a follower, and nothing beside it", () => {
+  const leader = compacted()
+  refuses(leader, 3)
+  assert.deepEqual(typesTo(leader, 3), ["installSnapshot"])
+  refuses(leader, 3)
+  leader.propose("x")
+  leader.step({ type: "turnEnded" })
+  leader.receive(heartbeatReply(3, 1, 2))
+  assert.deepEqual(typesTo(leader, 3), [])
+})
+
+test("a snapshot that is not answered in time was lost: the leader asks again where the follower stands", () => {
+  const leader = compacted()
+  refuses(leader, 3)
+  leader.takeReleased()
+  leader.mono += electionUsMax + 1
+  leader.receive({ ...heartbeatReply(3, 1, 2), sentMono: leader.mono } as RaftMessage)
+  assert.deepEqual(typesTo(leader, 3), ["installSnapshot"], "it stands before the start of the log still")
+})
+
+test("a follower that took a snapshot in is sent what came after it", () => {
+  const leader = compacted()
+  refuses(leader, 3)
+  leader.propose("x")
+  leader.takeReleased()
+  const { message } = onlySend(leader.receive(snapshotReply(3, 1, 2, 4)), "appendEntries")
+  assert.deepEqual([message.prevIndex, message.prevTerm, message.entries.length], [4, 2, 1])
+})
+
+test("an acknowledged snapshot counts for the quorum like the entries in it", () => {
+  const leader = leaderOf(2, { log: [1] })
+  leader.sync()
+  leader.step({ type: "turnEnded" })
+  leader.receive(appendReply(2, 1, 2, 2))
+  leader.compact(2)
+  refuses(leader, 3)
+  leader.receive(snapshotReply(3, 1, 2, 2))
+  leader.propose("x")
+  leader.sync()
+  leader.step({ type: "turnEnded" })
+  leader.receive(appendReply(3, 1, 2, 3))
+  assert.equal(leader.raft.commitIndex, 3)
+})
+
+test("an answer to a snapshot that nobody waits for changes nothing", () => {
+  const leader = compacted()
+  leader.receive(snapshotReply(2, 1, 2, 3))
+  assert.deepEqual(leader.takeReleased(), [])
+  leader.receive(snapshotReply(9, 1, 2, 3))
+  assert.deepEqual(leader.takeReleased(), [])
+})
+
+test("a second snapshot waits until the first is durable, and the acknowledgement is of the first", () => {
+  const peer = new Peer(1, { log: [1], term: 3 })
+  const first = installSnapshot(2, 1, 3, 5, 3)
+  peer.receive(first)
+  assert.deepEqual(peer.receive(installSnapshot(2, 1, 3, 9, 3)), [])
+  const { message } = onlySend(peer.snapshotDurable(first), "snapshotReply")
+  assert.equal(message.lastIndex, 5)
+})
+
+test("a snapshot that does not add up is forgotten as if it had never come", () => {
+  const peer = new Peer(1, { log: [1], term: 3 })
+  peer.receive(installSnapshot(2, 1, 3, 5, 3))
+  peer.raft.refuseSnapshot()
+  assert.isFalse(peer.raft.isInstalling)
+  assert.deepEqual(peer.step({ type: "snapshotSynced", from: { replica: 2, store: 2, incarnation: 2 } }), [])
+  const again = peer.receive(installSnapshot(2, 1, 3, 5, 3))
+  assert.isTrue(again.some((effect) => effect.type === "installSnapshot"))
+})
+
+test("a snapshot keeps its follower quiet like any word of a leader", () => {
+  const peer = new Peer(1, { term: 3 })
+  peer.mono = peer.raft.deadline - 1
+  peer.receive(installSnapshot(2, 1, 3, 5, 3))
+  peer.mono += heartbeatUs
+  peer.step({ type: "timePassed" })
+  assert.deepEqual([peer.raft.role, peer.raft.leader], ["follower", 2])
+})
+
+test("where the log answers for a snapshot, the answer waits until the log is durable that far", () => {
+  const peer = new Peer(1, { log: [1], term: 3 })
+  peer.receive(appendEntries(2, 1, 3, [1, 1], [entry(2, 3), entry(3, 3)], 3))
+  peer.takeReleased()
+  const effects = peer.receive(installSnapshot(2, 1, 3, 3, 3))
+  const reply = onlySend(effects, "snapshotReply")
+  assert.equal(reply.barrier, 1)
+  assert.deepEqual(peer.takeReleased(), [])
+})
+
+test("a log that has the snapshot's last entry, but not durably, is replaced rather than trusted", () => {
+  const peer = new Peer(1, { log: [1], term: 3 })
+  peer.receive(appendEntries(2, 1, 3, [1, 1], [entry(2, 3), entry(3, 3)]))
+  const effects = peer.receive(installSnapshot(2, 1, 3, 3, 3))
+  assert.isTrue(effects.some((effect) => effect.type === "installSnapshot"))
+  assert.deepEqual(sendsOf(effects), [])
+})
+
+test("a replica that is saved while it takes a snapshot in goes on with it", () => {
+  const peer = new Peer(1, { log: [1], term: 3 })
+  const message = { ...installSnapshot(2, 1, 3, 5, 3), data: new Uint8Array([1, 2, 3]) }
+  peer.receive(message)
+  const bytes = bytesOf(peer.raft)
+  const again = Raft.load(new ByteReader(bytes), peer.timing, peer.limits)
+  assert.deepEqual(bytesOf(again), bytes)
+  const event = { type: "snapshotSynced", from: { replica: 2, store: 2, incarnation: 2 } } as const
+  assert.deepEqual(again.step(event, peer.context), peer.raft.step(event, peer.context))
+})
