@@ -329,7 +329,7 @@ export class Wal {
     const offset = this.#offset
     const lsn = this.#nextLsn
     const fields = { lsn, durableLsn: this.#durableLsn, previous: this.#previous }
-    const parts = [head.view(), this.#pending.view()]
+    const parts = [head, this.#pending]
     const { bytes, checksum } = encodeFrame(segment, offset, fields, this.#pendingCount + 1, parts)
     invariant(offset + bytes.length <= segment.sizeBytes, "Cannot write a frame: it does not fit its segment")
     this.#ledger.framed(segment.sequence, lsn)
