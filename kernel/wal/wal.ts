@@ -348,12 +348,7 @@ export class Wal {
   /** False when no segment is wanted as long as nothing is pending. */
   get #mayWantSegment(): boolean {
     const current = this.#current
-    return (
-      this.#next === null &&
-      !this.#isRefused &&
-      current !== null &&
-      this.#offset * 2 > current.sizeBytes
-    )
+    return this.#next === null && !this.#isRefused && current !== null && this.#offset * 2 > current.sizeBytes
   }
 
   /** Asks for the next segment: at once when a frame waits for one, ahead of time when half of this one is used. */
