@@ -232,7 +232,7 @@ export type SkimmedItem =
 
 /** As `readItem`, without what entries carry. */
 export function skimItem(reader: ByteReader): SkimmedItem {
-  if (reader.peek() !== 1) return readItem(reader) as Exclude<WalItem, { readonly type: "entries" }>
+  if (reader.peek() !== 1) return readItem(reader)
   reader.u8()
   const group = reader.uint()
   const entries: EntryName[] = []
