@@ -1,4 +1,5 @@
 import type { ByteReader, Sink } from "../lib/bytes.ts"
+import type { Digest } from "../lib/digest.ts"
 
 /** Part of the keyspace. A range owns its span of keys in all but `system`. */
 export type Space = 1 | 2 | 3 | 4 | 5 | 6
@@ -60,14 +61,26 @@ export function writeWrite(write: Write, sink: Sink): void {
   sink.str(write.value)
 }
 
-export function readWrite(reader: ByteReader): Write {
+/** Into `digest` goes what `writeWrite` would put there. */
+export function readWrite(reader: ByteReader, digest: Digest): Write {
   const space = reader.u8()
-  const type = WRITE_TYPES[reader.u8()]
+  const tag = reader.u8()
+  digest.u8(space)
+  digest.u8(tag)
+  const type = WRITE_TYPES[tag]
   if (space < 1 || space > 6 || type === undefined) reader.fail()
   return {
     space: (reader.failed ? 1 : space) as Space,
     type: type ?? "put",
-    key: reader.str(),
-    value: reader.str(),
+    key: reader.strDigested(digest),
+    value: reader.strDigested(digest),
   }
+}
+
+/** `readWrite` for its digest alone. */
+export function skimWrite(reader: ByteReader, digest: Digest): void {
+  digest.u8(reader.u8())
+  digest.u8(reader.u8())
+  reader.strSkipped(digest)
+  reader.strSkipped(digest)
 }

@@ -1,3 +1,5 @@
+import { crc32c } from "./crc32c.ts"
+import type { Digest } from "./digest.ts"
 import { invariant } from "./invariant.ts"
 import { latin1FromBytes } from "./latin1.ts"
 
@@ -22,6 +24,9 @@ export interface Sink {
   /** Bytes: their length as `uint`, then they themselves. */
   bytes(value: Uint8Array): void
 }
+
+const NO_BYTES = new Uint8Array(0)
+const COPY_BY_HAND_MAX = 256
 
 /** Bytes of a non-negative safe integer as `uint` writes it. */
 export function uintLength(value: number): number {
@@ -134,6 +139,27 @@ export class ByteWriter implements Sink {
     return latin1FromBytes(this.#buffer, 0, this.#length)
   }
 
+  /** CRC-32C of what was written from `start` on. */
+  crc32c(start: number): number {
+    return crc32c(this.#buffer, start, this.#length)
+  }
+
+  /** Copies what was written so far to `target[at…]`. */
+  copyTo(target: Uint8Array, at: number): void {
+    const length = this.#length
+    // A view costs more than the bytes of a short record.
+    if (length > COPY_BY_HAND_MAX) target.set(this.#buffer.subarray(0, length), at)
+    else for (let i = 0; i < length; i++) target[at + i] = this.#buffer[i]!
+  }
+
+  /** What was written, without a copy: the writer gives its buffer away and begins anew. */
+  take(): Uint8Array {
+    const taken = this.#buffer.subarray(0, this.#length)
+    this.#buffer = NO_BYTES
+    this.#length = 0
+    return taken
+  }
+
   finish(): Uint8Array {
     return this.#buffer.slice(0, this.#length)
   }
@@ -141,7 +167,7 @@ export class ByteWriter implements Sink {
   #grow(more: number): void {
     const needed = this.#length + more
     if (needed <= this.#buffer.length) return
-    const grown = new Uint8Array(Math.max(needed, this.#buffer.length * 2))
+    const grown = new Uint8Array(Math.max(needed, this.#buffer.length * 2, 64))
     grown.set(this.#buffer.subarray(0, this.#length))
     this.#buffer = grown
   }
@@ -181,6 +207,11 @@ export class ByteReader {
   fail(): void {
     this.#failed = true
     this.#offset = this.#end
+  }
+
+  /** The next byte, which stays; -1 at the end. */
+  peek(): number {
+    return this.#offset < this.#end ? this.#bytes[this.#offset]! : -1
   }
 
   u8(): number {
@@ -250,6 +281,23 @@ export class ByteReader {
     const at = this.#offset
     this.#offset = at + length
     return latin1FromBytes(this.#bytes, at, at + length)
+  }
+
+  /** As `str`, and into `digest` as `Digest.str` takes it: from the bytes, while they are at hand. */
+  strDigested(digest: Digest): string {
+    const length = this.count()
+    const at = this.#offset
+    this.#offset = at + length
+    digest.range(this.#bytes, at, at + length)
+    return latin1FromBytes(this.#bytes, at, at + length)
+  }
+
+  /** `strDigested` for those who do not want the string. */
+  strSkipped(digest: Digest): void {
+    const length = this.count()
+    const at = this.#offset
+    this.#offset = at + length
+    digest.range(this.#bytes, at, at + length)
   }
 
   bytes(): Uint8Array {

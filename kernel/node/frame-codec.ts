@@ -33,10 +33,9 @@ export function encodeFrame(frame: Frame): Uint8Array {
   writer.uint(header.wall)
   writer.uint(frame.messages.length)
   for (const message of frame.messages) writeMessage(message, writer, true)
-  const bytes = writer.view()
-  writer.patchU32(6, bytes.length - HEAD_BYTES)
-  writer.patchU32(2, crc32c(bytes, 6, bytes.length))
-  return writer.finish()
+  writer.patchU32(6, writer.length - HEAD_BYTES)
+  writer.patchU32(2, writer.crc32c(6))
+  return writer.take()
 }
 
 /** Null for anything that is not exactly one whole, undamaged frame of a known version. */

@@ -303,7 +303,12 @@ export class Raft {
       return { code: "badRequest", reason: `Cannot add: store ${action.store} holds a replica` }
     const promote = action.type === "addVoter"
     state.promotionDeadline = context.mono + PROMOTION_ELECTIONS * state.timing.electionUsMax
-    appendConfiguration(state, withLearner(current, state.term, action.store, action.incarnation, promote), context, out)
+    appendConfiguration(
+      state,
+      withLearner(current, state.term, action.store, action.incarnation, promote),
+      context,
+      out,
+    )
     return null
   }
 

@@ -9,7 +9,7 @@ import {
   type Member,
   type RangeDescriptor,
 } from "../range/descriptor.ts"
-import { readWrite, writeWrite, type Write } from "../engine/engine.ts"
+import { readWrite, skimWrite, writeWrite, type Write } from "../engine/engine.ts"
 
 /** Where a log ends. Raft (extended version), §5.4.1. */
 export type LogEnd = { readonly term: Term; readonly index: LogIndex }
@@ -108,33 +108,89 @@ export function readEntry(reader: ByteReader): Entry {
   if (reader.u8() !== ENTRY_VERSION) reader.fail()
   const index = reader.uint()
   const term = reader.uint()
-  return makeEntry(index, term, readPayload(reader))
+  return readEntryRest(reader, index, term, reader.u8())
 }
 
-function readPayload(reader: ByteReader): Payload {
-  switch (reader.u8()) {
+function readEntryRest(reader: ByteReader, index: LogIndex, term: Term, kind: number): Entry {
+  switch (kind) {
     case 1: {
-      const generation = reader.uint()
-      const leaseSequence = reader.uint()
-      const closedTs = reader.uint()
-      const minVersion = reader.uint()
-      const writes: Write[] = []
-      for (let left = reader.count(4); left > 0; left--) writes.push(readWrite(reader))
-      return { type: "batch", batch: { generation, leaseSequence, closedTs, minVersion, writes } }
+      const digest = batchDigest(index, term)
+      const batch = readBatch(reader, digest)
+      const { length, high: digestHigh, low: digestLow } = digest
+      return { index, term, payload: { type: "batch", batch }, length, digestHigh, digestLow }
     }
     case 2:
-      return { type: "configuration", configuration: readConfiguration(reader) }
+      return makeEntry(index, term, { type: "configuration", configuration: readConfiguration(reader) })
     case 3: {
       const descriptor = readDescriptor(reader)
-      return { type: "bootstrap", bootstrap: { descriptor, configuration: readConfiguration(reader) } }
+      const bootstrap = { descriptor, configuration: readConfiguration(reader) }
+      return makeEntry(index, term, { type: "bootstrap", bootstrap })
     }
     default:
       reader.fail()
-      return {
-        type: "batch",
-        batch: { generation: 0, leaseSequence: 0, closedTs: 0, minVersion: 0, writes: [] },
-      }
+      return makeEntry(index, term, { type: "batch", batch: NO_BATCH })
   }
+}
+
+const NO_BATCH: Batch = { generation: 0, leaseSequence: 0, closedTs: 0, minVersion: 0, writes: [] }
+
+/** What `writeEntryFields` says before the fields of a batch. */
+function batchDigest(index: LogIndex, term: Term): Digest {
+  const digest = new Digest()
+  digest.u8(ENTRY_VERSION)
+  digest.uint(index)
+  digest.uint(term)
+  digest.u8(1)
+  return digest
+}
+
+/** Digested as it is read, from the bytes: a second walk over the strings would cost as much again. */
+function readBatch(reader: ByteReader, digest: Digest): Batch {
+  const generation = reader.uint()
+  const leaseSequence = reader.uint()
+  const closedTs = reader.uint()
+  const minVersion = reader.uint()
+  const count = reader.count(4)
+  digestBatchHead(generation, leaseSequence, closedTs, minVersion, count, digest)
+  const writes: Write[] = []
+  for (let left = count; left > 0; left--) writes.push(readWrite(reader, digest))
+  return { generation, leaseSequence, closedTs, minVersion, writes }
+}
+
+function digestBatchHead(
+  generation: number,
+  leaseSequence: number,
+  closedTs: number,
+  minVersion: number,
+  count: number,
+  digest: Digest,
+): void {
+  digest.uint(generation)
+  digest.uint(leaseSequence)
+  digest.uint(closedTs)
+  digest.uint(minVersion)
+  digest.uint(count)
+}
+
+/** What names an entry: two that agree in it are one. */
+export type EntryName = Pick<Entry, "index" | "term" | "digestLow">
+
+/** As `readEntry`, for those who want to know which entry it is and not what it does. */
+export function skimEntry(reader: ByteReader): EntryName {
+  if (reader.u8() !== ENTRY_VERSION) reader.fail()
+  const index = reader.uint()
+  const term = reader.uint()
+  const kind = reader.u8()
+  if (kind !== 1) return readEntryRest(reader, index, term, kind)
+  const digest = batchDigest(index, term)
+  const generation = reader.uint()
+  const leaseSequence = reader.uint()
+  const closedTs = reader.uint()
+  const minVersion = reader.uint()
+  const count = reader.count(4)
+  digestBatchHead(generation, leaseSequence, closedTs, minVersion, count, digest)
+  for (let left = count; left > 0; left--) skimWrite(reader, digest)
+  return { index, term, digestLow: digest.low }
 }
 
 export function writeConfiguration(configuration: Configuration, sink: Sink): void {

@@ -2,7 +2,7 @@ import { SPACE_META, type ReadView, type Write } from "../engine/engine.ts"
 import type { GroupId, LogIndex, Term, Timestamp } from "../ids.ts"
 import { ByteReader, ByteWriter } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
-import { latin1FromBytes, bytesFromLatin1 } from "../lib/latin1.ts"
+import { bytesFromLatin1 } from "../lib/latin1.ts"
 import { readConfiguration, writeConfiguration, type Configuration } from "../raft/types.ts"
 import { readDescriptor, writeDescriptor, type RangeDescriptor } from "./descriptor.ts"
 
@@ -36,9 +36,10 @@ export type ShapeRecord = {
 const META_VERSION = 1
 
 function metaKey(kind: "a" | "s", group: GroupId): string {
+  if (group < 0x80) return kind + String.fromCharCode(group)
   const writer = new ByteWriter(16)
   writer.uint(group)
-  return kind + latin1FromBytes(writer.view())
+  return kind + writer.latin1()
 }
 
 export function appliedWrite(group: GroupId, record: AppliedRecord): Write {
@@ -52,7 +53,7 @@ export function appliedWrite(group: GroupId, record: AppliedRecord): Write {
   writer.uint(record.leaseSequence)
   writer.u32(record.hashHigh)
   writer.u32(record.hashLow)
-  return { space: SPACE_META, type: "put", key: metaKey("a", group), value: latin1FromBytes(writer.view()) }
+  return { space: SPACE_META, type: "put", key: metaKey("a", group), value: writer.latin1() }
 }
 
 export function shapeWrite(group: GroupId, record: ShapeRecord): Write {
@@ -61,7 +62,7 @@ export function shapeWrite(group: GroupId, record: ShapeRecord): Write {
   writeDescriptor(record.descriptor, writer)
   writer.uint(record.configurationIndex)
   writeConfiguration(record.configuration, writer)
-  return { space: SPACE_META, type: "put", key: metaKey("s", group), value: latin1FromBytes(writer.view()) }
+  return { space: SPACE_META, type: "put", key: metaKey("s", group), value: writer.latin1() }
 }
 
 export function deleteMeta(group: GroupId): readonly Write[] {

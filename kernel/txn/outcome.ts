@@ -1,7 +1,7 @@
 import type { Timestamp } from "../ids.ts"
 import { ByteReader, ByteWriter, type Sink } from "../lib/bytes.ts"
 import { crc32c } from "../lib/crc32c.ts"
-import { bytesFromLatin1, latin1FromBytes } from "../lib/latin1.ts"
+import { bytesFromLatin1 } from "../lib/latin1.ts"
 import type { OpError } from "../range/evaluate.ts"
 import type { KvResult } from "../range/request.ts"
 
@@ -42,9 +42,8 @@ export function encodeOutcome(record: OutcomeRecord): string {
     writer.u8(BODY_ERROR)
     writeOpError(body.error, writer)
   }
-  const bytes = writer.view()
-  writer.patchU32(0, crc32c(bytes, CHECKSUM_BYTES, bytes.length))
-  return latin1FromBytes(bytes)
+  writer.patchU32(0, writer.crc32c(CHECKSUM_BYTES))
+  return writer.latin1()
 }
 
 /** Damaged: anything `encodeOutcome` of this version did not write. */

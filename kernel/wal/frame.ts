@@ -1,8 +1,8 @@
 import type { Lsn } from "../ids.ts"
-import { ByteReader } from "../lib/bytes.ts"
+import { ByteReader, ByteWriter } from "../lib/bytes.ts"
 import { crc32c, crc32cWord } from "../lib/crc32c.ts"
 import { invariant, InvariantError } from "../lib/invariant.ts"
-import { readItem, type WalItem } from "./item.ts"
+import { readItem, skimItem, type SkimmedItem, type WalItem } from "./item.ts"
 
 /**
  * A frame: what one turn adds to a volume's log, written and synced at once, valid as a whole or not at all.
@@ -79,7 +79,7 @@ export function encodeFrame(
   offset: number,
   fields: FrameFields,
   itemCount: number,
-  parts: readonly Uint8Array[],
+  parts: readonly (ByteWriter | Uint8Array)[],
 ): { readonly bytes: Uint8Array; readonly checksum: number } {
   invariant(offset % FRAME_ALIGNMENT === 0, "Cannot encode a frame: its offset is not aligned")
   invariant(itemCount > 0, "Cannot encode a frame: it has no items")
@@ -89,7 +89,8 @@ export function encodeFrame(
   const bytes = new Uint8Array(roundUp(length))
   let at = FRAME_HEADER_BYTES
   for (const part of parts) {
-    bytes.set(part, at)
+    if (part instanceof ByteWriter) part.copyTo(bytes, at)
+    else bytes.set(part, at)
     at += part.length
   }
   const mask = chooseMask(bytes, offset, length)
@@ -176,27 +177,33 @@ function readItems(
   mask: number,
   itemCount: number,
 ): readonly WalItem[] | null {
-  // Unmasked in a copy: the caller's bytes are an image of a disk, and stay what they are.
-  let body = bytes.subarray(start, end)
-  if (mask !== 0) {
-    body = body.slice()
-    applyMask(body, 0, body.length, mask)
-  }
-  const reader = new ByteReader(body)
+  const reader = itemsReader(bytes, start, end, mask)
   const items: WalItem[] = []
   for (let left = itemCount; left > 0 && !reader.failed; left--) items.push(readItem(reader))
   return reader.failed || reader.remaining > 0 ? null : items
 }
 
+function itemsReader(bytes: Uint8Array, start: number, end: number, mask: number): ByteReader {
+  if (mask === 0) return new ByteReader(bytes, start, end)
+  // Unmasked in a copy: the caller's bytes are an image of a disk, and stay what they are.
+  const body = bytes.slice(start, end)
+  applyMask(body, 0, body.length, mask)
+  return new ByteReader(body)
+}
+
 /**
  * The items of one frame's bytes, as an `append` effect carries them, taken on trust: for observers that
- * stand beside the kernel and know neither segment nor salt. Null when they are no frame.
+ * stand beside the kernel and know neither segment nor salt. Of an entry they learn what names it, not
+ * what it does. Null when they are no frame.
  */
-export function frameItems(bytes: Uint8Array): readonly WalItem[] | null {
+export function frameItems(bytes: Uint8Array): readonly SkimmedItem[] | null {
   if (bytes.length < FRAME_HEADER_BYTES) return null
   const length = getU32(bytes, 0)
   if (length < FRAME_HEADER_BYTES || length > bytes.length) return null
-  return readItems(bytes, FRAME_HEADER_BYTES, length, getU32(bytes, 28), getU32(bytes, 32))
+  const reader = itemsReader(bytes, FRAME_HEADER_BYTES, length, getU32(bytes, 28))
+  const items: SkimmedItem[] = []
+  for (let left = getU32(bytes, 32); left > 0 && !reader.failed; left--) items.push(skimItem(reader))
+  return reader.failed || reader.remaining > 0 ? null : items
 }
 
 /** True when some sector's share of `[start, end)` is all zero: bytes that were never written look so. */

@@ -61,7 +61,7 @@ export function encodeWitness(witness: Witness): Uint8Array {
   writeIdentifiers(witness.identifiers, writer)
   const length = writer.length
   writer.u32(0)
-  const bytes = writer.finish()
+  const bytes = writer.take()
   putU32(bytes, length, crc32c(bytes, 0, length))
   return bytes
 }

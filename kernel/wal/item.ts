@@ -1,7 +1,7 @@
 import type { GroupId, Incarnation, LogIndex, Lsn, ReplicaId, StoreId, Term, VolumeId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { unreachable } from "../lib/invariant.ts"
-import { readEntry, writeEntry, type Entry } from "../raft/types.ts"
+import { readEntry, skimEntry, writeEntry, type Entry, type EntryName } from "../raft/types.ts"
 import { readDescriptor, writeDescriptor, type RangeDescriptor } from "../range/descriptor.ts"
 
 /**
@@ -223,6 +223,21 @@ function readMarks(reader: ByteReader): readonly DamageMark[] {
   const marks: DamageMark[] = []
   for (let left = reader.count(9); left > 0 && !reader.failed; left--) marks.push(readMark(reader))
   return marks
+}
+
+/** An item whose entries are only named: index, term and digest. */
+export type SkimmedItem =
+  | Exclude<WalItem, { readonly type: "entries" }>
+  | { readonly type: "entries"; readonly group: GroupId; readonly entries: readonly EntryName[] }
+
+/** As `readItem`, without what entries carry. */
+export function skimItem(reader: ByteReader): SkimmedItem {
+  if (reader.peek() !== 1) return readItem(reader)
+  reader.u8()
+  const group = reader.uint()
+  const entries: EntryName[] = []
+  for (let left = reader.count(4); left > 0 && !reader.failed; left--) entries.push(skimEntry(reader))
+  return { type: "entries", group, entries }
 }
 
 /** Turns the reader `failed` when the bytes are no item. */

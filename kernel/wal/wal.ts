@@ -329,7 +329,7 @@ export class Wal {
     const offset = this.#offset
     const lsn = this.#nextLsn
     const fields = { lsn, durableLsn: this.#durableLsn, previous: this.#previous }
-    const parts = [head.view(), this.#pending.view()]
+    const parts = [head, this.#pending]
     const { bytes, checksum } = encodeFrame(segment, offset, fields, this.#pendingCount + 1, parts)
     invariant(offset + bytes.length <= segment.sizeBytes, "Cannot write a frame: it does not fit its segment")
     this.#ledger.framed(segment.sequence, lsn)
@@ -348,12 +348,7 @@ export class Wal {
   /** False when no segment is wanted as long as nothing is pending. */
   get #mayWantSegment(): boolean {
     const current = this.#current
-    return (
-      this.#next === null &&
-      !this.#isRefused &&
-      current !== null &&
-      this.#offset * 2 > current.sizeBytes
-    )
+    return this.#next === null && !this.#isRefused && current !== null && this.#offset * 2 > current.sizeBytes
   }
 
   /** Asks for the next segment: at once when a frame waits for one, ahead of time when half of this one is used. */
