@@ -4,12 +4,16 @@ import type { PlanCluster } from "./plan.ts"
 import type { Draw, Scenario } from "./scenario.ts"
 import { drawLimits, drawTiming } from "./timing.ts"
 
+/** Tenants, and ranges, of a run that does not say: often one, where all load and all faults meet. */
+const USUAL_COUNTS: readonly number[] = [1, 1, 1, 2, 3, 4]
+
 export function drawCluster(chance: Chance, spec: Scenario["cluster"]): PlanCluster {
   const stores = chance.draw(spec.stores)
   const spares = chance.draw(spec.spares ?? [0, 2])
-  const tenants = Array.from({ length: chance.draw(spec.tenants ?? [1, 4]) }, (_, tenant) => tenant)
+  const tenantCount = chance.draw(spec.tenants ?? chance.pick(USUAL_COUNTS))
+  const tenants = Array.from({ length: tenantCount }, (_, tenant) => tenant)
   // Every tenant owns its whole keyspace, so there are at least as many ranges as tenants.
-  const rangeCount = Math.max(tenants.length, chance.draw(spec.ranges ?? [1, 4]))
+  const rangeCount = Math.max(tenants.length, chance.draw(spec.ranges ?? chance.pick(USUAL_COUNTS)))
   const replicas = drawReplicas(chance.of("replicas"), spec.replicas ?? [3, 5], stores)
   return {
     stores,

@@ -65,7 +65,8 @@ export function drawFault(chance: Chance, ground: Ground, kind: FaultKind): read
   const target = chance.of("target")
   switch (kind) {
     case "partition":
-      return drawPartition(target, ground, span)
+      // Most of them longer than an election, so that both sides act.
+      return drawPartition(target, ground, drawSpan(chance.of("span"), ground, 500_000, 12_000_000))
     case "drop":
       return [
         event(kind, span, somewhere(target, ground), {
