@@ -9,6 +9,7 @@ const config: ViteUserConfig = defineConfig({
     maxWorkers: Math.max(2, availableParallelism() - 1),
     // A line a file, and what a test printed only if it failed.
     silent: "passed-only",
+    slowTestThreshold: 10_000,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

@@ -29,6 +29,8 @@ export type SimulateOptions = {
   readonly until?: number
   /** Follows every step: it may look at everything and change nothing. */
   readonly onTrace?: Listener
+  /** False leaves the trace hash out, for benchmarks. */
+  readonly hash?: boolean
   /** Attempts of the linearizability check to place an operation. */
   readonly stepsMax?: number
 }
@@ -57,6 +59,7 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
     checkers: [calm, ...checkers],
     clients,
     listener: options.onTrace ?? null,
+    hash: options.hash ?? true,
   })
   clients.start(world)
   let isWhole = true

@@ -48,6 +48,8 @@ export type WorldOptions = {
   readonly checkers: readonly OnlineChecker[]
   readonly clients: ClientPort | null
   readonly listener: Listener | null
+  /** False counts events and hashes none. */
+  readonly hash?: boolean
 }
 
 /**
@@ -59,7 +61,7 @@ export class World implements WorldView, Stage, HostWatcher {
   readonly seed: number
   readonly storeCount: number
   readonly network: Network
-  readonly trace: TraceHash = new TraceHash()
+  readonly trace: TraceHash
   /** The first broken promise; nothing happens after it. */
   violation: Violation | null = null
   /** Whether a quiet part is on. */
@@ -87,6 +89,7 @@ export class World implements WorldView, Stage, HostWatcher {
     const { plan, build, checkers } = options
     const { cluster, workload } = plan
     this.plan = plan
+    this.trace = new TraceHash(options.hash)
     this.seed = plan.seed
     this.storeCount = cluster.stores + cluster.spares
     this.#clients = options.clients

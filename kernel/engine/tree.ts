@@ -1,4 +1,5 @@
 import { invariant } from "../lib/invariant.ts"
+import { lowerBound, upperBound } from "../lib/sorted.ts"
 
 /** Most entries of a leaf and most children of a branch: about what one line of pointers and one binary search like. */
 const FANOUT_MAX = 32
@@ -323,30 +324,6 @@ export class TreeCursor<Value> {
     this.#values = node.values!
     return true
   }
-}
-
-/** The first index whose key is not below `key`. */
-function lowerBound(keys: readonly string[], key: string): number {
-  let low = 0
-  let high = keys.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (keys[middle]! < key) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
-/** The first index whose key is above `key`. */
-function upperBound(keys: readonly string[], key: string): number {
-  let low = 0
-  let high = keys.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (keys[middle]! <= key) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 /** By hand: `splice` allocates what it removes, and costs several times as much at this length. */

@@ -44,6 +44,8 @@ export function latin1FromBytes(bytes: Uint8Array, start = 0, end: number = byte
     at += 4
   }
   for (; at < end; at++) text += code(bytes[at]!)
+  // Reading a char makes one flat string of the pieces, which would else be kept as a list for as long as it lives.
+  invariant(end - start <= 16 || text.charCodeAt(0) === bytes[start], "A string is its bytes")
   return text
 }
 

@@ -1,4 +1,4 @@
-import { invariant } from "#kernel"
+import { invariant, lowerBound } from "#kernel"
 import { explain, type Explanation } from "./explain.ts"
 import type { Room } from "./hash-cons.ts"
 import type { Operation } from "./history.ts"
@@ -99,7 +99,7 @@ function partitionsOf(history: readonly Operation[]): readonly Partition[] {
     forEachNamedKey(operation, (key) => join(indexOf.get(key)!))
     for (const op of operation.request) {
       if (op.type !== "scan") continue
-      for (let index = firstAtLeast(keys, op.start); index < keys.length && keys[index]! < op.end; index++) {
+      for (let index = lowerBound(keys, op.start); index < keys.length && keys[index]! < op.end; index++) {
         join(index)
       }
     }
@@ -125,17 +125,6 @@ function forEachNamedKey(operation: Operation, visit: (key: string) => void): vo
   for (const result of operation.results ?? []) {
     if (result.type === "rows") for (const [key] of result.rows) visit(key)
   }
-}
-
-function firstAtLeast(keys: readonly string[], key: string): number {
-  let low = 0
-  let high = keys.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (keys[middle]! < key) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 class DisjointSets {

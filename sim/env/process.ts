@@ -1,6 +1,7 @@
 import { below, draw, PURPOSE } from "../draws.ts"
 import { EVENT } from "../events.ts"
 import { NO_EVENT, type Handle, type Scheduler } from "../scheduler.ts"
+import type { DiskOutcome } from "./disk.ts"
 import type { Tally } from "./link-overlay.ts"
 
 /** Inputs one process has not looked at; a socket that finds this many loses what it brings. */
@@ -10,18 +11,7 @@ const TURN_US = 10
 const INPUT_US = 5
 
 /** What waits in an inbox. `stamp` is taken only when it is handed over. */
-export type Arrival =
-  | "wake"
-  | "frame"
-  | "request"
-  | "admin"
-  | "appendSynced"
-  | "appendFailed"
-  | "segmentCreated"
-  | "segmentRefused"
-  | "checkpointSynced"
-  | "checkpointRefused"
-  | "checkpointFailed"
+export type Arrival = "wake" | "frame" | "request" | "admin" | DiskOutcome
 
 /**
  * When the process of one store looks at its inbox: some drawn time after something arrived, never while

@@ -9,7 +9,8 @@ import { RangeService, type ServiceContext } from "#kernel/range/service.ts"
 import { StateMachine, type Applied } from "#kernel/range/state-machine.ts"
 import { bytesOf } from "./kernel-arbitraries.ts"
 import { configurationOf, DESCRIPTOR } from "./raft-group.ts"
-import { EPOCH_US, requestOf } from "./store-rig.ts"
+import { requestOf } from "./requests.ts"
+import { EPOCH_US } from "./store-rig.ts"
 
 /** A service that leads, over a log that is a list: an entry is committed and applied when the test says so. */
 export class ServiceRig {

@@ -15,6 +15,7 @@ import type { RaftMessage } from "#kernel/raft/message.ts"
 import type { KvOp, KvReply, KvRequest } from "#kernel/range/request.ts"
 import { bytesOf } from "./kernel-arbitraries.ts"
 import { configurationOf, DESCRIPTOR } from "./raft-group.ts"
+import { requestOf } from "./requests.ts"
 
 export const CLUSTER = "orbit"
 export const TENANT_VOLUME: number = volumeOfTenant(0)
@@ -285,26 +286,6 @@ export class Store {
 
   take(): readonly SendEffect[] {
     return this.sent.splice(0)
-  }
-}
-
-export function requestOf(ops: readonly KvOp[], more: Partial<KvRequest> = {}): KvRequest {
-  return {
-    id: 1,
-    tenant: 0,
-    rangeId: 1,
-    generation: 1,
-    token: null,
-    deadlineUs: 0,
-    read: "strong",
-    readTs: 0,
-    txn: null,
-    principal: "",
-    configEpoch: 0,
-    bundleHash: "",
-    trace: "",
-    ops,
-    ...more,
   }
 }
 

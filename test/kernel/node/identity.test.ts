@@ -149,6 +149,19 @@ test("a removed replica goes only when its tombstone is durable", () => {
   assert.deepEqual(groups(store), [])
 })
 
+test("a replica outlives the sync of a frame that was under way before its tombstone was written", () => {
+  const store = running()
+  store.frame([appendFor(7, 4)])
+  store.settle()
+  store.frame([{ type: "removed", group: 7, from: 2, to: 4, term: 5 }])
+  store.endTurn()
+  store.frame([{ type: "removed", group: 1, from: 2, to: 1, term: 1 }])
+  store.complete()
+  assert.deepEqual(groups(store), [[1, 1]])
+  store.settle()
+  assert.deepEqual(groups(store), [])
+})
+
 test("who was removed is not made again under its old name, nor after a crash, but under a later one", () => {
   const store = buried()
   for (let life = 0; life < 2; life++) {

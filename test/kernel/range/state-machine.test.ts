@@ -105,6 +105,8 @@ test("a sum over rows does not depend on the order they came in, and tells apart
         const [first, ...rest] = rows
         assert.notDeepEqual(sum([{ ...first!, value: first!.value + "x" }, ...rest]), sum(rows))
         assert.notDeepEqual(sum([{ ...first!, key: first!.key + "x" }, ...rest]), sum(rows))
+        const elsewhere = first!.space === SPACE_INTENTS ? SPACE_RECORDS : SPACE_INTENTS
+        assert.notDeepEqual(sum([{ ...first!, space: elsewhere }, ...rest]), sum(rows))
         assert.notDeepEqual(sum(rest), sum(rows))
       },
     ),

@@ -3,23 +3,9 @@ import { KEY_BYTES_MAX, REQUEST_BYTES_MAX, SCAN_ROWS_MAX, VALUE_BYTES_MAX } from
 import type { RangeDescriptor } from "#kernel/range/descriptor.ts"
 import type { KvOp, KvRequest } from "#kernel/range/request.ts"
 import { outside, touched, validate } from "#kernel/range/validate.ts"
+import { requestOf } from "../../support/requests.ts"
 
-const REQUEST: KvRequest = {
-  id: 1,
-  tenant: 0,
-  rangeId: 1,
-  generation: 1,
-  token: null,
-  deadlineUs: 0,
-  read: "strong",
-  readTs: 0,
-  txn: null,
-  principal: "",
-  configEpoch: 0,
-  bundleHash: "",
-  trace: "",
-  ops: [],
-}
+const REQUEST = requestOf([])
 
 function codeOf(change: Partial<KvRequest>): string | null {
   return validate({ ...REQUEST, ...change })?.code ?? null

@@ -1,5 +1,6 @@
 import { DEFAULT_LIMITS, DEFAULT_TIMING, type KvRequest } from "#kernel"
 import type { FaultKind, FaultTarget, Plan, PlanFault } from "#sim/plan/plan.ts"
+import { requestOf } from "../../support/requests.ts"
 
 const SECOND = 1_000_000
 
@@ -44,20 +45,5 @@ export function fault(
 }
 
 export function request(id: number): KvRequest {
-  return {
-    id,
-    tenant: 0,
-    rangeId: 1,
-    generation: 1,
-    token: null,
-    deadlineUs: 0,
-    read: "strong",
-    readTs: 0,
-    txn: null,
-    principal: "",
-    configEpoch: 0,
-    bundleHash: "",
-    trace: "",
-    ops: [{ type: "get", key: "k" }],
-  }
+  return requestOf([{ type: "get", key: "k" }], { id })
 }
