@@ -136,7 +136,7 @@ function drawWorkload(
   const workload = workloadOf(kind)
   // Few that are busy or many that are slow: who asks seldom still believes in a leader that others have given up.
   const clients =
-    spec.clients === undefined ? chance.of("clients").spread(3, 32) : chance.of("clients").draw(spec.clients)
+    spec.clients === undefined ? chance.of("clients").spread(3, 20) : chance.of("clients").draw(spec.clients)
   const operations = chance.of("operations").draw(spec.operations ?? [500, 900])
   const keyCount = chance.of("keys").draw(spec.keys ?? [2, 8])
   const ops =
