@@ -153,7 +153,7 @@ function drawWorkload(
 const CROWDS: readonly (readonly [number, number])[] = [
   [3, 8],
   [3, 8],
-  [9, 24],
+  [9, 20],
 ]
 /** A client that only looks is not held up by a write that nobody answers. */
 const READERS_PERCENT = 35

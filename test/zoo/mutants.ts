@@ -97,12 +97,13 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: "kernel/raft/log.ts",
-        find: "this.#lsns.push(lsn)",
-        replace: `this.#lsns.push(lsn)
-      if (entry === entries.at(-1)) {
-        for (const stale of tail) this.#bytes += stale.length
-        this.#entries.push(...tail)
-        this.#lsns.push(...tailLsns)
+        find: "this.#ends.push(this.#end + entry.length)",
+        replace: `this.#ends.push(this.#end + entry.length)
+      if (entry !== entries.at(-1)) continue
+      for (let i = 0; i < tail.length; i++) {
+        this.#entries.push(tail[i]!)
+        this.#lsns.push(tailLsns[i]!)
+        this.#ends.push(this.#end + tail[i]!.length)
       }`,
       },
     ],

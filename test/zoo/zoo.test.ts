@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { transformSync } from "esbuild"
 import { describe, test } from "vitest"
 import { ORACLES } from "#sim"
 import { hunt, pureFailures, run } from "./hunt.ts"
@@ -12,11 +13,16 @@ import { MUTANTS, mutantOf } from "./mutants.ts"
 const HISTORY_ORACLES = ["ONCE-exactly-once", "LIN-linearizable"]
 
 describe("the catalogue", () => {
-  test.each(MUTANTS)("$id, $title: every edit fits exactly one place, and changes it", (mutant) => {
-    for (const file of new Set(mutant.edits.map((edit) => edit.file))) {
-      assert.notEqual(mutatedText(mutant, file), mutatedText(null, file))
-    }
-  })
+  test.each(MUTANTS)(
+    "$id, $title: every edit fits exactly one place, and what comes out is a module",
+    (mutant) => {
+      for (const file of new Set(mutant.edits.map((edit) => edit.file))) {
+        const text = mutatedText(mutant, file)
+        assert.notEqual(text, mutatedText(null, file))
+        assert.doesNotThrow(() => transformSync(text, { loader: "ts", format: "esm", logLevel: "silent" }))
+      }
+    },
+  )
 
   test("an edit whose place is gone, or is no longer the only one, is refused", () => {
     const edit = { file: "kernel/a.ts", find: "b", replace: "c" }
