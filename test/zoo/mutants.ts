@@ -240,16 +240,6 @@ export const MUTANTS: readonly Mutant[] = [
         find: "state.configurations.reset(message.configurationIndex, message.configuration)",
         replace: "",
       },
-      {
-        file: "kernel/raft/snapshot.ts",
-        find: "index: message.configurationIndex,",
-        replace: "index: state.configurations.currentIndex,",
-      },
-      {
-        file: "kernel/raft/snapshot.ts",
-        find: "configuration: message.configuration,",
-        replace: "configuration: state.configurations.current,",
-      },
     ],
   },
 ]
