@@ -189,6 +189,18 @@ describe("§6 cluster membership changes", () => {
     assert.deepEqual(group.peer(id).words(), leader.words())
   })
 
+  test("§6 a server is added to a group that is idle, though the first thing it is told is lost", () => {
+    const group = new Group([1, 2, 3])
+    const leader = group.elect(1)
+    assert.isNull(leader.administer({ type: "addLearner", store: 4, incarnation: 4 }))
+    const { replica } = leader.raft.configuration.learners[0]!
+    group.cut.add(replica)
+    for (let i = 0; i < 3; i++) group.beat(1)
+    group.cut.delete(replica)
+    for (let i = 0; i < 15; i++) group.beat(1)
+    assert.deepEqual(group.peer(replica).words(), leader.words())
+  })
+
   test("§6 a server without a vote counts for nothing and wins nothing", () => {
     const configuration = configurationOf([1, 2, 3], [], [4, 5])
     const leader = leaderOf(1, { configuration })

@@ -191,7 +191,11 @@ class Cluster {
   readonly stores: Store[] = []
 
   constructor(hash: boolean) {
-    const members = Array.from({ length: STORES }, (_, i) => ({ replica: i + 1, store: i + 1, incarnation: i + 1 }))
+    const members = Array.from({ length: STORES }, (_, i) => ({
+      replica: i + 1,
+      store: i + 1,
+      incarnation: i + 1,
+    }))
     const groups = Array.from({ length: GROUPS }, (_, i) => ({
       descriptor: {
         rangeId: i + 1,
@@ -205,7 +209,13 @@ class Cluster {
     }))
     const stores = members.map(({ store, incarnation }) => ({ store, incarnation, region: "r", zone: "z" }))
     const bootstrap = { cluster: "bench", stores, groups }
-    const common = { cluster: "bench", tenants: [TENANT], bootstrap, timing: DEFAULT_TIMING, limits: DEFAULT_LIMITS }
+    const common = {
+      cluster: "bench",
+      tenants: [TENANT],
+      bootstrap,
+      timing: DEFAULT_TIMING,
+      limits: DEFAULT_LIMITS,
+    }
     for (const { store } of members) this.stores.push(new Store(this, { ...common, store }, hash))
   }
 
@@ -332,11 +342,18 @@ for (const [tokens, hash] of [
   [false, true],
   [true, true],
 ] as const) {
-  rows[`tokens ${tokens ? "on" : "off"}, trace hash ${hash ? "on" : "off"}`] = run(tokens, hash, window, seconds)
+  rows[`tokens ${tokens ? "on" : "off"}, trace hash ${hash ? "on" : "off"}`] = run(
+    tokens,
+    hash,
+    window,
+    seconds,
+  )
 }
 printReport({
   bench: "kernel/commits",
   question: "How many replicated commits does one core make, three stores in one process?",
   rows,
-  notes: [`${GROUPS} groups, ${window} puts under way in each, ${VALUE.length} B values. Promise: 50,000/s, hash off.`],
+  notes: [
+    `${GROUPS} groups, ${window} puts under way in each, ${VALUE.length} B values. Promise: 50,000/s, hash off.`,
+  ],
 })

@@ -30,4 +30,9 @@ for (let seed = 1; seed <= seeds; seed++) {
     "rss peak, MiB": about(rssPeak / MIB),
   }
 }
-printReport({ bench: "sim/memory", question: "How much memory does a campaign worker take?", rows, notes: [] })
+printReport({
+  bench: "sim/memory",
+  question: "How much memory does a campaign worker take?",
+  rows,
+  notes: [],
+})

@@ -315,7 +315,9 @@ export class Replica {
 
   #installSnapshot(message: InstallSnapshot, moment: Moment): void {
     const { descriptor, configuration, configurationIndex } = message
-    if (!this.machine.installSnapshot(message.data, { descriptor, configuration, configurationIndex })) {
+    const shape = { descriptor, configuration, configurationIndex }
+    const end = { index: message.lastIndex, term: message.lastTerm }
+    if (!this.machine.installSnapshot(message.data, shape, end)) {
       moment.out.push({ type: "observe", observation: { type: "mark", name: "raft.snapshot.damaged" } })
       this.raft.refuseSnapshot()
       return

@@ -59,7 +59,8 @@ export function reconcilePeers(state: RaftState, before: Configuration, context:
   const after = state.configurations.current
   for (const member of members(after)) {
     if (member.replica === state.replica || state.progress.has(member.replica)) continue
-    state.progress.set(member.replica, new Progress(member.replica, state.log.lastIndex + 1, context.mono))
+    // From the entry that names it on: there is something to send, so an idle group creates it too.
+    state.progress.set(member.replica, new Progress(member.replica, state.log.lastIndex, context.mono))
   }
   for (const member of members(before)) {
     // It still has to learn that it was removed; until then it is sent to, and counted for nothing.
@@ -178,8 +179,26 @@ export function broadcastHeartbeat(state: RaftState, context: StepContext, out: 
       },
     })
     progress.toldCommit = Math.max(progress.toldCommit, Math.min(state.commitIndex, progress.matchIndex))
+    probeAgain(state, member, progress, context, out)
   }
   if (state.reads.isWaiting) confirmReads(state, state.replica, round, out)
+}
+
+/**
+ * One that has not answered in this term may not know yet that it holds a replica: a heartbeat does not
+ * tell it, and the append that would have may be lost.
+ */
+function probeAgain(
+  state: RaftState,
+  to: Member,
+  progress: Progress,
+  context: StepContext,
+  out: Outbox,
+): void {
+  if (progress.known || progress.state !== "probe" || !progress.probeSent) return
+  if (context.mono - progress.waitingSince < state.timing.electionUsMin) return
+  progress.probeSent = false
+  sendAppends(state, to, context, out)
 }
 
 function confirmReads(state: RaftState, from: ReplicaId, round: number, out: Outbox): void {

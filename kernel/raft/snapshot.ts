@@ -55,6 +55,8 @@ export function snapshotDurable(state: RaftState, from: Member, context: StepCon
   if (state.log.termAt(start.index) === start.term) state.log.compact(start.index)
   else state.log.reset(start)
   state.configurations.reset(message.configurationIndex, message.configuration)
+  // What the log still holds after the snapshot is in force from its append, as ever.
+  if (state.log.length > 0) state.configurations.appended(state.log.slice(state.log.firstIndex, Infinity))
   state.commitIndex = Math.max(state.commitIndex, start.index)
   const { group, replica } = state
   out.push({ type: "persist", item: { type: "logStart", group, index: start.index, term: start.term } })
@@ -68,8 +70,8 @@ export function snapshotDurable(state: RaftState, from: Member, context: StepCon
       type: "configurationChanged",
       group,
       replica,
-      index: message.configurationIndex,
-      configuration: message.configuration,
+      index: state.configurations.currentIndex,
+      configuration: state.configurations.current,
     },
   })
   replySnapshot(state, message, from, context, out)

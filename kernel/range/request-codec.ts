@@ -35,7 +35,7 @@ export function readRequest(reader: ByteReader): KvRequest {
     generation: reader.uint(),
     token: reader.bool() ? readToken(reader) : null,
     deadlineUs: reader.uint(),
-    read: READS[reader.u8()] ?? "strong",
+    read: readLevel(reader),
     readTs: reader.uint(),
     txn: null,
     principal: reader.str(),
@@ -44,6 +44,12 @@ export function readRequest(reader: ByteReader): KvRequest {
     trace: reader.str(),
     ops: readList(reader, 2, readOp),
   }
+}
+
+function readLevel(reader: ByteReader): KvRequest["read"] {
+  const level = READS[reader.u8()]
+  if (level === undefined) reader.fail()
+  return level ?? "strong"
 }
 
 function writeToken(token: Token, sink: Sink): void {
@@ -106,6 +112,7 @@ function readOp(reader: ByteReader): KvOp {
     case "cas": {
       const present = reader.bool()
       const expected = reader.str()
+      if (!present && expected !== "") reader.fail()
       return { type, key, expected: present ? expected : null, value: reader.str() }
     }
     case "increment":
@@ -198,6 +205,7 @@ export function readError(reader: ByteReader): KernelError {
     case "notLeader": {
       const known = reader.bool()
       const hint = reader.uint()
+      if (!known && hint !== 0) reader.fail()
       return { code, hint: known ? hint : null, term: reader.uint() }
     }
     case "staleGeneration":

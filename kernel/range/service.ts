@@ -1,7 +1,7 @@
 import type { KernelError } from "../errors.ts"
 import type { LogIndex, Mono, StoreId, Timestamp, Wall } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
-import { invariant } from "../lib/invariant.ts"
+import { invariant, InvariantError } from "../lib/invariant.ts"
 import type { Timing, Limits } from "../node/config.ts"
 import type { Observation } from "../node/observation.ts"
 import type { Batch, Entry } from "../raft/types.ts"
@@ -11,7 +11,7 @@ import type { OutcomeBody } from "../txn/outcome.ts"
 import { expireWrites, lookup, recordWrites } from "../txn/tokens.ts"
 import { evaluate } from "./evaluate.ts"
 import { Latches } from "./latches.ts"
-import type { KvReply, KvRequest } from "./request.ts"
+import type { KvOp, KvReply, KvRequest } from "./request.ts"
 import { readReply, writeReply } from "./request-codec.ts"
 import { outside, touched, validate } from "./validate.ts"
 import { horizonWrite, type Applied, type StateMachine } from "./state-machine.ts"
@@ -313,7 +313,7 @@ export class RangeService {
       return this.#fail(waiting, { code: "clockOutOfBound" })
     }
     const { tenant, generation, end } = this.#machine.descriptor
-    const anchor = touched(request.ops).writes[0]!
+    const anchor = anchorOf(request)
     const token = request.token
     if (token !== null) {
       const known = lookup(this.#machine.view, tenant, anchor, token)
@@ -558,8 +558,19 @@ export class RangeService {
 
 const NOTHING: readonly ServiceEffect[] = []
 
+function writesKey(op: KvOp): op is Exclude<KvOp, { readonly type: "get" | "scan" }> {
+  return op.type !== "get" && op.type !== "scan"
+}
+
+/** The first key a writing request names: where its token's record lies. */
+function anchorOf(request: KvRequest): string {
+  for (const op of request.ops) if (writesKey(op)) return op.key
+  throw new InvariantError("Only a request that writes has an anchor")
+}
+
 function isReadOnly(request: KvRequest): boolean {
-  return touched(request.ops).writes.length === 0
+  for (const op of request.ops) if (writesKey(op)) return false
+  return true
 }
 
 /** What a writing request latches: the keys it names, or the whole range when it also scans. */

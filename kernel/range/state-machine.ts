@@ -14,7 +14,7 @@ import { ByteReader, ByteWriter } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import { KV_TABLE, decodeUint64, encodeUint64, tableSpan } from "../mvcc/key.ts"
 import { EMPTY_CONFIGURATION } from "../raft/membership.ts"
-import type { Configuration, Entry } from "../raft/types.ts"
+import type { Configuration, Entry, LogEnd } from "../raft/types.ts"
 import type { RangeDescriptor } from "./descriptor.ts"
 import {
   appliedWrite,
@@ -197,13 +197,15 @@ export class StateMachine {
 
   /**
    * Puts a snapshot in the place of everything this range holds, in one batch. False, and nothing has
-   * changed, when the bytes are no snapshot or do not add up to their own hash.
+   * changed, when the bytes are no snapshot, are not of the state at `end`, or do not add up to their own hash.
    */
-  installSnapshot(data: Uint8Array, shape: ShapeRecord): boolean {
+  installSnapshot(data: Uint8Array, shape: ShapeRecord, end: LogEnd): boolean {
     const decoded = decodeSnapshot(data)
     if (decoded === null) return false
-    const { tenant, start, end } = shape.descriptor
-    const span = tableSpan(tenant, KV_TABLE, start, end)
+    const { appliedIndex, appliedTerm } = decoded.applied
+    if (appliedIndex !== end.index || appliedTerm !== end.term) return false
+    const { tenant, start, end: endKey } = shape.descriptor
+    const span = tableSpan(tenant, KV_TABLE, start, endKey)
     const writes: Write[] = []
     for (const space of ROW_SPACES) writes.push({ space, type: "clear", key: span.start, value: span.end })
     for (const row of decoded.rows) {
@@ -269,7 +271,10 @@ export function decodeSnapshot(data: Uint8Array): Decoded | null {
     if (!ROW_SPACES.includes(space)) return null
     const key = reader.str()
     const value = reader.str()
-    if (reader.failed) return null
+    const before = rows.at(-1)
+    const isInOrder =
+      before === undefined || before.space < space || (before.space === space && before.key < key)
+    if (reader.failed || !isInOrder) return null
     rows.push({ space, type: "put", key, value })
     hash.add(space, key, value)
   }

@@ -14,8 +14,10 @@ import {
   type WalItem,
 } from "./item.ts"
 
+const NO_IDENTIFIERS: readonly Identifier[] = []
+
 /** Entries `first` to `last`, both included, are of this term. */
-type Run = { readonly first: LogIndex; readonly last: LogIndex; readonly term: Term }
+type Run = { readonly first: LogIndex; last: LogIndex; readonly term: Term }
 
 /** One group as its items leave it. A `…Lsn` is the frame with the latest such record, 0 for none. */
 export type GroupRecord = {
@@ -171,7 +173,9 @@ export class Ledger {
 
   /** Identifiers of the groups touched since the last call, ascending. */
   takeTouched(): readonly Identifier[] {
-    const groups = [...this.#touched].toSorted((a, b) => a - b)
+    if (this.#touched.size === 0) return NO_IDENTIFIERS
+    const groups = [...this.#touched]
+    if (groups.length > 1) groups.sort((a, b) => a - b)
     this.#touched.clear()
     return groups.map((group) => {
       const record = this.groups.get(group)
@@ -181,7 +185,7 @@ export class Ledger {
 
   identifiersOf(groups: readonly GroupId[]): readonly Identifier[] {
     const identifiers: Identifier[] = []
-    for (const group of groups.toSorted((a, b) => a - b)) {
+    for (const group of groups.length > 1 ? groups.toSorted((a, b) => a - b) : groups) {
       const record = this.groups.get(group)
       if (record !== undefined) identifiers.push(identifierOf(record))
     }
@@ -233,7 +237,7 @@ export class Ledger {
       const { index, term } = entry
       const run = record.runs.at(-1)
       if (run?.term !== term || run.last !== index - 1) record.runs.push({ first: index, last: index, term })
-      else record.runs[record.runs.length - 1] = { first: run.first, last: index, term }
+      else run.last = index
     }
     record.lastIndex = last.index
     record.lastTerm = last.term

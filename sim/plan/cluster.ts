@@ -4,18 +4,16 @@ import type { PlanCluster } from "./plan.ts"
 import type { Draw, Scenario } from "./scenario.ts"
 import { drawLimits, drawTiming } from "./timing.ts"
 
-/** Tenants, and ranges, of a run that does not say. */
+/** Tenants, and ranges, of a run that does not say: often one, where all load and all faults meet. */
 const USUAL_COUNTS: readonly number[] = [1, 1, 1, 2, 3, 4]
 
 export function drawCluster(chance: Chance, spec: Scenario["cluster"]): PlanCluster {
   const stores = chance.draw(spec.stores)
   const spares = chance.draw(spec.spares ?? [0, 2])
-  // Often one: all load and all faults then meet in one group.
-  const tenantCount = spec.tenants === undefined ? chance.pick(USUAL_COUNTS) : chance.draw(spec.tenants)
+  const tenantCount = chance.draw(spec.tenants ?? chance.pick(USUAL_COUNTS))
   const tenants = Array.from({ length: tenantCount }, (_, tenant) => tenant)
   // Every tenant owns its whole keyspace, so there are at least as many ranges as tenants.
-  const usual = spec.ranges === undefined ? chance.pick(USUAL_COUNTS) : chance.draw(spec.ranges)
-  const rangeCount = Math.max(tenants.length, usual)
+  const rangeCount = Math.max(tenants.length, chance.draw(spec.ranges ?? chance.pick(USUAL_COUNTS)))
   const replicas = drawReplicas(chance.of("replicas"), spec.replicas ?? [3, 5], stores)
   return {
     stores,

@@ -1,4 +1,4 @@
-import type { Timing } from "#kernel"
+import type { KvOp, Timing } from "#kernel"
 import { settleUs } from "../check/liveness.ts"
 import { workloadOf, WORKLOADS } from "../workload/kinds.ts"
 import type { Workload } from "../workload/workload.ts"
@@ -32,14 +32,18 @@ export function drawPlan(scenario: Scenario, seed: number): Plan {
   const chance = new Chance(`${scenario.name}/${seed}`)
   const cluster = drawCluster(chance.of("cluster"), scenario.cluster)
   const phases = drawPhases(chance.of("phases"), scenario, cluster.config.timing)
-  const workload = drawWorkload(chance.of("workload"), scenario, cluster, phases)
+  // The same operations twice, but for their times: faults must know what clients do, and clients ask most
+  // when something has just gone wrong.
+  const calm = drawWorkload(chance.of("workload"), scenario, cluster, phases, [])
+  const faults = drawFaults(chance.of("faults"), scenario, cluster, phases, calm)
+  const workload = drawWorkload(chance.of("workload"), scenario, cluster, phases, faults)
   return {
     format: 1,
     scenario: scenario.name,
     builds: [OWN_BUILD],
     cluster,
     workload,
-    faults: drawFaults(chance.of("faults"), scenario, cluster, phases, workload),
+    faults,
     phases,
     host: drawHost(chance.of("host"), scenario),
     seed,
@@ -128,23 +132,31 @@ function drawWorkload(
   scenario: Scenario,
   cluster: PlanCluster,
   phases: PlanPhases,
+  faults: readonly PlanFault[],
 ): PlanWorkload {
   const spec = scenario.workload
   const kind = chance
     .of("kind")
     .pick(spec.kinds.length === 0 ? WORKLOADS.map((known) => known.kind) : spec.kinds)
   const workload = workloadOf(kind)
-  // Few that are busy or many that are slow: who asks seldom still believes in a leader that others have given up.
-  const clients =
-    spec.clients === undefined ? chance.of("clients").spread(3, 20) : chance.of("clients").draw(spec.clients)
+  // Few that are busy or many that ask seldom: those still believe in a leader that others have given up.
+  const clients = chance.of("clients").draw(spec.clients ?? chance.of("crowd").pick(CROWDS))
   const operations = chance.of("operations").draw(spec.operations ?? [500, 900])
   const keyCount = chance.of("keys").draw(spec.keys ?? [2, 8])
   const ops =
     workload === null
       ? []
-      : drawOps(chance.of("ops"), { workload, cluster, phases, clients, operations, keyCount })
+      : drawOps(chance.of("ops"), { workload, cluster, phases, faults, clients, operations, keyCount })
   return { kind, clients, ops }
 }
+
+const CROWDS: readonly (readonly [number, number])[] = [
+  [3, 8],
+  [3, 8],
+  [9, 20],
+]
+/** A client that only looks is not held up by a write that nobody answers. */
+const READERS_PERCENT = 35
 
 /** How many of a run's writes have a token. */
 const TOKEN_PERCENTS: Readonly<Record<Workload["tokens"], readonly number[]>> = {
@@ -153,10 +165,19 @@ const TOKEN_PERCENTS: Readonly<Record<Workload["tokens"], readonly number[]>> = 
   sometimes: [0, 50, 100, 100],
 }
 
+/** How long after a fault its consequences are looked for: an election, and the doubt before it. */
+const AFTERMATH_US = 5 * SECOND
+
+/** The same request of one who changes nothing. */
+function lookedAt(ops: readonly KvOp[]): readonly KvOp[] {
+  return ops.map((op) => (op.type === "scan" || op.type === "get" ? op : { type: "get", key: op.key }))
+}
+
 type OpsGround = {
   readonly workload: Workload
   readonly cluster: PlanCluster
   readonly phases: PlanPhases
+  readonly faults: readonly PlanFault[]
   readonly clients: number
   readonly operations: number
   readonly keyCount: number
@@ -172,12 +193,16 @@ function drawOps(chance: Chance, ground: OpsGround): readonly PlanOp[] {
   const copiesPercent = habits.percent(40) ? habits.between(1, 20) : 0
   const abandonedPercent = habits.percent(40) ? habits.between(1, 10) : 0
   const padding = habits.percent(25) ? habits.between(16, 160) : 0
-  const timeoutUs = habits.between(8, 40) * 100 * MS
+  const timeoutUs = habits.between(4, 40) * 100 * MS
+  const readers = Array.from({ length: clients }, () => habits.percent(READERS_PERCENT))
 
   const times = chance.of("times")
-  const ats = Array.from({ length: ground.operations }, () => times.between(startUs, endUs)).sort(
-    (a, b) => a - b,
-  )
+  const restlessPercent = ground.faults.length === 0 ? 0 : habits.pick([0, 40, 70])
+  const ats = Array.from({ length: ground.operations }, () => {
+    if (!times.percent(restlessPercent)) return times.between(startUs, endUs)
+    const near = times.pick(ground.faults).at + times.between(0, AFTERMATH_US)
+    return Math.max(startUs, Math.min(near, endUs))
+  }).sort((a, b) => a - b)
   const keys = cluster.ranges.map((range) =>
     Array.from({ length: ground.keyCount }, (_, at) => keyOfRange(range, at)),
   )
@@ -187,11 +212,13 @@ function drawOps(chance: Chance, ground: OpsGround): readonly PlanOp[] {
     const id = index + 1
     const place = own.below(cluster.ranges.length)
     let unique = 0
-    const ops = workload.draw(own, {
+    const client = own.below(clients)
+    const drawn = workload.draw(own, {
       keys: keys[place]!,
       planned: (key) => planned.get(`${place}/${key}`) ?? [],
       unique: () => `v${id}${unique++ === 0 ? "" : `.${unique}`}`.padEnd(padding, "."),
     })
+    const ops = readers[client] === true ? lookedAt(drawn) : drawn
     let writes = false
     for (const op of ops) {
       if (op.type === "get" || op.type === "scan") continue
@@ -205,7 +232,7 @@ function drawOps(chance: Chance, ground: OpsGround): readonly PlanOp[] {
     return {
       id,
       at,
-      client: own.below(clients),
+      client,
       op: {
         ops,
         range: cluster.ranges[place]!.descriptor.rangeId,

@@ -123,7 +123,8 @@ test("a snapshot taken in gives the state that replaying the log gives: rows, ha
       const { engine, machine: target } = machineWith(other)
       const data = source.encodeSnapshot()
       const shape = { descriptor: DESCRIPTOR, configuration: CONFIGURATION, configurationIndex: 1 }
-      assert.isTrue(target.installSnapshot(data, shape))
+      const end = { index: source.appliedIndex, term: source.appliedTerm }
+      assert.isTrue(target.installSnapshot(data, shape, end))
       assert.deepEqual(hashOf(target), hashOf(source))
       assert.isTrue(target.recount())
       assert.deepEqual(target.encodeSnapshot(), data)
@@ -215,14 +216,16 @@ test("a snapshot whose rows do not add up, or lie outside the range, is refused 
   const { engine, machine } = machineWith([])
   const before = bytesOf(engine)
   const shape = { descriptor: DESCRIPTOR, configuration: CONFIGURATION, configurationIndex: 1 }
+  const end = { index: source.appliedIndex, term: source.appliedTerm }
   const data = source.encodeSnapshot()
   const damaged = data.slice()
   damaged[damaged.length - 2]! ^= 1
-  assert.isFalse(machine.installSnapshot(damaged, shape))
-  assert.isFalse(machine.installSnapshot(data, { ...shape, descriptor: { ...DESCRIPTOR, end: "m" } }))
-  assert.isFalse(machine.installSnapshot(new Uint8Array(0), shape))
+  assert.isFalse(machine.installSnapshot(damaged, shape, end))
+  assert.isFalse(machine.installSnapshot(data, { ...shape, descriptor: { ...DESCRIPTOR, end: "m" } }, end))
+  assert.isFalse(machine.installSnapshot(data, shape, { ...end, index: end.index + 1 }))
+  assert.isFalse(machine.installSnapshot(new Uint8Array(0), shape, end))
   assert.deepEqual([bytesOf(engine), machine.appliedIndex, machine.hashLow], [before, 1, 0])
-  assert.isTrue(machine.installSnapshot(data, shape))
+  assert.isTrue(machine.installSnapshot(data, shape, end))
 })
 
 test("one state has one snapshot, and what decodes is what was encoded", () => {

@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter } from "#kernel/lib/bytes.ts"
 import { Sfc32 } from "#kernel/lib/rng.ts"
-import { decodeFrame, encodeFrame, hasZeroSector, sealFrame } from "#kernel/wal/frame.ts"
+import { decodeFrame, encodeFrame, frameItems, hasZeroSector, sealFrame } from "#kernel/wal/frame.ts"
 import { decodeWitness, encodeWitness } from "#kernel/wal/identifiers.ts"
 import { readItem, writeItem, type Identifier, type WalItem } from "#kernel/wal/item.ts"
 import { recoverVolume } from "#kernel/wal/recovery.ts"
@@ -88,6 +88,21 @@ test("a frame has its golden bytes", () => {
   assert(decoded.type === "frame")
   assert.deepEqual(decoded.items, items)
   assert.deepInclude(decoded.header, { ...fields, checksum, mask: 0 })
+})
+
+test("an observer reads from a frame what a reader does, and of its entries what names them", () => {
+  const { bytes } = encodeFrame(CONTEXT, 4096, { lsn: 2, durableLsn: 1, previous: 0 }, ITEMS.length, [
+    encodeItems(ITEMS),
+  ])
+  const named = ITEMS.map((item) =>
+    item.type === "entries"
+      ? {
+          ...item,
+          entries: item.entries.map(({ index, term, digestLow }) => ({ index, term, digestLow })),
+        }
+      : item,
+  )
+  assert.deepEqual(frameItems(bytes), named)
 })
 
 test("a segment header and a side slot have their golden bytes", () => {

@@ -1,0 +1,30 @@
+/**
+ * Runs benchmarks one after the other, each in a process of its own, so that none inherits what the engine learnt
+ * from another. `npm run bench`, or by name: `node bench/run.ts sim/s1 kernel/commits [--json]`.
+ */
+import { spawnSync } from "node:child_process"
+import { fileURLToPath } from "node:url"
+
+const BENCHES = [
+  "sim/s0",
+  "sim/s1",
+  "sim/growth",
+  "sim/memory",
+  "sim/linearizable",
+  "kernel/commits",
+  "kernel/engine",
+]
+
+const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"))
+const flags = process.argv.slice(2).filter((argument) => argument.startsWith("--"))
+const unknown = names.find((name) => !BENCHES.includes(name))
+if (unknown !== undefined) {
+  console.error(`No benchmark "${unknown}". There are: ${BENCHES.join(", ")}`)
+  process.exitCode = 2
+} else {
+  for (const name of names.length > 0 ? names : BENCHES) {
+    const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url))
+    const { status } = spawnSync(process.execPath, [file, ...flags], { stdio: "inherit" })
+    if (status !== 0) process.exitCode = 1
+  }
+}
