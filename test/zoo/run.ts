@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
 import { hunt, type Hunt } from "./hunt.ts"
+import { mutatedText } from "./load.ts"
 import type { Mutant } from "./mutant.ts"
 import { MUTANTS, mutantOf } from "./mutants.ts"
 
@@ -31,6 +32,8 @@ function optionsOf(args: readonly string[]): Options {
     if (known !== null) return known
     throw new Error(`There is no mutant "${id}": ${MUTANTS.map((mutant) => mutant.id).join(", ")}`)
   })
+  // Before a long hunt ends at a patch that no longer fits.
+  for (const mutant of MUTANTS) for (const { file } of mutant.edits) mutatedText(mutant, file)
   return {
     mutants: mutants.length === 0 ? MUTANTS : mutants,
     seeds: whole("--seeds", values.seeds, 1_000),
