@@ -127,7 +127,7 @@ export class GroupMirror {
   readonly hashHighs: IndexedNumbers = new IndexedNumbers(1)
   readonly hashLows: IndexedNumbers = new IndexedNumbers(1)
   /** Configurations of committed entries, ascending. */
-  readonly configs: { readonly index: number; readonly configuration: Configuration }[]
+  readonly configs: { readonly index: number; readonly term: number; readonly configuration: Configuration }[]
   #seenFirst = 1
   #seen: (SeenEntry | null)[] = []
 
@@ -136,7 +136,7 @@ export class GroupMirror {
     this.id = id
     this.volume = volume
     this.bootstrap = bootstrap
-    this.configs = [{ index: 1, configuration: bootstrap }]
+    this.configs = [{ index: 1, term: ABSENT, configuration: bootstrap }]
   }
 
   seenAt(index: number): SeenEntry | null {

@@ -55,8 +55,11 @@ export function configurationChanged(
   o: Extract<Observation, { readonly type: "configurationChanged" }>,
 ): void {
   const group = replica.group
+  const term = replica.log.termAt(o.index)
   for (const known of group.configs) {
-    if (known.index === o.index && !sameConfiguration(known.configuration, o.configuration)) {
+    // Another entry may stand there for now: one of a deposed leader, which nobody will ever commit.
+    const isOther = term !== ABSENT && known.term !== ABSENT && term !== known.term
+    if (known.index === o.index && !isOther && !sameConfiguration(known.configuration, o.configuration)) {
       world.report(
         "RAFT-config-overlap",
         `${nameOf(replica)} takes ${text(o.configuration)} for the configuration of entry ${o.index}; it is ${text(known.configuration)}.`,
@@ -99,7 +102,8 @@ export function configurationCommitted(leader: ReplicaMirror): void {
   const configs = leader.group.configs
   const last = configs[configs.length - 1]!
   if (leader.configIndex <= last.index || leader.configIndex > leader.commit) return
-  configs.push({ index: leader.configIndex, configuration: leader.configuration })
+  const term = leader.log.termAt(leader.configIndex)
+  configs.push({ index: leader.configIndex, term, configuration: leader.configuration })
 }
 
 /** Asked when a snapshot is acknowledged: by then the configuration it carried must be in force. */

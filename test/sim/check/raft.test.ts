@@ -226,6 +226,21 @@ test("a change through a committed joint configuration is no violation", () => {
   cluster.isQuiet()
 })
 
+test("another entry may hold another configuration; the same entry may not", () => {
+  const changed = (term: number): ToldCluster => {
+    const cluster = started()
+    cluster.take(1, entry(3, 1))
+    cluster.say(1, configured(1, 3, configuration([1, 2], [1, 2, 3])))
+    cluster.follow(2, 1, 1, entry(3, 1))
+    cluster.say(1, committed(1, 1, 3))
+    cluster.take(3, entry(2, 1), entry(3, term))
+    cluster.say(3, configured(3, 3, configuration([1, 3], [1, 2, 3])))
+    return cluster
+  }
+  changed(2).isQuiet()
+  changed(1).fires("RAFT-config-overlap")
+})
+
 test("a snapshot that forgets the membership fires configuration overlap", () => {
   const cluster = started()
   cluster.take(1, entry(3, 1))
