@@ -115,7 +115,11 @@ export function bootStore(
     const volume = openVolume(config, id, itsIncarnation, isLost ? lost(opened) : opened, salts)
     volumes.set(id, volume)
     for (const group of isLost ? [] : opened.recovered.groups) {
-      const replica = openReplica(config, volume, group, tombstones, chance, stamp.mono)
+      if (group.replica <= (tombstones.get(group.group) ?? 0)) {
+        endBurial(volume, group, effects)
+        continue
+      }
+      const replica = openReplica(config, volume, group, chance, stamp.mono)
       if (replica !== null) replicas.push(replica)
     }
   }
@@ -170,24 +174,24 @@ function observeRecovery(volume: VolumeId, recovered: RecoveredVolume, effects: 
   }
 }
 
+/** The tombstone is durable, the end of what it buries was not: it is brought to its end now. */
+function endBurial(volume: Volume, { group, replica }: RecoveredGroup, effects: Effect[]): void {
+  StateMachine.open(volume.engine, group)?.destroy()
+  volume.append({ type: "replicaRemoved", group, replica })
+  effects.push({ type: "observe", observation: { type: "replicaRemoved", group, replica } })
+}
+
 /** One replica from its log and what the last checkpoint holds of it. */
 function openReplica(
   config: KernelConfig,
   volume: Volume,
   recovered: RecoveredGroup,
-  tombstones: ReadonlyMap<GroupId, ReplicaId>,
   chance: Sfc32,
   mono: number,
 ): Replica | null {
   const { group, descriptor } = recovered
   if (descriptor === null) return null
   const machine = StateMachine.open(volume.engine, group) ?? StateMachine.create(volume.engine, descriptor)
-  if (recovered.replica <= (tombstones.get(group) ?? 0)) {
-    // The tombstone is durable, the end of the directory was not: it is brought to its end now.
-    machine.destroy()
-    volume.append({ type: "replicaRemoved", group, replica: recovered.replica })
-    return null
-  }
   const log = new RaftLog(recovered.logStart)
   if (recovered.entries.length > 0) log.append(recovered.entries, 0)
   log.synced(0)
