@@ -176,7 +176,7 @@ function observeRecovery(volume: VolumeId, recovered: RecoveredVolume, effects: 
 
 /** The tombstone is durable, the end of what it buries was not: it is brought to its end now. */
 function endBurial(volume: Volume, { group, replica }: RecoveredGroup, effects: Effect[]): void {
-  StateMachine.open(volume.engine, group)?.destroy()
+  StateMachine.open(volume.engine, group, replica)?.destroy()
   volume.append({ type: "replicaRemoved", group, replica })
   effects.push({ type: "observe", observation: { type: "replicaRemoved", group, replica } })
 }
@@ -191,7 +191,9 @@ function openReplica(
 ): Replica | null {
   const { group, descriptor } = recovered
   if (descriptor === null) return null
-  const machine = StateMachine.open(volume.engine, group) ?? StateMachine.create(volume.engine, descriptor)
+  const machine =
+    StateMachine.open(volume.engine, group, recovered.replica) ??
+    StateMachine.create(volume.engine, descriptor, recovered.replica)
   const log = new RaftLog(recovered.logStart)
   if (recovered.entries.length > 0) log.append(recovered.entries, 0)
   log.synced(0)
@@ -282,7 +284,7 @@ export function bootstrapReplica(
     configuration,
     recovery: null,
   }
-  const machine = StateMachine.create(volume.engine, descriptor)
+  const machine = StateMachine.create(volume.engine, descriptor, here.replica)
   return new Replica(
     config,
     volume,

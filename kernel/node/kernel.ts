@@ -404,7 +404,12 @@ export class Kernel {
       this.#chance,
       stamp.mono,
     )
-    const replica = new Replica(this.#config, volume, raft, StateMachine.create(volume.engine, descriptor))
+    const replica = new Replica(
+      this.#config,
+      volume,
+      raft,
+      StateMachine.create(volume.engine, descriptor, message.to),
+    )
     this.#adopt(replica)
     replica.introduce(this.#out)
     this.#touched(replica)

@@ -375,7 +375,8 @@ export class Replica {
     const raft = Raft.load(reader, config.timing, config.limits)
     // The service stands before the machine in the bytes, but is built upon it.
     const machine =
-      StateMachine.open(volume.engine, raft.group) ?? StateMachine.create(volume.engine, raft.descriptor)
+      StateMachine.open(volume.engine, raft.group, raft.replica) ??
+      StateMachine.create(volume.engine, raft.descriptor, raft.replica)
     const service = RangeService.load(reader, machine, config.timing, config.limits)
     const replica = new Replica(config, volume, raft, machine, service)
     replica.isRemoved = reader.bool()

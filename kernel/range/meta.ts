@@ -1,5 +1,5 @@
 import { SPACE_META, type ReadView, type Write } from "../engine/engine.ts"
-import type { GroupId, LogIndex, Term, Timestamp } from "../ids.ts"
+import type { GroupId, LogIndex, ReplicaId, Term, Timestamp } from "../ids.ts"
 import { ByteReader, ByteWriter } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import { bytesFromLatin1 } from "../lib/latin1.ts"
@@ -13,6 +13,8 @@ import { readDescriptor, writeDescriptor, type RangeDescriptor } from "./descrip
 
 /** Changes with every batch. */
 export type AppliedRecord = {
+  /** Whose state this is: a replica that came after one that was removed must not take it for its own. */
+  readonly replica: ReplicaId
   readonly appliedIndex: LogIndex
   readonly appliedTerm: Term
   /** Nothing at or below it will be assigned any more. */
@@ -45,6 +47,7 @@ function metaKey(kind: "a" | "s", group: GroupId): string {
 export function appliedWrite(group: GroupId, record: AppliedRecord): Write {
   const writer = new ByteWriter(64)
   writer.u8(META_VERSION)
+  writer.uint(record.replica)
   writer.uint(record.appliedIndex)
   writer.uint(record.appliedTerm)
   writer.uint(record.lowWater)
@@ -80,6 +83,7 @@ export function readApplied(view: ReadView, group: GroupId): AppliedRecord | nul
   const reader = new ByteReader(bytesFromLatin1(value))
   invariant(reader.u8() === META_VERSION, "The applied record has an unknown version")
   const record = {
+    replica: reader.uint(),
     appliedIndex: reader.uint(),
     appliedTerm: reader.uint(),
     lowWater: reader.uint(),

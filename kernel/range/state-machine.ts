@@ -9,7 +9,7 @@ import {
   type Space,
   type Write,
 } from "../engine/engine.ts"
-import type { LogIndex, Term, Timestamp } from "../ids.ts"
+import type { LogIndex, ReplicaId, Term, Timestamp } from "../ids.ts"
 import { ByteReader, ByteWriter } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import { KV_TABLE, decodeUint64, encodeUint64, tableSpan } from "../mvcc/key.ts"
@@ -57,17 +57,25 @@ export class StateMachine {
     this.#hash = new StateHash(applied.hashHigh, applied.hashLow)
   }
 
-  /** What the engine holds of the group; null when it holds nothing. */
-  static open(engine: Engine, group: number): StateMachine | null {
+  /**
+   * What the engine holds of this replica; null when it holds nothing. What it still holds of another one
+   * of the group, whose end a crash took back, is removed now.
+   */
+  static open(engine: Engine, group: number, replica: ReplicaId): StateMachine | null {
     const applied = readApplied(engine, group)
     const shape = readShape(engine, group)
     invariant((applied === null) === (shape === null), "The records of a range come together")
-    return applied === null || shape === null ? null : new StateMachine(engine, applied, shape)
+    if (applied === null || shape === null) return null
+    const machine = new StateMachine(engine, applied, shape)
+    if (applied.replica === replica) return machine
+    machine.destroy()
+    return null
   }
 
   /** A range nobody has written to yet. Nothing reaches the engine before the first entry does. */
-  static create(engine: Engine, descriptor: RangeDescriptor): StateMachine {
+  static create(engine: Engine, descriptor: RangeDescriptor, replica: ReplicaId): StateMachine {
     const applied: AppliedRecord = {
+      replica,
       appliedIndex: 0,
       appliedTerm: 0,
       lowWater: 0,
@@ -151,6 +159,7 @@ export class StateMachine {
       writes.push(shapeWrite(this.#shape.descriptor.groupId, this.#shape))
     }
     this.#applied = {
+      replica: this.#applied.replica,
       appliedIndex: index,
       appliedTerm: term,
       lowWater,
@@ -212,7 +221,8 @@ export class StateMachine {
       if (row.key < span.start || row.key >= span.end) return false
       writes.push(row)
     }
-    this.#applied = { ...decoded.applied, snapshotIndex: decoded.applied.appliedIndex }
+    const { replica } = this.#applied
+    this.#applied = { ...decoded.applied, replica, snapshotIndex: decoded.applied.appliedIndex }
     this.#shape = shape
     this.#hash.high = decoded.applied.hashHigh
     this.#hash.low = decoded.applied.hashLow
@@ -247,13 +257,14 @@ export class StateMachine {
 
 const SNAPSHOT_VERSION = 1
 
-type Decoded = { readonly applied: AppliedRecord; readonly rows: readonly Write[] }
+/** `replica` is the sender's business and not in it. */
+type Decoded = { readonly applied: Omit<AppliedRecord, "replica">; readonly rows: readonly Write[] }
 
 /** Null for anything that is no snapshot, or whose rows do not sum up to the hash it states. */
 export function decodeSnapshot(data: Uint8Array): Decoded | null {
   const reader = new ByteReader(data)
   if (reader.u8() !== SNAPSHOT_VERSION) return null
-  const applied: AppliedRecord = {
+  const applied = {
     appliedIndex: reader.uint(),
     appliedTerm: reader.uint(),
     lowWater: reader.uint(),

@@ -29,7 +29,7 @@ export class ServiceRig {
 
   constructor(limits: Partial<Limits> = {}) {
     this.limits = { ...DEFAULT_LIMITS, ...limits }
-    this.machine = StateMachine.create(new OverlayEngine(MemoryBase.empty()), DESCRIPTOR)
+    this.machine = StateMachine.create(new OverlayEngine(MemoryBase.empty()), DESCRIPTOR, 1)
     const bootstrap = { descriptor: DESCRIPTOR, configuration: configurationOf([1, 2, 3]) }
     this.log.push(makeEntry(1, 1, { type: "bootstrap", bootstrap }))
     this.machine.apply(this.log[0]!)

@@ -8,6 +8,7 @@ import { configuration, descriptor } from "../../support/kernel-arbitraries.ts"
 const uint = fc.oneof(fc.nat(300), fc.maxSafeNat())
 const u32 = fc.nat(0xffff_ffff)
 const applied = fc.record({
+  replica: uint,
   appliedIndex: uint,
   appliedTerm: uint,
   lowWater: uint,

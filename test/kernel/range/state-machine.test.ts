@@ -57,7 +57,7 @@ function machineWith(draws: readonly Draw[]): {
   readonly machine: StateMachine
 } {
   const engine = new OverlayEngine(MemoryBase.empty())
-  const machine = StateMachine.create(engine, DESCRIPTOR)
+  const machine = StateMachine.create(engine, DESCRIPTOR, 1)
   machine.apply(BIRTH)
   for (const [i, draw] of draws.entries()) machine.apply(entryOf(i + 2, draw))
   return { engine, machine }
@@ -140,7 +140,7 @@ test("a snapshot taken in gives the state that replaying the log gives: rows, ha
       }
       assert.deepEqual([hashOf(target), target.encodeSnapshot()], [hashOf(source), source.encodeSnapshot()])
       // And all of it is in the engine.
-      const again = StateMachine.open(engine, 1)!
+      const again = StateMachine.open(engine, 1, 1)!
       assert.deepEqual([hashOf(again), standing(again)], [hashOf(target), standing(target)])
     }),
     { numRuns: 150 },
@@ -151,7 +151,7 @@ test("index and data reach the engine in one batch: what is opened stands exactl
   fc.assert(
     fc.property(fc.array(batch, { maxLength: 10 }), (draws) => {
       const { engine, machine } = machineWith(draws)
-      const again = StateMachine.open(engine, 1)!
+      const again = StateMachine.open(engine, 1, 1)!
       assert.equal(again.appliedIndex, machine.appliedIndex)
       assert.isTrue(again.recount())
       assert.deepEqual(bytesOf(engine), bytesOf(engine))
@@ -194,7 +194,7 @@ test("a configuration entry moves the configuration and its index, and the descr
     [machine.configurationIndex, machine.configuration, machine.descriptor],
     [2, changed, DESCRIPTOR],
   )
-  assert.deepEqual(StateMachine.open(engine, 1)!.configuration, changed)
+  assert.deepEqual(StateMachine.open(engine, 1, 1)!.configuration, changed)
 })
 
 test("entries are applied in order and once", () => {
@@ -236,10 +236,20 @@ test("one state has one snapshot, and what decodes is what was encoded", () => {
   assert.deepEqual(decoded!.rows, [])
 })
 
+test("a replica does not take the state of the one that was here before it, and nothing of it stays", () => {
+  const key = userKeyPrefix(0, KV_TABLE, "m")
+  const writes: readonly Write[] = [{ space: SPACE_VERSIONS, type: "put", key, value: "x" }]
+  const { engine } = machineWith([{ writes, closedTs: 1, generation: 1, horizon: null }])
+  assert.isNotNull(StateMachine.open(engine, 1, 1))
+  assert.isNull(StateMachine.open(engine, 1, 2))
+  assert.isNull(engine.get(SPACE_VERSIONS, key))
+  assert.isNull(StateMachine.open(engine, 1, 1))
+})
+
 test("of a destroyed range nothing is left, and its neighbours keep theirs", () => {
   const engine = new OverlayEngine(MemoryBase.empty())
   const put = (descriptor: typeof DESCRIPTOR, user: string): StateMachine => {
-    const machine = StateMachine.create(engine, descriptor)
+    const machine = StateMachine.create(engine, descriptor, 1)
     const bootstrap = { descriptor, configuration: CONFIGURATION }
     machine.apply(makeEntry(1, 1, { type: "bootstrap", bootstrap }))
     const write: Write = {
@@ -254,9 +264,9 @@ test("of a destroyed range nothing is left, and its neighbours keep theirs", () 
   const left = put({ ...DESCRIPTOR, end: "m" }, "a")
   const right = put({ ...DESCRIPTOR, groupId: 2, rangeId: 2, start: "m" }, "m")
   left.destroy()
-  assert.isNull(StateMachine.open(engine, 1))
+  assert.isNull(StateMachine.open(engine, 1, 1))
   assert.isNull(engine.get(SPACE_VERSIONS, userKeyPrefix(0, KV_TABLE, "a")))
   assert.isTrue(right.recount())
-  assert.isNotNull(StateMachine.open(engine, 2))
+  assert.isNotNull(StateMachine.open(engine, 2, 1))
   assert.isNull(engine.get(SPACE_META, "h"))
 })
