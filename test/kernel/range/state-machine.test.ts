@@ -238,7 +238,7 @@ test("one state has one snapshot, and what decodes is what was encoded", () => {
 
 test("a replica does not take the state of the one that was here before it, and nothing of it stays", () => {
   const key = userKeyPrefix(0, KV_TABLE, "m")
-  const writes: readonly Write[] = [{ space: SPACE_VERSIONS, type: "put", key, value: "x" }]
+  const writes: Write[] = [{ space: SPACE_VERSIONS, type: "put", key, value: "x" }]
   const { engine } = machineWith([{ writes, closedTs: 1, generation: 1, horizon: null }])
   assert.isNotNull(StateMachine.open(engine, 1, 1))
   assert.isNull(StateMachine.open(engine, 1, 2))
