@@ -4,6 +4,7 @@ import type { GroupId, Incarnation, LogIndex, Lsn, RangeId, ReplicaId, StoreId, 
 import { SYSTEM_VOLUME, volumeOfTenant } from "../ids.ts"
 import { ByteReader, type Sink } from "../lib/bytes.ts"
 import { invariant, unreachable } from "../lib/invariant.ts"
+import { readPairs, writePairs } from "../lib/pairs.ts"
 import { Sfc32 } from "../lib/rng.ts"
 import { RaftLog } from "../raft/log.ts"
 import { EMPTY_CONFIGURATION } from "../raft/membership.ts"
@@ -519,8 +520,8 @@ export class Kernel {
     }
     sink.uint(this.#replicas.size)
     for (const replica of this.#sortedReplicas()) replica.save(sink)
-    savePairs(this.#tombstones, sink)
-    savePairs(this.#dying, sink)
+    writePairs(this.#tombstones, sink)
+    writePairs(this.#dying, sink)
     sink.uint(this.#peerBoots.size)
     for (const [store, seen] of [...this.#peerBoots].sort((a, b) => a[0] - b[0])) {
       sink.uint(store)
@@ -566,8 +567,8 @@ export class Kernel {
     for (let left = reader.count(); left > 0; left--) {
       kernel.#adopt(Replica.load(reader, config, (id) => kernel.#volumes.get(id)!))
     }
-    kernel.#tombstones = loadPairs(reader)
-    kernel.#dying = loadPairs(reader)
+    kernel.#tombstones = readPairs(reader)
+    kernel.#dying = readPairs(reader)
     for (let left = reader.count(3); left > 0; left--) {
       kernel.#peerBoots.set(reader.uint(), { incarnation: reader.uint(), boot: reader.uint() })
     }
@@ -586,18 +587,4 @@ export class Kernel {
 
 function describedBy(message: RaftMessage): RangeDescriptor | null {
   return message.type === "appendEntries" || message.type === "installSnapshot" ? message.descriptor : null
-}
-
-function savePairs(map: ReadonlyMap<number, number>, sink: Sink): void {
-  sink.uint(map.size)
-  for (const [key, value] of [...map].sort((a, b) => a[0] - b[0])) {
-    sink.uint(key)
-    sink.uint(value)
-  }
-}
-
-function loadPairs(reader: ByteReader): Map<number, number> {
-  const map = new Map<number, number>()
-  for (let left = reader.count(2); left > 0; left--) map.set(reader.uint(), reader.uint())
-  return map
 }

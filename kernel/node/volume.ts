@@ -4,6 +4,7 @@ import type { ReadView } from "../engine/engine.ts"
 import type { GroupId, Incarnation, LogIndex, Lsn, VolumeId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
+import { readPairs, writePairs } from "../lib/pairs.ts"
 import type { WalItem } from "../wal/item.ts"
 import { Wal, type WalEffect, type WalPorts } from "../wal/wal.ts"
 import type { Barrier, Effect } from "./effect.ts"
@@ -134,9 +135,9 @@ export class Volume {
     this.engine.save(sink)
     sink.bool(this.#checkpoint !== null)
     sink.uint(this.#checkpoint?.id ?? 0)
-    saveApplied(this.#checkpoint?.applied ?? new Map(), sink)
+    writePairs(this.#checkpoint?.applied ?? new Map(), sink)
     sink.uint(this.#lastCheckpoint)
-    saveApplied(this.#durableApplied, sink)
+    writePairs(this.#durableApplied, sink)
     sink.uint(this.#logBytes)
     sink.bool(this.#isWanted)
     sink.bool(this.#isRefused)
@@ -156,28 +157,14 @@ export class Volume {
     const volume = new Volume(id, incarnation, wal, base, OverlayEngine.load(reader, base))
     const isUnderWay = reader.bool()
     const checkpoint = reader.uint()
-    const applied = loadApplied(reader)
+    const applied = readPairs(reader)
     volume.#checkpoint = isUnderWay ? { id: checkpoint, applied } : null
     volume.#lastCheckpoint = reader.uint()
-    volume.#durableApplied = loadApplied(reader)
+    volume.#durableApplied = readPairs(reader)
     volume.#logBytes = reader.uint()
     volume.#isWanted = reader.bool()
     volume.#isRefused = reader.bool()
     for (let left = reader.count(); left > 0; left--) volume.#awaiting.add(reader.uint())
     return volume
   }
-}
-
-function saveApplied(applied: ReadonlyMap<GroupId, LogIndex>, sink: Sink): void {
-  sink.uint(applied.size)
-  for (const [group, index] of [...applied].sort((a, b) => a[0] - b[0])) {
-    sink.uint(group)
-    sink.uint(index)
-  }
-}
-
-function loadApplied(reader: ByteReader): ReadonlyMap<GroupId, LogIndex> {
-  const applied = new Map<GroupId, LogIndex>()
-  for (let left = reader.count(2); left > 0; left--) applied.set(reader.uint(), reader.uint())
-  return applied
 }
