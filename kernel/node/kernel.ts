@@ -1,10 +1,9 @@
 import type { Base } from "../engine/base.ts"
 import type { ReadView } from "../engine/engine.ts"
-import type { GroupId, Incarnation, LogIndex, Lsn, RangeId, ReplicaId, StoreId, VolumeId } from "../ids.ts"
+import type { GroupId, Incarnation, LogIndex, Lsn, VolumeId } from "../ids.ts"
 import { SYSTEM_VOLUME, volumeOfTenant } from "../ids.ts"
 import { ByteReader, type Sink } from "../lib/bytes.ts"
 import { invariant, unreachable } from "../lib/invariant.ts"
-import { readPairs, writePairs } from "../lib/pairs.ts"
 import { Sfc32 } from "../lib/rng.ts"
 import { RaftLog } from "../raft/log.ts"
 import { EMPTY_CONFIGURATION } from "../raft/membership.ts"
@@ -17,8 +16,11 @@ import { bootStore, bootstrapReplica, makeRaft, walPorts } from "./boot.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Effect } from "./effect.ts"
 import { FRAME_VERSION } from "./frame-codec.ts"
+import { Graveyard } from "./graveyard.ts"
 import type { Frame, Input, Stamp } from "./input.ts"
+import { Peers } from "./peers.ts"
 import { Replica, type Moment } from "./replica.ts"
+import { Replicas } from "./replicas.ts"
 import type { BootStamp, GroupStatus, Identity, VolumeImage } from "./status.ts"
 import { Timers } from "./timers.ts"
 import { Volume } from "./volume.ts"
@@ -49,14 +51,10 @@ export class Kernel {
   /** The frame of the system volume that the phase waits for. */
   #phaseLsn: Lsn = 0
   #volumes = new Map<VolumeId, Volume>()
-  #replicas = new Map<GroupId, Replica>()
-  #groupOfRange = new Map<RangeId, GroupId>()
-  #tombstones = new Map<GroupId, ReplicaId>()
+  #replicas = new Replicas()
+  #graveyard = new Graveyard()
   #unlisted = new Map<VolumeId, Incarnation>()
-  /** Removed replicas whose tombstone is not durable yet. */
-  #dying = new Map<GroupId, Lsn>()
-  /** The highest boot seen of each incarnation of a peer: what an older process still says is dropped. */
-  #peerBoots = new Map<StoreId, { incarnation: Incarnation; boot: number }>()
+  #peers = new Peers()
   #dirty = new Set<GroupId>()
   #timers = new Timers()
   #wakeRequested: number | null = null
@@ -94,12 +92,12 @@ export class Kernel {
     kernel.#incarnation = booted.incarnation
     kernel.#boot = booted.boot
     kernel.#volumes = new Map(booted.volumes)
-    kernel.#tombstones = new Map(booted.tombstones)
+    kernel.#graveyard = new Graveyard(booted.tombstones)
     kernel.#unlisted = new Map(booted.unlisted)
-    for (const replica of booted.replicas) kernel.#adopt(replica)
+    for (const replica of booted.replicas) kernel.#replicas.add(replica)
     kernel.#phaseLsn = kernel.#system.wal.nextLsn
     const effects: Effect[] = [...booted.effects]
-    for (const replica of kernel.#sortedReplicas()) replica.introduce(effects)
+    for (const replica of kernel.#replicas.all()) replica.introduce(effects)
     // From the first moment on: a disk that is full at the start is asked again.
     kernel.#timers.atLatest(HOUSEKEEPING, boot.mono + HOUSEKEEPING_US)
     effects.push({ type: "wakeAt", mono: boot.mono })
@@ -116,17 +114,13 @@ export class Kernel {
   }
 
   status(): readonly GroupStatus[] {
-    return this.#sortedReplicas().map((replica) => replica.status())
+    return this.#replicas.all().map((replica) => replica.status())
   }
 
   view(volume: VolumeId): ReadView {
     const found = this.#volumes.get(volume)
     invariant(found !== undefined, "Cannot view a volume this store does not have")
     return found.view
-  }
-
-  #sortedReplicas(): readonly Replica[] {
-    return [...this.#replicas.values()].sort((a, b) => a.group - b.group)
   }
 
   step(input: Input): readonly Effect[] {
@@ -213,7 +207,7 @@ export class Kernel {
     }
     if (this.#phase === "listing" && this.#system.wal.durableLsn >= this.#phaseLsn) {
       this.#phase = "running"
-      for (const replica of this.#sortedReplicas()) this.#touched(replica)
+      for (const replica of this.#replicas.all()) this.#touched(replica)
     }
   }
 
@@ -233,14 +227,9 @@ export class Kernel {
       if (volume === undefined || incarnation === undefined || this.#replicas.has(groupId)) continue
       const replica = bootstrapReplica(this.#config, volume, bootstrap, incarnation, this.#chance, stamp.mono)
       if (replica === null) continue
-      this.#adopt(replica)
+      this.#replicas.add(replica)
       replica.introduce(this.#out)
     }
-  }
-
-  #adopt(replica: Replica): void {
-    this.#replicas.set(replica.group, replica)
-    this.#groupOfRange.set(replica.machine.descriptor.rangeId, replica.group)
   }
 
   // ── Time ─────────────────────────────────────────────────────────────────────────────────────────
@@ -268,7 +257,7 @@ export class Kernel {
         this.#system.append({ type: "witness", volume: volume.id, identifiers })
     }
     if (this.#phase !== "running") return
-    for (const replica of this.#sortedReplicas()) {
+    for (const replica of this.#replicas.all()) {
       if (!replica.raft.isLeader || replica.isRemoved) continue
       replica.tidy(this.#moment(stamp))
       this.#touched(replica)
@@ -280,7 +269,7 @@ export class Kernel {
     this.#out.push({ type: "observe", observation: { type: "fenced", reason: "clock", fenced: isFenced } })
     this.#mark(isFenced ? "clock.fenced" : "clock.unfenced")
     if (!isFenced || this.#phase !== "running") return
-    for (const replica of this.#sortedReplicas()) {
+    for (const replica of this.#replicas.all()) {
       if (!replica.raft.isLeader) continue
       replica.timePassed(this.#moment(stamp))
       this.#touched(replica)
@@ -319,7 +308,7 @@ export class Kernel {
   /** A field, so that every volume is handed the same function every turn. */
   readonly #appliedIn = (volume: Volume): ReadonlyMap<GroupId, LogIndex> => {
     const applied = new Map<GroupId, LogIndex>()
-    for (const replica of this.#sortedReplicas()) {
+    for (const replica of this.#replicas.all()) {
       if (replica.volume === volume) applied.set(replica.group, replica.machine.appliedIndex)
     }
     return applied
@@ -331,23 +320,12 @@ export class Kernel {
     const { header } = frame
     const isOurs = header.cluster === this.#config.cluster && header.toStore === this.#config.store
     if (this.#phase !== "running" || !isOurs || header.version !== FRAME_VERSION) return
-    if (!this.#isCurrentBoot(header.fromStore, header.fromIncarnation, header.fromBoot)) {
+    if (!this.#peers.heard(header.fromStore, header.fromIncarnation, header.fromBoot)) {
       this.#mark("frame.oldBoot")
       return
     }
     this.#guard.frameReceived(header.fromStore, header.wall, stamp.mono, stamp.wall)
     for (const message of frame.messages) this.#message(message, frame, stamp)
-  }
-
-  #isCurrentBoot(store: StoreId, incarnation: Incarnation, boot: number): boolean {
-    const seen = this.#peerBoots.get(store)
-    if (seen === undefined || seen.incarnation !== incarnation) {
-      this.#peerBoots.set(store, { incarnation, boot })
-      return true
-    }
-    if (boot < seen.boot) return false
-    seen.boot = boot
-    return true
   }
 
   #message(message: RaftMessage, frame: Frame, stamp: Stamp): void {
@@ -382,7 +360,7 @@ export class Kernel {
   #createReplica(message: RaftMessage, stamp: Stamp): void {
     const descriptor = describedBy(message)
     if (descriptor === null || descriptor.groupId !== message.group) return
-    if (message.to <= (this.#tombstones.get(message.group) ?? 0)) return
+    if (this.#graveyard.holds(message.group, message.to)) return
     const volume = this.#volumes.get(volumeOfTenant(descriptor.tenant))
     if (volume === undefined) return
     this.#mark("raft.membership.replicaCreated")
@@ -411,7 +389,7 @@ export class Kernel {
       raft,
       StateMachine.create(volume.engine, descriptor, message.to),
     )
-    this.#adopt(replica)
+    this.#replicas.add(replica)
     replica.introduce(this.#out)
     this.#touched(replica)
     // The message comes again; by then the creation is on its way to the disk.
@@ -419,23 +397,20 @@ export class Kernel {
 
   /** A removed replica leaves a tombstone before anything of it goes. */
   #bury(replica: Replica): void {
-    if (this.#dying.has(replica.group)) return
     const { group } = replica
+    if (this.#graveyard.isDying(group)) return
     this.#timers.forget(group)
     this.#dirty.delete(group)
-    this.#dying.set(group, this.#system.append({ type: "tombstone", group, replica: replica.replica }))
+    this.#graveyard.bury(group, this.#system.append({ type: "tombstone", group, replica: replica.replica }))
   }
 
   #destroyBuried(): void {
-    for (const [group, lsn] of this.#dying) {
-      if (lsn > this.#system.wal.durableLsn) continue
-      this.#dying.delete(group)
+    for (const group of this.#graveyard.takeBuried(this.#system.wal.durableLsn)) {
       const replica = this.#replicas.get(group)!
-      this.#tombstones.set(group, Math.max(replica.replica, this.#tombstones.get(group) ?? 0))
+      this.#graveyard.raise(group, replica.replica)
       replica.machine.destroy()
       replica.volume.append({ type: "replicaRemoved", group, replica: replica.replica })
-      this.#replicas.delete(group)
-      this.#groupOfRange.delete(replica.machine.descriptor.rangeId)
+      this.#replicas.delete(replica)
       this.#out.push({
         type: "observe",
         observation: { type: "replicaRemoved", group, replica: replica.replica },
@@ -446,8 +421,7 @@ export class Kernel {
   // ── Clients ──────────────────────────────────────────────────────────────────────────────────────
 
   #request(session: number, request: KvRequest, stamp: Stamp): void {
-    const group = this.#groupOfRange.get(request.rangeId)
-    const replica = group === undefined ? undefined : this.#replicas.get(group)
+    const replica = this.#replicas.ofRange(request.rangeId)
     if (this.#phase === "running" && replica !== undefined && !replica.isRemoved) {
       replica.request(session, request, this.#moment(stamp))
       this.#touched(replica)
@@ -484,13 +458,13 @@ export class Kernel {
       if (replica.raft.needsSync(volume.wal.durableLsn)) volume.stillAwaits(group)
       if (this.#phase === "running") this.#touched(replica)
     }
-    if (id === SYSTEM_VOLUME && this.#dying.size > 0) this.#destroyBuried()
+    if (id === SYSTEM_VOLUME && this.#graveyard.hasDying) this.#destroyBuried()
   }
 
   #checkpointSynced(id: VolumeId, checkpoint: number, stamp: Stamp): void {
     const volume = this.#volume(id)
     const applied = volume.checkpointSynced(checkpoint)
-    for (const replica of this.#sortedReplicas()) {
+    for (const replica of this.#replicas.all()) {
       if (replica.volume !== volume || replica.isRemoved) continue
       const durable = applied.get(replica.group) ?? 0
       if (replica.raft.isInstalling && durable >= replica.machine.snapshotIndex) {
@@ -518,16 +492,9 @@ export class Kernel {
       sink.uint(this.#unlisted.get(volume.id) ?? 0)
       volume.save(sink)
     }
-    sink.uint(this.#replicas.size)
-    for (const replica of this.#sortedReplicas()) replica.save(sink)
-    writePairs(this.#tombstones, sink)
-    writePairs(this.#dying, sink)
-    sink.uint(this.#peerBoots.size)
-    for (const [store, seen] of [...this.#peerBoots].sort((a, b) => a[0] - b[0])) {
-      sink.uint(store)
-      sink.uint(seen.incarnation)
-      sink.uint(seen.boot)
-    }
+    this.#replicas.save(sink)
+    this.#graveyard.save(sink)
+    this.#peers.save(sink)
     sink.uint(this.#dirty.size)
     for (const group of this.#dirty) sink.uint(group)
     const timers = this.#timers.entries()
@@ -564,14 +531,9 @@ export class Kernel {
       if (unlisted !== 0) kernel.#unlisted.set(volume.id, unlisted)
       kernel.#volumes.set(volume.id, volume)
     }
-    for (let left = reader.count(); left > 0; left--) {
-      kernel.#adopt(Replica.load(reader, config, (id) => kernel.#volumes.get(id)!))
-    }
-    kernel.#tombstones = readPairs(reader)
-    kernel.#dying = readPairs(reader)
-    for (let left = reader.count(3); left > 0; left--) {
-      kernel.#peerBoots.set(reader.uint(), { incarnation: reader.uint(), boot: reader.uint() })
-    }
+    kernel.#replicas = Replicas.load(reader, config, (id) => kernel.#volumes.get(id)!)
+    kernel.#graveyard = Graveyard.load(reader)
+    kernel.#peers = Peers.load(reader)
     for (let left = reader.count(); left > 0; left--) kernel.#dirty.add(reader.uint())
     for (let left = reader.count(2); left > 0; left--) {
       const key = reader.uint()

@@ -1,0 +1,38 @@
+import type { Incarnation, StoreId } from "../ids.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
+
+type Seen = { readonly incarnation: Incarnation; readonly boot: number }
+
+/** What this store knows of the lives of its peers: what an older process still says is dropped. */
+export class Peers {
+  /** The highest boot seen of the incarnation last heard of. */
+  readonly #seen = new Map<StoreId, Seen>()
+
+  /** False for the words of a process that was followed by a later one. */
+  heard(store: StoreId, incarnation: Incarnation, boot: number): boolean {
+    const seen = this.#seen.get(store)
+    if (seen !== undefined && seen.incarnation === incarnation) {
+      if (boot < seen.boot) return false
+      if (boot === seen.boot) return true
+    }
+    this.#seen.set(store, { incarnation, boot })
+    return true
+  }
+
+  save(sink: Sink): void {
+    sink.uint(this.#seen.size)
+    for (const [store, seen] of [...this.#seen].sort((a, b) => a[0] - b[0])) {
+      sink.uint(store)
+      sink.uint(seen.incarnation)
+      sink.uint(seen.boot)
+    }
+  }
+
+  static load(reader: ByteReader): Peers {
+    const peers = new Peers()
+    for (let left = reader.count(3); left > 0; left--) {
+      peers.#seen.set(reader.uint(), { incarnation: reader.uint(), boot: reader.uint() })
+    }
+    return peers
+  }
+}

@@ -1,0 +1,54 @@
+import type { GroupId, RangeId, VolumeId } from "../ids.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
+import type { KernelConfig } from "./config.ts"
+import { Replica } from "./replica.ts"
+import type { Volume } from "./volume.ts"
+
+/** The replicas of one store, by group and by range. Walks go by group, in ascending order. */
+export class Replicas {
+  readonly #byGroup = new Map<GroupId, Replica>()
+  readonly #groupOfRange = new Map<RangeId, GroupId>()
+  /** Sorted once for all walks between two changes. */
+  #sorted: readonly Replica[] | null = null
+
+  add(replica: Replica): void {
+    this.#byGroup.set(replica.group, replica)
+    this.#groupOfRange.set(replica.machine.descriptor.rangeId, replica.group)
+    this.#sorted = null
+  }
+
+  delete(replica: Replica): void {
+    this.#byGroup.delete(replica.group)
+    this.#groupOfRange.delete(replica.machine.descriptor.rangeId)
+    this.#sorted = null
+  }
+
+  get(group: GroupId): Replica | undefined {
+    return this.#byGroup.get(group)
+  }
+
+  has(group: GroupId): boolean {
+    return this.#byGroup.has(group)
+  }
+
+  ofRange(range: RangeId): Replica | undefined {
+    const group = this.#groupOfRange.get(range)
+    return group === undefined ? undefined : this.#byGroup.get(group)
+  }
+
+  all(): readonly Replica[] {
+    this.#sorted ??= [...this.#byGroup.values()].sort((a, b) => a.group - b.group)
+    return this.#sorted
+  }
+
+  save(sink: Sink): void {
+    sink.uint(this.#byGroup.size)
+    for (const replica of this.all()) replica.save(sink)
+  }
+
+  static load(reader: ByteReader, config: KernelConfig, volumeOf: (id: VolumeId) => Volume): Replicas {
+    const replicas = new Replicas()
+    for (let left = reader.count(); left > 0; left--) replicas.add(Replica.load(reader, config, volumeOf))
+    return replicas
+  }
+}
