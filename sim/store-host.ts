@@ -416,6 +416,7 @@ export class StoreHost {
           toStore: to,
           fromIncarnation: identity.incarnation,
           fromBoot: identity.boot,
+          volumes: identity.volumes,
           configEpoch: identity.configEpoch,
           wall,
         },

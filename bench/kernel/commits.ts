@@ -163,7 +163,7 @@ class Store {
   }
 
   #send(): void {
-    const { cluster, store, incarnation, boot, configEpoch } = this.kernel.identity()
+    const { cluster, store, incarnation, boot, volumes, configEpoch } = this.kernel.identity()
     for (let to = 1; to <= STORES; to++) {
       const messages = this.#outgoing[to]!
       if (messages.length === 0) continue
@@ -175,6 +175,7 @@ class Store {
           fromStore: store,
           toStore: to,
           fromIncarnation: incarnation,
+          volumes,
           fromBoot: boot,
           configEpoch,
           wall: this.#cluster.wall,

@@ -44,7 +44,16 @@ const entries = [
 ]
 
 const MESSAGES: readonly RaftMessage[] = [
-  { type: "appendEntries", ...envelope, prevIndex: 3, prevTerm: 8, leaderCommit: 3, entries, descriptor },
+  {
+    type: "appendEntries",
+    ...envelope,
+    prevIndex: 3,
+    prevTerm: 8,
+    leaderCommit: 3,
+    entries,
+    descriptor,
+    incarnation: WIDE,
+  },
   {
     type: "appendEntries",
     ...envelope,
@@ -53,6 +62,7 @@ const MESSAGES: readonly RaftMessage[] = [
     leaderCommit: 3,
     entries: [],
     descriptor: null,
+    incarnation: 0,
   },
   {
     type: "appendReply",
@@ -67,6 +77,7 @@ const MESSAGES: readonly RaftMessage[] = [
   { type: "heartbeatReply", ...envelope, round: 2, sentMono: WIDE, lastIndex: 3 },
   { type: "voteRequest", ...envelope, preVote: true, transfer: false, lastIndex: 3, lastTerm: 8 },
   { type: "voteReply", ...envelope, preVote: true, granted: false },
+  { type: "absent", ...envelope, sentMono: WIDE },
   { type: "timeoutNow", ...envelope, highWater: WIDE },
   {
     type: "installSnapshot",
@@ -88,6 +99,7 @@ const header = {
   fromStore: 2,
   toStore: 3,
   fromIncarnation: WIDE,
+  volumes: [{ volume: 2, incarnation: WIDE }],
   fromBoot: 4,
   configEpoch: 0,
   wall: 1_700_000_000_000_000,

@@ -5,14 +5,12 @@ import type { GroupId, Incarnation, ReplicaId, VolumeId } from "../ids.ts"
 import { SYSTEM_VOLUME, volumeOfTenant } from "../ids.ts"
 import { Sfc32 } from "../lib/rng.ts"
 import { RaftLog } from "../raft/log.ts"
-import { Raft, type RaftStart } from "../raft/raft.ts"
-import { makeEntry, type Bootstrap, type Entry } from "../raft/types.ts"
-import { memberOf } from "../raft/quorum.ts"
-import type { RangeDescriptor } from "../range/descriptor.ts"
+import type { RaftStart } from "../raft/raft.ts"
 import { StateMachine } from "../range/state-machine.ts"
 import { recoverVolume, type RecoveredVolume } from "../wal/recovery.ts"
 import type { RecoveredGroup } from "../wal/replay.ts"
 import { emptyWalStart, Wal, type WalPorts } from "../wal/wal.ts"
+import { makeRaft } from "./birth.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Effect } from "./effect.ts"
 import { Replica } from "./replica.ts"
@@ -83,7 +81,12 @@ export function bootStore(
       detail: `The directory belongs to store ${known.store} of cluster ${known.cluster}`,
     }
   }
-  const first = config.bootstrap?.stores.find((store) => store.store === config.store)
+  // The document is for a store that holds nothing; what is found here without a name was someone's.
+  const isUntouched =
+    known === null && images.every((image) => image.volume === SYSTEM_VOLUME || image.segments.length === 0)
+  const first = isUntouched
+    ? config.bootstrap?.stores.find((store) => store.store === config.store)
+    : undefined
   const incarnation = known?.incarnation ?? first?.incarnation ?? drawIncarnation(chance)
   const boot = (ledger.boot?.boot ?? 0) + 1
   const systemVolume = openVolume(config, SYSTEM_VOLUME, incarnation, system, salts)
@@ -103,7 +106,9 @@ export function bootStore(
     const witnesses = [...ledger.witnesses.values()]
       .filter((witness) => witness.volume === id && !tombstones.has(witness.identifier.group))
       .map((witness) => witness.identifier)
-    const opened = readVolume(config, id, imageOf(id), listed?.incarnation ?? null, witnesses)
+    // A system volume that begins has no one else's memory for its own.
+    const expected = listed?.incarnation ?? (known === null ? incarnation : null)
+    const opened = readVolume(config, id, imageOf(id), expected, witnesses)
     if ("code" in opened) return opened
     observeRecovery(id, opened.recovered, effects)
     const { verdict } = opened.recovered
@@ -111,16 +116,39 @@ export function bootStore(
     const itsIncarnation = isLost
       ? drawIncarnation(chance)
       : (listed?.incarnation ?? opened.recovered.incarnation ?? incarnation)
-    if (listed?.incarnation !== itsIncarnation) unlisted.set(id, itsIncarnation)
     const volume = openVolume(config, id, itsIncarnation, isLost ? lost(opened) : opened, salts)
     volumes.set(id, volume)
-    for (const group of isLost ? [] : opened.recovered.groups) {
+    // Its first frame, so that a volume that was ever on the list is never found empty but when it is lost.
+    if (isLost || verdict === "empty") {
+      volume.append({ type: "volume", volume: id, incarnation: itsIncarnation })
+    }
+    if (isLost) {
+      systemVolume.append({ type: "volume", volume: id, incarnation: itsIncarnation })
+      effects.push({ type: "observe", observation: { type: "mark", name: "node.volume.lost" } })
+      continue
+    }
+    if (listed?.incarnation !== itsIncarnation) unlisted.set(id, itsIncarnation)
+    for (const group of opened.recovered.groups) {
       if (group.replica <= (tombstones.get(group.group) ?? 0)) {
         endBurial(volume, group, effects)
         continue
       }
       const replica = openReplica(config, volume, group, chance, stamp.mono)
-      if (replica !== null) replicas.push(replica)
+      if (replica === "single") {
+        const detail = `Group ${group.group} has no other replica to be repaired from`
+        return { code: "corruptSingleReplica", detail }
+      }
+      if (replica !== "forgotten") {
+        replicas.push(replica)
+        continue
+      }
+      // It no longer knows what it was: under its name it must never speak again, and peers make it anew.
+      if (group.replica !== 0) {
+        systemVolume.append({ type: "tombstone", group: group.group, replica: group.replica })
+        tombstones.set(group.group, group.replica)
+      }
+      endBurial(volume, group, effects)
+      effects.push({ type: "observe", observation: { type: "mark", name: "node.replica.forgotten" } })
     }
   }
   return { incarnation, boot, volumes, replicas, tombstones, unlisted, effects }
@@ -174,38 +202,52 @@ function observeRecovery(volume: VolumeId, recovered: RecoveredVolume, effects: 
   }
 }
 
-/** The tombstone is durable, the end of what it buries was not: it is brought to its end now. */
+/** The tombstone is durable, or about to be; the end of what it buries was not: it is brought to its end now. */
 function endBurial(volume: Volume, { group, replica }: RecoveredGroup, effects: Effect[]): void {
   StateMachine.open(volume.engine, group, replica)?.destroy()
   volume.append({ type: "replicaRemoved", group, replica })
-  effects.push({ type: "observe", observation: { type: "replicaRemoved", group, replica } })
+  if (replica !== 0)
+    effects.push({ type: "observe", observation: { type: "replicaRemoved", group, replica } })
 }
 
-/** One replica from its log and what the last checkpoint holds of it. */
+/**
+ * One replica from its log and what the last checkpoint holds of it. `forgotten` when what remains is not enough to
+ * be that replica, `single` when it is damaged and nobody else has what it lost.
+ */
 function openReplica(
   config: KernelConfig,
   volume: Volume,
   recovered: RecoveredGroup,
   chance: Sfc32,
   mono: number,
-): Replica | null {
-  const { group, descriptor } = recovered
-  if (descriptor === null) return null
-  const machine =
-    StateMachine.open(volume.engine, group, recovered.replica) ??
-    StateMachine.create(volume.engine, descriptor, recovered.replica)
+): Replica | "forgotten" | "single" {
+  const { group, replica } = recovered
+  const held = StateMachine.open(volume.engine, group, replica)
+  const descriptor = recovered.descriptor ?? held?.descriptor ?? null
+  if (replica === 0 || descriptor === null) return "forgotten"
+  const machine = held ?? StateMachine.create(volume.engine, descriptor, replica)
+  const applied = { index: machine.appliedIndex, term: machine.appliedTerm }
+  const isSingle = isAlone(replica, machine, recovered)
+  // The log goes on where a checkpoint ended that is not here any more.
+  if (applied.index < recovered.logStart.index) return isSingle ? "single" : "forgotten"
   const log = new RaftLog(recovered.logStart)
   if (recovered.entries.length > 0) log.append(recovered.entries, 0)
   log.synced(0)
-  const applied = { index: machine.appliedIndex, term: machine.appliedTerm }
   let damage = recovered.damage
   if (log.termAt(applied.index) !== applied.term) {
-    if (machine.snapshotIndex === applied.index) {
-      // A snapshot was taken in and its checkpoint is durable, but not yet what the log says of it.
-      log.reset(applied)
-      volume.append({ type: "logStart", group, index: applied.index, term: applied.term })
-    } else damage ??= { firstIndex: applied.index + 1, end: null, identified: false }
+    // A snapshot was taken in and its checkpoint is durable, but not yet what the log says of it; or the log has lost
+    // what the checkpoint contains.
+    log.reset(applied)
+    volume.append({ type: "logStart", group, index: applied.index, term: applied.term })
+    const wasInstalled = machine.snapshotIndex === applied.index
+    if (!wasInstalled) damage ??= { firstIndex: applied.index + 1, end: null, identified: false }
   }
+  if (damage !== null && damage.identified && damage.end!.index <= applied.index) {
+    // All it ever acknowledged is in the checkpoint.
+    volume.append({ type: "repaired", group })
+    damage = null
+  }
+  if (damage !== null && isSingle) return "single"
   const start: RaftStart = {
     term: recovered.term,
     votedFor: recovered.votedFor,
@@ -217,7 +259,7 @@ function openReplica(
       damage === null
         ? null
         : {
-            firstDamaged: damage.firstIndex,
+            firstDamaged: Math.max(damage.firstIndex, applied.index + 1),
             repairTo: damage.end?.index ?? null,
             end: damage.end,
             identified: damage.identified,
@@ -226,69 +268,18 @@ function openReplica(
   return new Replica(
     config,
     volume,
-    makeRaft(config, group, recovered.replica, machine.descriptor, start, chance, mono),
+    makeRaft(config, group, replica, machine.descriptor, start, chance, mono),
     machine,
   )
 }
 
-export function makeRaft(
-  config: KernelConfig,
-  group: GroupId,
-  replica: ReplicaId,
-  descriptor: RangeDescriptor,
-  start: RaftStart,
-  chance: Sfc32,
-  mono: number,
-): Raft {
-  const rng = new Sfc32(chance.u32(), chance.u32())
-  return new Raft(group, replica, descriptor, config.timing, config.limits, rng, start, mono)
-}
-
-/** The first entry of a group and the term it stands in, identical in every replica. */
-const BOOTSTRAP_TERM = 1
-
-export function bootstrapEntry(bootstrap: Bootstrap): Entry {
-  return makeEntry(1, BOOTSTRAP_TERM, { type: "bootstrap", bootstrap })
-}
-
-/** A replica that the bootstrap document places here. Its first entry and term go to the log with it. */
-export function bootstrapReplica(
-  config: KernelConfig,
-  volume: Volume,
-  bootstrap: Bootstrap,
-  incarnation: Incarnation,
-  chance: Sfc32,
-  mono: number,
-): Replica | null {
-  const { descriptor, configuration } = bootstrap
-  const here = configuration.voters.find((member) => member.store === config.store)
-  if (
-    here === undefined ||
-    here.incarnation !== incarnation ||
-    memberOf(configuration, here.replica) === null
-  )
-    return null
-  const group: GroupId = descriptor.groupId
-  const entry = bootstrapEntry(bootstrap)
-  volume.appendFor(group, { type: "replicaCreated", replica: here.replica, descriptor })
-  const lsn = volume.appendFor(group, { type: "entries", group, entries: [entry] })
-  volume.appendFor(group, { type: "hardState", group, term: BOOTSTRAP_TERM, votedFor: 0 })
-  const log = new RaftLog({ index: 0, term: 0 })
-  log.append([entry], lsn)
-  const start: RaftStart = {
-    term: BOOTSTRAP_TERM,
-    votedFor: 0,
-    log,
-    commitIndex: 0,
-    configurationIndex: 0,
-    configuration,
-    recovery: null,
+/** Whether the last configuration that this replica knows of names nobody else. */
+function isAlone(replica: ReplicaId, machine: StateMachine, recovered: RecoveredGroup): boolean {
+  let configuration = machine.configuration
+  for (const { payload } of recovered.entries) {
+    if (payload.type === "configuration") configuration = payload.configuration
+    else if (payload.type === "bootstrap") configuration = payload.bootstrap.configuration
   }
-  const machine = StateMachine.create(volume.engine, descriptor, here.replica)
-  return new Replica(
-    config,
-    volume,
-    makeRaft(config, group, here.replica, descriptor, start, chance, mono),
-    machine,
-  )
+  const voters = [...configuration.voters, ...configuration.outgoing]
+  return voters.length > 0 && voters.every((member) => member.replica === replica)
 }

@@ -1,7 +1,7 @@
-import { ByteReader, ByteWriter } from "../lib/bytes.ts"
+import { ByteReader, ByteWriter, type Sink } from "../lib/bytes.ts"
 import { crc32c } from "../lib/crc32c.ts"
 import { readMessage, writeMessage, type RaftMessage } from "../raft/message.ts"
-import type { Frame, FrameHeader } from "./input.ts"
+import type { Frame, FrameHeader, VolumeLife } from "./input.ts"
 
 /** Format of frames between stores; a reader keeps every version since the last major. */
 export const FRAME_VERSION = 1
@@ -11,6 +11,7 @@ const MESSAGES_MAX = 1 << 16
 const HEAD_BYTES = 10
 /** A heartbeat or an answer fits, so that little is cleared and copied for the many frames that are one. */
 const FRAME_BYTES_LIKELY = 128
+const NO_LIVES: readonly VolumeLife[] = []
 
 /**
  * A frame as bytes: magic u16 · CRC-32C u32 of all that follows · length u32 of all that follows ·
@@ -29,6 +30,7 @@ export function encodeFrame(frame: Frame): Uint8Array {
   writer.uint(header.toStore)
   writer.uint(header.fromIncarnation)
   writer.uint(header.fromBoot)
+  writeLives(header.volumes, writer)
   writer.uint(header.configEpoch)
   writer.uint(header.wall)
   writer.uint(frame.messages.length)
@@ -36,6 +38,22 @@ export function encodeFrame(frame: Frame): Uint8Array {
   writer.patchU32(6, writer.length - HEAD_BYTES)
   writer.patchU32(2, writer.crc32c(6))
   return writer.take()
+}
+
+export function writeLives(lives: readonly VolumeLife[], sink: Sink): void {
+  sink.uint(lives.length)
+  for (const { volume, incarnation } of lives) {
+    sink.uint(volume)
+    sink.uint(incarnation)
+  }
+}
+
+function readLives(reader: ByteReader): readonly VolumeLife[] {
+  const count = reader.count(2)
+  if (count === 0) return NO_LIVES
+  const lives: VolumeLife[] = []
+  for (let left = count; left > 0; left--) lives.push({ volume: reader.uint(), incarnation: reader.uint() })
+  return lives
 }
 
 /** Null for anything that is not exactly one whole, undamaged frame of a known version. */
@@ -54,6 +72,7 @@ export function decodeFrame(bytes: Uint8Array): Frame | null {
     toStore: reader.uint(),
     fromIncarnation: reader.uint(),
     fromBoot: reader.uint(),
+    volumes: readLives(reader),
     configEpoch: reader.uint(),
     wall: reader.uint(),
   }

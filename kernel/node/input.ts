@@ -5,6 +5,9 @@ import type { AdminRequest, KvRequest } from "../range/request.ts"
 /** Every input carries both clocks, stamped by the host when it hands the input over. */
 export type Stamp = { readonly mono: Mono; readonly wall: Wall }
 
+/** What a volume holds is named by its incarnation, as what a store holds is by the store's. */
+export type VolumeLife = { readonly volume: VolumeId; readonly incarnation: Incarnation }
+
 /** Who speaks to whom, on every frame between stores. */
 export type FrameHeader = {
   readonly version: number
@@ -13,6 +16,8 @@ export type FrameHeader = {
   readonly toStore: StoreId
   readonly fromIncarnation: Incarnation
   readonly fromBoot: number
+  /** Volumes of the sender whose life is not the store's own: they were lost since. Ascending. */
+  readonly volumes: readonly VolumeLife[]
   readonly configEpoch: number
   /** The sender's wall clock when the frame left. */
   readonly wall: Wall

@@ -1,24 +1,22 @@
 import type { Base } from "../engine/base.ts"
 import type { ReadView } from "../engine/engine.ts"
-import type { GroupId, Incarnation, LogIndex, Lsn, VolumeId } from "../ids.ts"
+import type { GroupId, Incarnation, LogIndex, Lsn, StoreId, VolumeId } from "../ids.ts"
 import { SYSTEM_VOLUME, volumeOfTenant } from "../ids.ts"
 import { ByteReader, type Sink } from "../lib/bytes.ts"
 import { invariant, unreachable } from "../lib/invariant.ts"
 import { Sfc32 } from "../lib/rng.ts"
-import { RaftLog } from "../raft/log.ts"
-import { EMPTY_CONFIGURATION } from "../raft/membership.ts"
 import type { RaftMessage } from "../raft/message.ts"
-import type { RangeDescriptor } from "../range/descriptor.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
-import { StateMachine } from "../range/state-machine.ts"
 import { ClockGuard } from "../time/clock-guard.ts"
-import { bootStore, bootstrapReplica, makeRaft, walPorts } from "./boot.ts"
+import { bearReplica, bootstrapReplica } from "./birth.ts"
+import { bootStore, walPorts } from "./boot.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Effect } from "./effect.ts"
 import { FRAME_VERSION } from "./frame-codec.ts"
 import { Graveyard } from "./graveyard.ts"
 import type { Frame, Input, Stamp } from "./input.ts"
-import { Peers } from "./peers.ts"
+import { lifeOf, Peers } from "./peers.ts"
+import { replaceLost } from "./repair.ts"
 import { Replica, type Moment } from "./replica.ts"
 import { Replicas } from "./replicas.ts"
 import type { BootStamp, GroupStatus, Identity, VolumeImage } from "./status.ts"
@@ -47,6 +45,7 @@ export class Kernel {
   readonly #config: KernelConfig
   #incarnation: Incarnation = 0
   #boot = 0
+  #identity: Identity
   #phase: Phase = "booting"
   /** The frame of the system volume that the phase waits for. */
   #phaseLsn: Lsn = 0
@@ -68,6 +67,7 @@ export class Kernel {
     this.#guard = guard
     this.#salts = salts
     this.#chance = chance
+    this.#identity = this.#identify()
   }
 
   /** Starts a store from what its host read of its directory. Call `turnEnded` next. */
@@ -95,6 +95,7 @@ export class Kernel {
     kernel.#graveyard = new Graveyard(booted.tombstones)
     kernel.#unlisted = new Map(booted.unlisted)
     for (const replica of booted.replicas) kernel.#replicas.add(replica)
+    kernel.#identity = kernel.#identify()
     kernel.#phaseLsn = kernel.#system.wal.nextLsn
     const effects: Effect[] = [...booted.effects]
     for (const replica of kernel.#replicas.all()) replica.introduce(effects)
@@ -109,8 +110,18 @@ export class Kernel {
   }
 
   identity(): Identity {
+    return this.#identity
+  }
+
+  /** Said once for all frames: neither a boot nor a life changes while a process runs. */
+  #identify(): Identity {
     const { cluster, store } = this.#config
-    return { cluster, store, incarnation: this.#incarnation, boot: this.#boot, configEpoch: 0 }
+    const incarnation = this.#incarnation
+    const volumes = [...this.#volumes.values()]
+      .filter((volume) => volume.incarnation !== incarnation)
+      .map((volume) => ({ volume: volume.id, incarnation: volume.incarnation }))
+      .sort((a, b) => a.volume - b.volume)
+    return { cluster, store, incarnation, boot: this.#boot, volumes, configEpoch: 0 }
   }
 
   status(): readonly GroupStatus[] {
@@ -262,6 +273,7 @@ export class Kernel {
       replica.tidy(this.#moment(stamp))
       this.#touched(replica)
     }
+    for (const replica of replaceLost(this.#replicas.all(), this.#moment(stamp))) this.#touched(replica)
   }
 
   #fencingChanged(stamp: Stamp): void {
@@ -296,6 +308,8 @@ export class Kernel {
       }
     }
     for (const volume of this.#volumes.values()) {
+      // Before anything of a new life is written, the system volume has it on its list.
+      if (this.#phase === "booting" && volume.id !== SYSTEM_VOLUME) continue
       volume.endTurn(this.#config.limits.checkpointLogBytes, this.#appliedIn, this.#out)
     }
     const earliest = this.#timers.earliest
@@ -340,6 +354,7 @@ export class Kernel {
       return
     }
     const replica = this.#replicas.get(message.group)
+    if (replica === undefined || message.to < replica.replica) this.#sayAbsent(message, header.fromStore)
     if (replica === undefined) return this.#createReplica(message, stamp)
     if (message.to !== replica.replica) {
       // A store holds one replica of a group: a younger one means that this one was removed.
@@ -351,43 +366,43 @@ export class Kernel {
       return
     }
     if (replica.isRemoved) return
-    const from = { replica: message.from, store: header.fromStore, incarnation: header.fromIncarnation }
+    const incarnation = lifeOf(header, replica.volume.id)
+    const from = { replica: message.from, store: header.fromStore, incarnation }
     replica.message(message, from, this.#moment(stamp))
     this.#touched(replica)
   }
 
-  /** Only a message that describes the range, for a replica younger than any buried here, makes one. */
+  /** A leader speaks to one that is not here, and will not be under that name. */
+  #sayAbsent(message: RaftMessage, to: StoreId): void {
+    if (message.type !== "heartbeat") return
+    const { group, term, sentMono } = message
+    this.#mark("raft.membership.saidAbsent")
+    this.#out.push({
+      type: "send",
+      to,
+      lane: "liveness",
+      barrier: null,
+      message: { type: "absent", group, from: message.to, to: message.from, term, sentMono },
+    })
+  }
+
+  /**
+   * Only a message that describes the range, for a replica younger than any buried here and named with the life this
+   * volume is in, makes one.
+   */
   #createReplica(message: RaftMessage, stamp: Stamp): void {
-    const descriptor = describedBy(message)
-    if (descriptor === null || descriptor.groupId !== message.group) return
+    if (message.type !== "appendEntries" || message.descriptor?.groupId !== message.group) return
     if (this.#graveyard.holds(message.group, message.to)) return
-    const volume = this.#volumes.get(volumeOfTenant(descriptor.tenant))
-    if (volume === undefined) return
+    const volume = this.#volumes.get(volumeOfTenant(message.descriptor.tenant))
+    if (volume === undefined || volume.incarnation !== message.incarnation) return
     this.#mark("raft.membership.replicaCreated")
-    volume.appendFor(message.group, { type: "replicaCreated", replica: message.to, descriptor })
-    const start = {
-      term: 0,
-      votedFor: 0,
-      log: new RaftLog({ index: 0, term: 0 }),
-      commitIndex: 0,
-      configurationIndex: 0,
-      configuration: EMPTY_CONFIGURATION,
-      recovery: null,
-    }
-    const raft = makeRaft(
-      this.#config,
-      message.group,
-      message.to,
-      descriptor,
-      start,
-      this.#chance,
-      stamp.mono,
-    )
-    const replica = new Replica(
+    const replica = bearReplica(
       this.#config,
       volume,
-      raft,
-      StateMachine.create(volume.engine, descriptor, message.to),
+      message.to,
+      message.descriptor,
+      this.#chance,
+      stamp.mono,
     )
     this.#replicas.add(replica)
     replica.introduce(this.#out)
@@ -531,6 +546,7 @@ export class Kernel {
       if (unlisted !== 0) kernel.#unlisted.set(volume.id, unlisted)
       kernel.#volumes.set(volume.id, volume)
     }
+    kernel.#identity = kernel.#identify()
     kernel.#replicas = Replicas.load(reader, config, (id) => kernel.#volumes.get(id)!)
     kernel.#graveyard = Graveyard.load(reader)
     kernel.#peers = Peers.load(reader)
@@ -545,8 +561,4 @@ export class Kernel {
     invariant(!reader.failed && reader.remaining === 0, "The saved kernel cannot be read")
     return kernel
   }
-}
-
-function describedBy(message: RaftMessage): RangeDescriptor | null {
-  return message.type === "appendEntries" || message.type === "installSnapshot" ? message.descriptor : null
 }

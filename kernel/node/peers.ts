@@ -1,5 +1,12 @@
-import type { Incarnation, StoreId } from "../ids.ts"
+import type { Incarnation, StoreId, VolumeId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
+import type { FrameHeader } from "./input.ts"
+
+/** The incarnation of a volume of the store that sent a frame. */
+export function lifeOf(header: FrameHeader, volume: VolumeId): Incarnation {
+  for (const life of header.volumes) if (life.volume === volume) return life.incarnation
+  return header.fromIncarnation
+}
 
 type Seen = { readonly incarnation: Incarnation; readonly boot: number }
 

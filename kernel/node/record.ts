@@ -3,6 +3,7 @@ import { unreachable } from "../lib/invariant.ts"
 import { writeMessage } from "../raft/message.ts"
 import { writeAdminReply, writeAdminRequest, writeReply, writeRequest } from "../range/request-codec.ts"
 import type { Barrier, Effect } from "./effect.ts"
+import { writeLives } from "./frame-codec.ts"
 import type { Input } from "./input.ts"
 
 /**
@@ -28,6 +29,7 @@ export function writeInput(input: Input, sink: Sink): void {
       sink.uint(header.toStore)
       sink.uint(header.fromIncarnation)
       sink.uint(header.fromBoot)
+      writeLives(header.volumes, sink)
       sink.uint(header.configEpoch)
       sink.uint(header.wall)
       sink.uint(messages.length)

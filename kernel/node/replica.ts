@@ -142,6 +142,13 @@ export class Replica {
     this.#settle(moment)
   }
 
+  /** The next step on the way to members that all remember. */
+  replaceLost(moment: Moment): void {
+    this.isDirty = true
+    this.#carryOut(this.raft.replaceLost(this.#raftContext(moment)), moment)
+    this.#settle(moment)
+  }
+
   /** Housekeeping: moves the horizon of tokens when it is time to. */
   tidy(moment: Moment): void {
     const batch = this.service.horizonBatch(this.#serviceContext(moment))

@@ -2,7 +2,7 @@ import type { Base } from "../engine/base.ts"
 import type { GroupId, Incarnation, LogIndex, ReplicaId, StoreId, Term, VolumeId } from "../ids.ts"
 import type { Configuration } from "../raft/types.ts"
 import type { RangeDescriptor } from "../range/descriptor.ts"
-import type { Stamp } from "./input.ts"
+import type { Stamp, VolumeLife } from "./input.ts"
 
 /** What a host read from one volume's directory at start: the kernel decides what it means. */
 export type VolumeImage = {
@@ -22,6 +22,8 @@ export type Identity = {
   readonly store: StoreId
   readonly incarnation: Incarnation
   readonly boot: number
+  /** Volumes of another incarnation than the store's. */
+  readonly volumes: readonly VolumeLife[]
   readonly configEpoch: number
 }
 

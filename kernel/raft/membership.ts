@@ -116,12 +116,16 @@ export function withLearner(
   }
 }
 
-/** The joint configuration on the way to one where `promoted` are voters. */
+/**
+ * The joint configuration on the way to one where `promoted` are voters. One that rises on the store of a voter takes
+ * its place: a store has one vote, and the older replica is there no more.
+ */
 export function enterJointToPromote(before: Configuration, promoted: readonly ReplicaId[]): Configuration {
   invariant(!isJoint(before), "Cannot enter a joint configuration from a joint one")
   const rising = before.learners.filter((member) => promoted.includes(member.replica))
+  const stay = before.voters.filter((voter) => !rising.some((member) => member.store === voter.store))
   return {
-    voters: sorted([...before.voters, ...rising]),
+    voters: sorted([...stay, ...rising]),
     outgoing: before.voters,
     learners: before.learners.filter((member) => !promoted.includes(member.replica)),
     promoting: before.promoting.filter((replica) => !promoted.includes(replica)),
@@ -138,6 +142,20 @@ export function withoutReplica(before: Configuration, replica: ReplicaId): Confi
     outgoing: wasVoter ? before.voters : [],
     learners: before.learners.filter((member) => member.replica !== replica),
     promoting: before.promoting.filter((promoting) => promoting !== replica),
+    nextReplica: before.nextReplica,
+  }
+}
+
+/** The same for everything a store has: a lost voter, and the learner that is to take its place. */
+export function withoutStore(before: Configuration, store: StoreId): Configuration {
+  invariant(!isJoint(before), "Cannot enter a joint configuration from a joint one")
+  const stays = (member: Member): boolean => member.store !== store
+  const gone = before.learners.filter((member) => !stays(member)).map((member) => member.replica)
+  return {
+    voters: before.voters.filter(stays),
+    outgoing: before.voters.every(stays) ? [] : before.voters,
+    learners: before.learners.filter(stays),
+    promoting: before.promoting.filter((promoting) => !gone.includes(promoting)),
     nextReplica: before.nextReplica,
   }
 }
@@ -159,6 +177,10 @@ export function leaveJoint(joint: Configuration): Configuration {
 
 export function onStore(configuration: Configuration, store: StoreId): Member | null {
   return members(configuration).find((member) => member.store === store) ?? null
+}
+
+export function voterOn(configuration: Configuration, store: StoreId): Member | null {
+  return configuration.voters.find((member) => member.store === store) ?? null
 }
 
 function sorted(list: readonly Member[]): readonly Member[] {

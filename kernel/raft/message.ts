@@ -1,4 +1,4 @@
-import type { GroupId, LogIndex, Mono, ReplicaId, Term, Timestamp } from "../ids.ts"
+import type { GroupId, Incarnation, LogIndex, Mono, ReplicaId, Term, Timestamp } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { RangeDescriptor } from "../range/descriptor.ts"
 import { readDescriptor, writeDescriptor } from "../range/descriptor.ts"
@@ -25,8 +25,10 @@ export type AppendEntries = Envelope & {
   readonly prevTerm: Term
   readonly leaderCommit: LogIndex
   readonly entries: readonly Entry[]
-  /** Lets a store that was made a member create its replica. Null to replicas that have answered before. */
+  /** Lets a store that was made a member create its replica. Null to voters, and to learners that have answered. */
   readonly descriptor: RangeDescriptor | null
+  /** The life of the volume in which the replica may be created; 0 without a descriptor. */
+  readonly incarnation: Incarnation
 }
 
 /**
@@ -101,6 +103,12 @@ export type SnapshotReply = Envelope & {
   readonly success: boolean
 }
 
+/**
+ * The answer of a store to the heartbeat of a leader: it holds nothing of the name `from`, and the frame says which
+ * life its volume is in now. `term` and `sentMono` are the heartbeat's.
+ */
+export type Absent = Envelope & { readonly type: "absent"; readonly sentMono: Mono }
+
 export type RaftMessage =
   | AppendEntries
   | AppendReply
@@ -112,6 +120,7 @@ export type RaftMessage =
   | InstallSnapshot
   | SnapshotReply
   | Removed
+  | Absent
 
 const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   appendEntries: 1,
@@ -124,6 +133,7 @@ const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   installSnapshot: 8,
   snapshotReply: 9,
   removed: 10,
+  absent: 20,
 }
 
 /** `whole` false leaves an entry's fields to its digest: for hashing, where the entry was digested before. */
@@ -139,7 +149,10 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
       sink.uint(message.prevTerm)
       sink.uint(message.leaderCommit)
       sink.bool(message.descriptor !== null)
-      if (message.descriptor !== null) writeDescriptor(message.descriptor, sink)
+      if (message.descriptor !== null) {
+        writeDescriptor(message.descriptor, sink)
+        sink.uint(message.incarnation)
+      }
       sink.uint(message.entries.length)
       for (const entry of message.entries) {
         if (whole) writeEntry(entry, sink)
@@ -178,6 +191,9 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
       break
     case "removed":
       break
+    case "absent":
+      sink.uint(message.sentMono)
+      break
     case "installSnapshot":
       sink.uint(message.lastIndex)
       sink.uint(message.lastTerm)
@@ -212,6 +228,7 @@ export function readMessage(reader: ByteReader): RaftMessage {
       const prevTerm = reader.uint()
       const leaderCommit = reader.uint()
       const descriptor = reader.bool() ? readDescriptor(reader) : null
+      const incarnation = descriptor === null ? 0 : reader.uint()
       const entries: Entry[] = []
       for (let left = reader.count(4); left > 0; left--) entries.push(readEntry(reader))
       return {
@@ -225,6 +242,7 @@ export function readMessage(reader: ByteReader): RaftMessage {
         leaderCommit,
         entries,
         descriptor,
+        incarnation,
       }
     }
     case 2: {
@@ -305,6 +323,8 @@ export function readMessage(reader: ByteReader): RaftMessage {
     }
     case 10:
       return { type: "removed", group, from, to, term }
+    case 20:
+      return { type: "absent", group, from, to, term, sentMono: reader.uint() }
     default:
       reader.fail()
       return { type: "removed", group: 0, from: 0, to: 0, term: 0 }

@@ -14,22 +14,14 @@ import {
   handleVoteRequest,
   leaderIsFresh,
 } from "./election.ts"
+import { administer, memberAbsent, promote, replaceLost, transferLeadership } from "./change.ts"
 import { RaftLog } from "./log.ts"
-import {
-  ConfigurationLog,
-  EMPTY_CONFIGURATION,
-  enterJointToPromote,
-  isGone,
-  onStore,
-  withLearner,
-  withoutReplica,
-} from "./membership.ts"
+import { ConfigurationLog, EMPTY_CONFIGURATION, isGone } from "./membership.ts"
 import type { RaftMessage } from "./message.ts"
-import { includes, isJoint, isVoter, memberOf } from "./quorum.ts"
+import { includes, memberOf } from "./quorum.ts"
 import { ReadIndexQueue } from "./read-index.ts"
 import {
   advanceLeaderCommit,
-  appendConfiguration,
   appendOwn,
   broadcastAppend,
   broadcastHeartbeat,
@@ -40,7 +32,7 @@ import {
   quorumIsActive,
   refuseOldLeader,
 } from "./replication.ts"
-import { becomeFollower, observeRole, PROMOTION_ELECTIONS, resetElectionDeadline } from "./role.ts"
+import { becomeFollower, observeRole, resetElectionDeadline } from "./role.ts"
 import { loadHead, loadState, saveState } from "./saved.ts"
 import { handleInstallSnapshot, handleSnapshotReply, snapshotDurable } from "./snapshot.ts"
 import type { Outbox, RaftEffect, RaftState, Recovery, StepContext, Transfer } from "./state.ts"
@@ -58,9 +50,6 @@ export type RaftEvent =
   /** Everything the host had was handed over: what gathered meanwhile leaves together. */
   | { readonly type: "turnEnded" }
   | { readonly type: "snapshotSynced"; readonly from: Member }
-
-/** Entries a learner may lag by and still be promoted. */
-const CATCH_UP_ENTRIES = 16
 
 /** What a replica starts from: a bootstrap, a recovered log, or nothing. */
 export type RaftStart = {
@@ -115,6 +104,7 @@ export class Raft {
       transferTerm: 0,
       votes: new Map(),
       progress: new Map(),
+      lost: new Map(),
       departing: [],
       heartbeatDeadline: 0,
       quorumDeadline: 0,
@@ -256,68 +246,41 @@ export class Raft {
     context: StepContext,
   ): { readonly error: KernelError | null; readonly effects: readonly RaftEffect[] } {
     const out = this.#out
-    const error = this.#administer(action, context, out)
+    const error = administer(this.#state, action, context, out)
     if (error === null && this.#state.role === "leader") this.#lead(context, out)
     this.#out = []
     return { error, effects: out }
   }
 
-  #administer(action: AdminRequest["action"], context: StepContext, out: Outbox): KernelError | null {
-    const state = this.#state
-    if (state.role !== "leader")
-      return { code: "notLeader", hint: this.storeOf(state.leader), term: state.term }
-    const { current, currentIndex } = state.configurations
-    const there = onStore(current, action.store)
-    if (action.type === "transferLeader") {
-      if (there === null || !isVoter(current, there.replica) || isJoint(current)) {
-        return {
-          code: "badRequest",
-          reason: `Cannot transfer leadership: store ${action.store} holds no voter`,
-        }
-      }
-      if (there.replica === state.replica) return null
-      if (state.transfer !== null || state.termStartIndex > state.commitIndex)
-        return { code: "membershipBusy" }
-      state.transfer = {
-        target: there.replica,
-        deadline: context.mono + state.timing.electionUsMax,
-        asked: false,
-      }
-      return null
-    }
-    // One change at a time, and none before this leader has committed an entry of its own term.
-    const busy =
-      isJoint(current) || currentIndex > state.commitIndex || state.termStartIndex > state.commitIndex
-    if (busy || state.transfer !== null) return { code: "membershipBusy" }
-    if (action.type === "removeReplica") {
-      if (there === null)
-        return { code: "badRequest", reason: `Cannot remove: store ${action.store} holds no replica` }
-      if (current.voters.length === 1 && current.voters[0]!.replica === there.replica) {
-        return { code: "badRequest", reason: "Cannot remove the last voter" }
-      }
-      appendConfiguration(state, withoutReplica(current, there.replica), context, out)
-      return null
-    }
-    if (current.promoting.length > 0) return { code: "membershipBusy" }
-    if (there !== null)
-      return { code: "badRequest", reason: `Cannot add: store ${action.store} holds a replica` }
-    const promote = action.type === "addVoter"
-    state.promotionDeadline = context.mono + PROMOTION_ELECTIONS * state.timing.electionUsMax
-    appendConfiguration(
-      state,
-      withLearner(current, state.term, action.store, action.incarnation, promote),
-      context,
-      out,
-    )
-    return null
+  /** Members whose store says that it holds nothing of their name. */
+  get hasLost(): boolean {
+    return this.isLeader && this.#state.lost.size > 0
+  }
+
+  /** A learner is on its way to take the place of a lost voter, or of any other. */
+  get isPromoting(): boolean {
+    return this.isLeader && this.configuration.promoting.length > 0
+  }
+
+  /** The next step on the way to whole membership, if one may be taken now. */
+  replaceLost(context: StepContext): readonly RaftEffect[] {
+    const out = this.#out
+    replaceLost(this.#state, context, out)
+    this.#out = []
+    return out
   }
 
   #message(message: RaftMessage, from: Member, context: StepContext, out: Outbox): void {
     const state = this.#state
     invariant(message.group === state.group && message.to === state.replica, "A message for another replica")
+    // Said of a replica, and not by it.
+    if (message.type === "absent") return memberAbsent(state, message, from, out)
     const known = memberOf(state.configurations.current, message.from)
     // A name with another memory behind it: the disk it was given to is gone.
-    if (known !== null && (known.store !== from.store || known.incarnation !== from.incarnation)) return
+    if (known !== null && (known.store !== from.store || known.incarnation !== from.incarnation)) {
+      out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.otherLife" } })
+      return
+    }
     if (message.type === "voteRequest") {
       if (!this.#tellRemoved(message.from, from, out)) handleVoteRequest(state, message, from, context, out)
       return
@@ -411,9 +374,9 @@ export class Raft {
       becomeFollower(state, state.term, 0, context, out)
       return
     }
-    if (state.transfer !== null) this.#transfer(state.transfer, context, out)
+    if (state.transfer !== null) transferLeadership(state, state.transfer, context, out)
     if (state.role !== "leader") return
-    if (state.configurations.current.promoting.length > 0) this.#promote(context, out)
+    if (state.configurations.current.promoting.length > 0) promote(state, context, out)
     if (state.departing.length > 0) {
       const silentSince = context.mono - 2 * state.timing.electionUsMax
       state.departing = state.departing.filter((member) => {
@@ -425,58 +388,6 @@ export class Raft {
         if (!stays) state.progress.delete(member.replica)
         return stays
       })
-    }
-  }
-
-  #transfer(transfer: Transfer, context: StepContext, out: Outbox): void {
-    const state = this.#state
-    const target = memberOf(state.configurations.current, transfer.target)
-    if (context.mono >= transfer.deadline || target === null) {
-      out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.abandoned" } })
-      state.transfer = null
-      // The timestamps were given away: this leader may assign none again in its term.
-      if (transfer.asked) becomeFollower(state, state.term, 0, context, out)
-      return
-    }
-    const progress = state.progress.get(transfer.target)
-    if (transfer.asked || progress === undefined || progress.matchIndex < state.log.lastIndex) return
-    transfer.asked = true
-    out.push({
-      type: "send",
-      to: target,
-      lane: "raft",
-      barrier: 0,
-      message: {
-        type: "timeoutNow",
-        group: state.group,
-        from: state.replica,
-        to: target.replica,
-        term: state.term,
-        highWater: context.highWater,
-      },
-    })
-  }
-
-  /** Learners that have caught up become voters through a joint configuration; late ones are given up. */
-  #promote(context: StepContext, out: Outbox): void {
-    const state = this.#state
-    const { current, currentIndex } = state.configurations
-    if (isJoint(current) || currentIndex > state.commitIndex || state.termStartIndex > state.commitIndex)
-      return
-    const ready = current.promoting.filter((replica) => {
-      const progress = state.progress.get(replica)
-      return (
-        progress !== undefined &&
-        progress.state === "replicate" &&
-        progress.matchIndex + CATCH_UP_ENTRIES >= state.log.lastIndex
-      )
-    })
-    if (ready.length > 0) {
-      out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.promoted" } })
-      appendConfiguration(state, enterJointToPromote(current, ready), context, out)
-    } else if (context.mono >= state.promotionDeadline) {
-      out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.promotionAbandoned" } })
-      appendConfiguration(state, withoutReplica(current, current.promoting[0]!), context, out)
     }
   }
 

@@ -5,7 +5,7 @@ import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import { leaveJoint } from "./membership.ts"
 import type { AppendEntries, AppendReply, Heartbeat, HeartbeatReply, RaftMessage } from "./message.ts"
 import { Progress } from "./progress.ts"
-import { hasQuorum, isJoint, isVoter, memberOf, members, quorumIndex } from "./quorum.ts"
+import { hasQuorum, includes, isJoint, isVoter, memberOf, members, quorumIndex } from "./quorum.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
 import { makeEntry, type Configuration, type Entry, type LogEnd, type Payload } from "./types.ts"
 
@@ -133,6 +133,8 @@ function sendAppend(
     progress.sent(entries.at(-1)!.index, bytes)
   }
   progress.toldCommit = Math.max(progress.toldCommit, Math.min(state.commitIndex, prevIndex + entries.length))
+  // A voter has a memory, or had one: it is never made anew under its name.
+  const isBirth = !progress.known && includes(state.configurations.current.learners, to.replica)
   out.push({
     type: "send",
     to,
@@ -148,7 +150,8 @@ function sendAppend(
       prevTerm,
       leaderCommit: state.commitIndex,
       entries,
-      descriptor: progress.known ? null : state.descriptor,
+      descriptor: isBirth ? state.descriptor : null,
+      incarnation: isBirth ? to.incarnation : 0,
     },
   })
   return true

@@ -58,6 +58,7 @@ export function becomeFollower(
   state.reads.clear()
   if (wasLeader) {
     state.progress.clear()
+    state.lost.clear()
     state.departing = []
   }
   if (wasLeader || leader !== 0 || state.role === "candidate") resetElectionDeadline(state, context.mono)
@@ -71,6 +72,7 @@ export function becomeLeader(state: RaftState, context: StepContext, out: Outbox
   state.transfer = null
   state.departing = []
   state.progress.clear()
+  state.lost.clear()
   for (const member of members(state.configurations.current)) {
     if (member.replica === state.replica) continue
     state.progress.set(member.replica, new Progress(member.replica, state.log.lastIndex + 1, context.mono))

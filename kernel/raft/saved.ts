@@ -1,5 +1,6 @@
 import type { GroupId, ReplicaId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
+import { readPairs, writePairs } from "../lib/pairs.ts"
 import { Sfc32 } from "../lib/rng.ts"
 import {
   readDescriptor,
@@ -50,6 +51,7 @@ export function saveState(state: RaftState, sink: Sink): void {
   }
   sink.uint(state.progress.size)
   for (const [, progress] of [...state.progress].sort((a, b) => a[0] - b[0])) progress.save(sink)
+  writePairs(state.lost, sink)
   sink.uint(state.departing.length)
   for (const member of state.departing) writeMember(member, sink)
   sink.uint(state.heartbeatDeadline)
@@ -110,6 +112,7 @@ export function loadState(into: RaftState, reader: ByteReader): void {
     const progress = Progress.load(reader)
     state.progress.set(progress.replica, progress)
   }
+  state.lost = readPairs(reader)
   for (let left = reader.count(3); left > 0; left--) state.departing.push(readMember(reader))
   state.heartbeatDeadline = reader.uint()
   state.quorumDeadline = reader.uint()

@@ -1,4 +1,4 @@
-import type { GroupId, LogIndex, Lsn, Mono, ReplicaId, Term, Timestamp, Wall } from "../ids.ts"
+import type { GroupId, Incarnation, LogIndex, Lsn, Mono, ReplicaId, Term, Timestamp, Wall } from "../ids.ts"
 import type { Sfc32 } from "../lib/rng.ts"
 import type { Observation } from "../node/observation.ts"
 import type { Member, RangeDescriptor } from "../range/descriptor.ts"
@@ -104,6 +104,8 @@ export type RaftState = {
 
   /** Leader only. */
   progress: Map<ReplicaId, Progress>
+  /** Members whose store holds nothing of their name, with the incarnation their volume has by now. */
+  lost: Map<ReplicaId, Incarnation>
   /** Replicas that a configuration in force no longer names and that have not yet heard so. */
   departing: Member[]
   heartbeatDeadline: Mono

@@ -72,6 +72,12 @@ export class StateMachine {
     return null
   }
 
+  /** For a replica that was never here: what the engine holds of its group is another's and goes. */
+  static fresh(engine: Engine, descriptor: RangeDescriptor, replica: ReplicaId): StateMachine {
+    StateMachine.open(engine, descriptor.groupId, replica)?.destroy()
+    return StateMachine.create(engine, descriptor, replica)
+  }
+
   /** A range nobody has written to yet. Nothing reaches the engine before the first entry does. */
   static create(engine: Engine, descriptor: RangeDescriptor, replica: ReplicaId): StateMachine {
     const applied: AppliedRecord = {

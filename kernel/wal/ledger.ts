@@ -127,6 +127,7 @@ export class Ledger {
         this.boot = { boot: item.boot, lsn }
         break
       case "volume":
+        this.#beginLife(item.volume, item.incarnation)
         this.volumes.set(item.volume, { incarnation: item.incarnation, lsn })
         break
       case "tombstone": {
@@ -220,6 +221,13 @@ export class Ledger {
       this.groups.set(group, record)
     }
     return record
+  }
+
+  /** What was witnessed of a volume that begins again is true of nobody any more. */
+  #beginLife(volume: VolumeId, incarnation: Incarnation): void {
+    const before = this.volumes.get(volume)
+    if (before === undefined || before.incarnation === incarnation) return
+    for (const [group, witness] of this.witnesses) if (witness.volume === volume) this.witnesses.delete(group)
   }
 
   #remove(group: GroupId): void {

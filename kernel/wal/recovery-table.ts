@@ -38,6 +38,8 @@ export type RowId =
   | "witnessContradicts"
   | "systemWitnessed"
   | "indexGap"
+  | "earlierLife"
+  | "otherLife"
   | "unreadableIdentity"
   | "identityMismatch"
   | "unknownFormat"
@@ -148,13 +150,24 @@ export const RECOVERY_TABLE: Readonly<Record<RowId, Row>> = {
     verdict: "corruption",
     action: "mark the group",
   },
+  earlierLife: {
+    condition: "intact headers of another incarnation, before the first of the one on the list",
+    verdict: "clean",
+    action: "ignore them: the volume was lost and began again",
+  },
+  otherLife: {
+    condition: "intact headers, and none of the incarnation on the list",
+    verdict: "newIncarnation",
+    action: "the volume on the list is missing: begin again as a new incarnation",
+  },
   unreadableIdentity: {
     condition: "no segment has a readable header and no witness says whose they are",
     verdict: "newIncarnation",
     action: "begin again as a new incarnation",
   },
   identityMismatch: {
-    condition: "an intact header of another cluster, store, incarnation, volume or sequence",
+    condition:
+      "an intact header of another cluster, store, volume or sequence, or of another life after one of this",
     verdict: "identityMismatch",
     action: "stop",
   },

@@ -46,33 +46,55 @@ export type RecoveredVolume = {
  * segment. Never truncates what may have been durable.
  */
 export function recoverVolume(image: VolumeImage): RecoveredVolume {
-  const segments = image.segments.toSorted((a, b) => a.sequence - b.sequence)
-  const headers = segments.map((segment) => decodeSegmentHeader(segment.bytes))
-  const refusal = refuse(image, segments, headers)
+  const all = image.segments.toSorted((a, b) => a.sequence - b.sequence)
+  const allHeaders = all.map((segment) => decodeSegmentHeader(segment.bytes))
+  const refusal = refuse(image, all, allHeaders)
   if (refusal !== null) return refusal
+  const nextSequence = (all.at(-1)?.sequence ?? 0) + 1
+  const isOther = (decoded: DecodedHeader): boolean =>
+    decoded.type === "header" &&
+    image.identity.incarnation !== null &&
+    decoded.header.identity.incarnation !== image.identity.incarnation
+  const segments = all.filter((_, i) => !isOther(allHeaders[i]!))
+  const headers = allHeaders.filter((decoded) => !isOther(decoded))
+  const hasOther = segments.length < all.length
   const incarnation = incarnationOf(image, headers)
-  const nextSequence = (segments.at(-1)?.sequence ?? 0) + 1
   if (incarnation === null) {
     // Nothing was ever synced here, unless something says otherwise: then nobody can say whose it was.
     const isEmpty =
+      !hasOther &&
       (image.systemWitness ?? []).length === 0 &&
       segments.every((segment, i) => headers[i]!.type === "zero" && isBlank(imageOf(segment, headers[i]!)))
-    const row: RowId = isEmpty ? "empty" : "unreadableIdentity"
-    return {
-      verdict: RECOVERY_TABLE[row].verdict,
-      reasons: [{ row, segment: segments[0]?.sequence ?? 0, offset: 0, lsn: 0, group: 0 }],
-      damage: [],
-      incarnation: null,
-      groups: [],
-      durableLsn: 0,
-      start: emptyWalStart(nextSequence),
-    }
+    return beginning(isEmpty ? "empty" : hasOther ? "otherLife" : "unreadableIdentity", all, nextSequence)
   }
   const { cluster, store, volume } = image.identity
   const identity: VolumeIdentity = { cluster, store, volume, incarnation }
   const witness = witnessOf(image.witness === null ? null : decodeWitness(image.witness), identity)
   const images = segments.map((segment, i) => imageOf(segment, headers[i]!))
-  return assemble(image, images, scan(images, witness), witness, incarnation, nextSequence)
+  const scanned = scan(images, witness)
+  // The first frame of a life is there before anything rests on it.
+  if (hasOther && scanned.frames.length === 0) return beginning("otherLife", all, nextSequence)
+  const recovered = assemble(image, images, scanned, witness, incarnation, nextSequence)
+  if (!hasOther) return recovered
+  const earlier: Reason = { row: "earlierLife", segment: all[0]!.sequence, offset: 0, lsn: 0, group: 0 }
+  const start = {
+    ...recovered.start!,
+    releaseBelow: Math.max(recovered.start!.releaseBelow, segments[0]!.sequence),
+  }
+  return { ...recovered, reasons: [earlier, ...recovered.reasons], start }
+}
+
+/** Nothing of what is there is taken over. */
+function beginning(row: RowId, all: VolumeImage["segments"], nextSequence: number): RecoveredVolume {
+  return {
+    verdict: RECOVERY_TABLE[row].verdict,
+    reasons: [{ row, segment: all[0]?.sequence ?? 0, offset: 0, lsn: 0, group: 0 }],
+    damage: [],
+    incarnation: null,
+    groups: [],
+    durableLsn: 0,
+    start: emptyWalStart(nextSequence),
+  }
 }
 
 function imageOf(
@@ -92,7 +114,9 @@ function refuse(
   segments: VolumeImage["segments"],
   headers: readonly DecodedHeader[],
 ): RecoveredVolume | null {
-  let incarnation = image.identity.incarnation
+  const listed = image.identity.incarnation
+  let incarnation = listed
+  let hasOwn = false
   for (let i = 0; i < segments.length; i++) {
     const decoded = headers[i]!
     const sequence = segments[i]!.sequence
@@ -105,9 +129,13 @@ function refuse(
       identity.cluster === image.identity.cluster &&
       identity.store === image.identity.store &&
       identity.volume === image.identity.volume &&
-      identity.incarnation === incarnation &&
       decoded.header.sequence === sequence
-    if (!isOurs) return refusal("identityMismatch", sequence)
+    // The list says which life the volume is in: what lies before that one is an earlier life's and is let go of.
+    const isEarlier = listed !== null && !hasOwn
+    if (!isOurs || (identity.incarnation !== incarnation && !isEarlier)) {
+      return refusal("identityMismatch", sequence)
+    }
+    if (identity.incarnation === incarnation) hasOwn = true
   }
   return null
 }

@@ -95,6 +95,9 @@ export function messageReleased(
     case "installSnapshot":
       promise(replica, message.term)
       return
+    case "absent":
+      // Said by a store, of one it does not have.
+      return
     case "removed":
       // Anyone may tell a replica that, in a term that is not durable yet.
       return

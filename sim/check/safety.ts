@@ -96,7 +96,8 @@ export class SafetyChecker implements OnlineChecker {
     const store = this.#mirror.store(storeId)
     switch (effect.type) {
       case "send": {
-        const { group, from } = effect.message
+        const { group, from, type } = effect.message
+        if (type === "absent") break
         const replica = this.#mirror.replica(storeId, group, from)
         if (replica !== null) messageReleased(world, store, replica, effect.message)
         break
@@ -173,6 +174,7 @@ export class SafetyChecker implements OnlineChecker {
   }
 
   #sent(world: WorldView, store: StoreMirror, message: RaftMessage): void {
+    if (message.type === "absent") return
     const replica = this.#mirror.replica(store.id, message.group, message.from)
     if (replica === null) return
     if (message.type === "voteRequest") checkLogEnd(world, replica, message.lastIndex, message.lastTerm)

@@ -140,6 +140,7 @@ function messageText(message: RaftMessage): string {
     case "heartbeatReply":
     case "timeoutNow":
     case "removed":
+    case "absent":
     case "snapshotReply":
       return `${message.type} ${about}`
     default:

@@ -149,6 +149,7 @@ function frameOf(from: number, to: number, fromBoot: number): Frame {
     toStore: to,
     fromIncarnation: 1,
     fromBoot,
+    volumes: [],
     configEpoch: 0,
     wall: 5,
   }

@@ -76,15 +76,19 @@ export const entry: fc.Arbitrary<Entry> = fc
 const envelope = { group: uint, from: uint, to: uint, term: uint }
 
 export const message: fc.Arbitrary<RaftMessage> = fc.oneof(
-  fc.record({
-    type: fc.constant("appendEntries" as const),
-    ...envelope,
-    prevIndex: uint,
-    prevTerm: uint,
-    leaderCommit: uint,
-    entries: fc.array(entry, { maxLength: 3 }),
-    descriptor: fc.option(descriptor),
-  }),
+  fc
+    .record({
+      type: fc.constant("appendEntries" as const),
+      ...envelope,
+      prevIndex: uint,
+      prevTerm: uint,
+      leaderCommit: uint,
+      entries: fc.array(entry, { maxLength: 3 }),
+      descriptor: fc.option(descriptor),
+      incarnation: uint,
+    })
+    // Only a description says in which life it is true.
+    .map((append) => (append.descriptor === null ? { ...append, incarnation: 0 } : append)),
   fc.record({
     type: fc.constant("appendReply" as const),
     ...envelope,
@@ -124,6 +128,7 @@ export const message: fc.Arbitrary<RaftMessage> = fc.oneof(
   }),
   fc.record({ type: fc.constant("timeoutNow" as const), ...envelope, highWater: uint }),
   fc.record({ type: fc.constant("removed" as const), ...envelope }),
+  fc.record({ type: fc.constant("absent" as const), ...envelope, sentMono: uint }),
   fc.record({
     type: fc.constant("installSnapshot" as const),
     ...envelope,
@@ -150,6 +155,7 @@ export const frame: fc.Arbitrary<Frame> = fc.record({
     toStore: uint,
     fromIncarnation: uint,
     fromBoot: uint,
+    volumes: fc.array(fc.record({ volume: uint, incarnation: uint }), { maxLength: 2 }),
     configEpoch: uint,
     wall: uint,
   }),

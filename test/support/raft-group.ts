@@ -347,7 +347,7 @@ export function appendEntries(
 ): AppendEntries {
   const [prevIndex, prevTerm] = previous
   const base = { type: "appendEntries", group: GROUP, from, to, term } as const
-  return { ...base, prevIndex, prevTerm, leaderCommit, entries, descriptor: null }
+  return { ...base, prevIndex, prevTerm, leaderCommit, entries, descriptor: null, incarnation: 0 }
 }
 
 export function appendReply(from: number, to: number, term: number, matchIndex: number): RaftMessage {

@@ -90,9 +90,11 @@ export class Store {
   wakeAt: number | null = null
   fatal: string | null = null
   #durable = new Map<number, number>()
-  #boots = 0
+  /** Starts so far: no two draw the same. */
+  boots: number
 
-  constructor(config: KernelConfig, disk: StoreDisk = emptyDisk(), mono = 0) {
+  constructor(config: KernelConfig, disk: StoreDisk = emptyDisk(), mono = 0, boots = 0) {
+    this.boots = boots
     this.config = config
     this.disk = disk
     this.mono = mono
@@ -123,7 +125,7 @@ export class Store {
       witness,
       base,
     }))
-    const seed = { seedHigh: this.id, seedLow: ++this.#boots }
+    const seed = { seedHigh: this.id, seedLow: ++this.boots }
     const opened = Kernel.open(this.config, images, { ...this.stamp, ...seed })
     this.kernel = opened.kernel
     this.#carryOut(opened.effects)
@@ -270,6 +272,7 @@ export class Store {
         toStore: this.id,
         fromIncarnation: from,
         fromBoot: 1,
+        volumes: [],
         configEpoch: 0,
         wall: this.stamp.wall,
         ...header,
@@ -298,7 +301,7 @@ export function recordOf(effects: readonly Effect[]): Uint8Array {
 
 /** Stores and the network between them. */
 export class Cluster {
-  readonly stores: readonly Store[]
+  readonly stores: Store[]
   readonly cut: Set<number> = new Set()
 
   constructor(
@@ -315,6 +318,12 @@ export class Cluster {
     return store
   }
 
+  /** Another machine, or another disk, under the same id. */
+  replace(store: Store): void {
+    const at = this.stores.findIndex((each) => each.id === store.id)
+    this.stores[at] = store
+  }
+
   get leader(): Store | undefined {
     return this.stores.find((store) => store.status?.role === "leader")
   }
@@ -324,9 +333,9 @@ export class Cluster {
     if (this.cut.has(from.id) || this.cut.has(send.to)) return
     const to = this.stores.find((store) => store.id === send.to)
     if (to === undefined) return
-    const { incarnation, boot } = from.kernel.identity()
-    // An incarnation of the volume is what its groups know; here it is the store's own.
-    const header = { fromStore: from.id, fromIncarnation: incarnation, fromBoot: boot, wall: from.stamp.wall }
+    const { incarnation, boot, volumes } = from.kernel.identity()
+    const whose = { fromStore: from.id, fromIncarnation: incarnation, fromBoot: boot, volumes }
+    const header = { ...whose, wall: from.stamp.wall }
     to.frame([send.message], header)
   }
 

@@ -173,12 +173,15 @@ test("heartbeats and their answers travel in the lane that waits behind nothing"
   assert.equal(onlySend(new Peer(2).receive(appendEntries(1, 2, 1, [0, 0])), "appendReply").lane, "raft")
 })
 
-test("a follower is told what its range is until it has answered once in the term", () => {
-  const leader = leaderOf(1)
+test("a learner is told what its range is until it has answered once in the term, a voter never", () => {
+  const leader = leaderOf(1, { configuration: configurationOf([1, 3], [], [2]) })
   const first = sendsOf(leader.step({ type: "turnEnded" }))
   assert.deepEqual(
-    first.map(({ message }) => message.type === "appendEntries" && message.descriptor),
-    [DESCRIPTOR, DESCRIPTOR],
+    first.map(({ message }) => message.type === "appendEntries" && [message.descriptor, message.incarnation]),
+    [
+      [DESCRIPTOR, 2],
+      [null, 0],
+    ],
   )
   leader.receive(appendReply(2, 1, 1, 1))
   leader.takeReleased()

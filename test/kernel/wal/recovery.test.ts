@@ -333,9 +333,40 @@ test("unreadableIdentity: the side slot alone can tell whose log it was", () => 
   assert.equal(rig.recover().verdict, "corruption")
 })
 
+test("otherLife: segments of another life than the one on the list are not it, however whole", () => {
+  const rig = logOf(2)
+  const recovered = row(rig.recover({ identity: { ...IDENTITY, incarnation: 9 } }), "otherLife")
+  assert.deepEqual(recovered.groups, [])
+  assert.equal(recovered.start?.nextSequence, 2)
+})
+
+test("earlierLife: what a lost volume was before is ignored, and let go of", () => {
+  const rig = logOf(2)
+  const identity = { ...IDENTITY, incarnation: 9 }
+  const again = new Rig(5, rig.recover({ identity }).start!, LIMITS, identity)
+  again.segments.set(1, rig.segments.get(1)!)
+  // The segment of the new life is made, and nothing is in it yet: nothing of it was ever durable.
+  again.write(createdItem(1, 2))
+  const made = again.image({ identity })
+  const header = made.segments.find((segment) => segment.sequence === 2)!
+  const bytes = header.bytes.slice()
+  bytes.fill(0, 4096)
+  const unfinished = [made.segments.find((segment) => segment.sequence === 1)!, { sequence: 2, bytes }]
+  row(recoverVolume({ ...made, segments: unfinished }), "otherLife")
+  again.segments.set(1, rig.segments.get(1)!)
+  const recovered = row(recoverVolume(again.image({ identity })), "earlierLife")
+  assert.deepEqual(
+    recovered.groups.map(({ group, replica }) => [group, replica]),
+    [[1, 2]],
+  )
+  assert.equal(recovered.start?.releaseBelow, 2)
+  // The other way round the list is wrong, and nobody can say which life this is.
+  row(recoverVolume(again.image({ identity: IDENTITY })), "identityMismatch")
+})
+
 test("identityMismatch: a segment of another cluster, store, volume, life or place stops the store", () => {
   const rig = logOf(2)
-  const foreign = [{ cluster: "other" }, { store: 9 }, { volume: 9 }, { incarnation: 9 }]
+  const foreign = [{ cluster: "other" }, { store: 9 }, { volume: 9 }]
   for (const change of foreign) {
     row(rig.recover({ identity: { ...IDENTITY, ...change } }), "identityMismatch")
   }

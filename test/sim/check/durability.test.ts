@@ -84,7 +84,10 @@ test("a newer leader may take back what an older one was promised", () => {
   const header = { version: 1, cluster: "c", fromStore: 3, toStore: 2, fromIncarnation: 3, fromBoot: 1 }
   cluster.step(
     2,
-    { type: "frame", frame: { header: { ...header, configEpoch: 0, wall: 0 }, messages: [message] } },
+    {
+      type: "frame",
+      frame: { header: { ...header, volumes: [], configEpoch: 0, wall: 0 }, messages: [message] },
+    },
     [{ type: "observe", observation: log(2, entry(3, 2)) }],
   )
   cluster.isQuiet()

@@ -230,6 +230,7 @@ test("an append of several entries past its limit fires append bytes; a single l
       leaderCommit: 2,
       entries,
       descriptor: null,
+      incarnation: 0,
     }
     const effect: Effect = { type: "send", to: 2, lane: "raft", message, barrier: null }
     new AppendSizeChecker(DEFAULT_LIMITS).stepped(world, 1, { type: "wake", mono: 1, wall: 1 }, [effect])

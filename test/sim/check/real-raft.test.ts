@@ -176,7 +176,10 @@ class Host {
       toStore: this.#store,
       fromIncarnation: 1,
     }
-    const frame = { header: { ...header, fromBoot: 1, configEpoch: 0, wall: now }, messages: [message] }
+    const frame = {
+      header: { ...header, fromBoot: 1, volumes: [], configEpoch: 0, wall: now },
+      messages: [message],
+    }
     this.#step({ type: "messageReceived", message, from }, { type: "frame", frame })
   }
 

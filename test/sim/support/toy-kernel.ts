@@ -207,6 +207,7 @@ export class ToyKernel implements StoreKernel {
       store: this.config.store,
       incarnation: this.me,
       boot: this.boot,
+      volumes: [],
       configEpoch: 0,
     }
   }
