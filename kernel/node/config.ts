@@ -7,7 +7,10 @@ export type KernelConfig = {
   readonly store: StoreId
   /** Tenants with a volume here, ascending. */
   readonly tenants: readonly TenantId[]
-  /** Applied once, into an empty store; every store of the cluster is given the same. */
+  /**
+   * Applied once, into an empty store; every store of the cluster is given the same. Null once the store has lived: an
+   * empty disk in an old place is not a birth.
+   */
   readonly bootstrap: ClusterBootstrap | null
   readonly timing: Timing
   readonly limits: Limits
