@@ -8,14 +8,9 @@ import { drawCluster, keyOfRange } from "./cluster.ts"
 import type { Plan, PlanCluster, PlanFault, PlanHost, PlanOp, PlanPhases, PlanWorkload } from "./plan.ts"
 import type { Scenario } from "./scenario.ts"
 import { drawScript } from "./script.ts"
-import {
-  clockRoomUs,
-  drawClockBeyond,
-  drawSwarm,
-  drawWeights,
-  type FaultSketch,
-  type Ground,
-} from "./swarm.ts"
+import { clockRoomUs, drawClockBeyond } from "./swarm-clock.ts"
+import type { FaultSketch, Ground } from "./swarm-ground.ts"
+import { drawSwarm, drawWeights } from "./swarm.ts"
 import { isRepeatable } from "./well-formed.ts"
 
 const MS = 1_000

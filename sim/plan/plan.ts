@@ -53,8 +53,10 @@ export type PlanRequest = {
   readonly abandoned: boolean
 }
 
-export type FaultKind =
-  // network: `stores` to `peers`, and back unless args.oneWay is 1
+export type FaultKind = NetworkKind | ProcessKind | DiskKind | ClockKind | TopologyKind | HostKind
+
+/** `stores` to `peers`, and back unless args.oneWay is 1. */
+export type NetworkKind =
   | "partition"
   | "drop" // args.ratioPpm
   | "duplicate" // args.ratioPpm
@@ -64,28 +66,31 @@ export type FaultKind =
   | "clog" // nothing leaves the link until lifted, then all of it
   | "flap" // args.upUs, args.downUs
   | "misroute" // args.ratioPpm: delivered to another store
-  // process
+
+export type ProcessKind =
   | "crash" // stores; back after args.restartUs; args.powerLoss 1: unsynced writes may be lost, torn, reordered
   | "crashLoop" // args.times, args.upUs, args.restartUs, args.powerLoss
   | "pause"
   | "slowProcess" // args.factor: turns take this many times longer
-  // disk
+
+export type DiskKind =
   | "syncError" // the next sync fails: fatal for the store, which restarts after args.restartUs
   | "diskFull"
   | "slowDisk" // args.factor
   | "stalledDisk"
-  // clock
+
+export type ClockKind =
   | "clockOffset" // args.offsetUs
   | "clockDrift" // args.ppm
   | "clockStep" // args.offsetUs, at once
   | "clockFreeze"
-  // topology: asked of the leader of `group`, until accepted or lifted
-  | "addVoter"
-  | "addLearner"
-  | "removeReplica"
-  | "transferLeader"
+
+/** Asked of the leader of `group`, until accepted or lifted. */
+export type TopologyKind = "addVoter" | "addLearner" | "removeReplica" | "transferLeader"
+
+export type HostKind =
   // the kernel of `stores` is replaced by load(save()): nothing may change
-  | "reload"
+  "reload"
 
 /**
  * Whom a fault strikes. With `role` "stores" the lists say it; otherwise `stores` is taken at the moment

@@ -2,7 +2,8 @@ import { FAULTS } from "./catalogue.ts"
 import type { Chance } from "./chance.ts"
 import type { FaultTarget } from "./plan.ts"
 import type { ScriptedFault } from "./scenario.ts"
-import { drawTopology, pickGroup, storeIds, targetStores, type FaultSketch, type Ground } from "./swarm.ts"
+import { pickGroup, storeIds, targetStores, type FaultSketch, type Ground } from "./swarm-ground.ts"
+import { isTopology, TOPOLOGY_DRAWERS } from "./swarm-topology.ts"
 
 /** The scripted events of one faults part that starts at `fromUs`. */
 export function drawScript(
@@ -32,8 +33,10 @@ function drawLine(
   const forUs = FAULTS[kind].lasting ? chance.of("for").draw(scripted.forUs) : 0
   const span = { at, until: Math.min(ground.untilUs, at + forUs) }
   const named = Array.isArray(scripted.stores)
-  if (FAULTS[kind].family === "topology" && !named)
-    return drawTopology(chance.of("target"), ground, kind, span)
+  if (isTopology(kind) && !named) {
+    const draft = { ground, chance, span, draw: chance.of("args"), target: chance.of("target") }
+    return TOPOLOGY_DRAWERS[kind](draft, kind)
+  }
   const args: Record<string, number> = {}
   for (const [name, draw] of Object.entries(scripted.args ?? {}))
     args[name] = chance.of(`args/${name}`).draw(draw)
