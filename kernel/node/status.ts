@@ -2,12 +2,13 @@ import type { Base } from "../engine/base.ts"
 import type { GroupId, Incarnation, LogIndex, ReplicaId, StoreId, Term, VolumeId } from "../ids.ts"
 import type { Configuration } from "../raft/types.ts"
 import type { RangeDescriptor } from "../range/descriptor.ts"
+import type { SegmentImage } from "../wal/recovery.ts"
 import type { Stamp, VolumeLife } from "./input.ts"
 
 /** What a host read from one volume's directory at start: the kernel decides what it means. */
 export type VolumeImage = {
   readonly volume: VolumeId
-  readonly segments: readonly { readonly sequence: number; readonly bytes: Uint8Array }[]
+  readonly segments: readonly SegmentImage[]
   /** The side slot; null when it was never written or cannot be read. */
   readonly witness: Uint8Array | null
   readonly base: Base

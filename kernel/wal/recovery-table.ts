@@ -27,6 +27,7 @@ export type RowId =
   | "rewound"
   | "continued"
   | "garbage"
+  | "unreadableSector"
   | "laterFrame"
   | "lsnGap"
   | "lsnBackwards"
@@ -94,6 +95,11 @@ export const RECOVERY_TABLE: Readonly<Record<RowId, Row>> = {
     condition: "bytes after the last frame that no torn write leaves",
     verdict: "corruption",
     action: "mark",
+  },
+  unreadableSector: {
+    condition: "after the last frame something could not be read",
+    verdict: "corruption",
+    action: "mark: it is not taken for zeros",
   },
   laterFrame: {
     condition: "an unreadable frame with a readable one after it in its segment",

@@ -5,13 +5,27 @@ import { Ledger, sorted } from "./ledger.ts"
 import { RECOVERY_TABLE, type RowId, type Verdict } from "./recovery-table.ts"
 import { replay, settlementOf, type RecoveredGroup, type Replayed } from "./replay.ts"
 import { isBlank, scan, type Image, type Reason, type Scan } from "./scan.ts"
-import { decodeSegmentHeader, type DecodedHeader, type VolumeIdentity } from "./segment.ts"
+import {
+  ALL_READ,
+  decodeSegmentHeader,
+  type DecodedHeader,
+  type Unreadable,
+  type VolumeIdentity,
+} from "./segment.ts"
 import { emptyWalStart, type WalStart } from "./wal.ts"
+
+/** One segment file as it was read. */
+export type SegmentImage = {
+  readonly sequence: number
+  readonly bytes: Uint8Array
+  /** Where the disk answered with an error: ascending, apart. Absent when all of it was read. */
+  readonly unreadable?: readonly Unreadable[]
+}
 
 /** What was read of one volume's directory, and whose it should be. */
 export type VolumeImage = {
   /** Every segment file, in any order; the host synced them before reading, so that what is read is durable. */
-  readonly segments: readonly { readonly sequence: number; readonly bytes: Uint8Array }[]
+  readonly segments: readonly SegmentImage[]
   /** The side slot, if there is one. */
   readonly witness: Uint8Array | null
   /** What the system volume says of this volume's groups (those without a tombstone), if it says anything. */
@@ -47,7 +61,7 @@ export type RecoveredVolume = {
  */
 export function recoverVolume(image: VolumeImage): RecoveredVolume {
   const all = image.segments.toSorted((a, b) => a.sequence - b.sequence)
-  const allHeaders = all.map((segment) => decodeSegmentHeader(segment.bytes))
+  const allHeaders = all.map((segment) => decodeSegmentHeader(segment.bytes, segment.unreadable))
   const refusal = refuse(image, all, allHeaders)
   if (refusal !== null) return refusal
   const nextSequence = (all.at(-1)?.sequence ?? 0) + 1
@@ -97,13 +111,11 @@ function beginning(row: RowId, all: VolumeImage["segments"], nextSequence: numbe
   }
 }
 
-function imageOf(
-  segment: { readonly sequence: number; readonly bytes: Uint8Array },
-  header: DecodedHeader,
-): Image {
+function imageOf(segment: SegmentImage, header: DecodedHeader): Image {
   return {
     sequence: segment.sequence,
     bytes: segment.bytes,
+    unreadable: segment.unreadable ?? ALL_READ,
     header: header.type === "header" ? header.header : null,
   }
 }

@@ -12,12 +12,20 @@ import {
 import type { Witness } from "./identifiers.ts"
 import type { LsnRange, WalItem } from "./item.ts"
 import type { RowId } from "./recovery-table.ts"
-import { SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment.ts"
+import {
+  ALL_READ,
+  isUnreadable,
+  neverWritten,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  type Unreadable,
+} from "./segment.ts"
 
 /** One segment as it was read; `header` is null when neither copy is intact. */
 export type Image = {
   readonly sequence: number
   readonly bytes: Uint8Array
+  readonly unreadable: readonly Unreadable[]
   readonly header: SegmentHeader | null
 }
 
@@ -59,7 +67,7 @@ export function scan(images: readonly Image[], witness: Witness | null): Scan {
 }
 
 /** Stands for the place of what has no segment. */
-const NOTHING: Image = { sequence: 0, bytes: new Uint8Array(0), header: null }
+const NOTHING: Image = { sequence: 0, bytes: new Uint8Array(0), unreadable: ALL_READ, header: null }
 
 class Scanner {
   readonly #images: readonly Image[]
@@ -130,7 +138,7 @@ class Scanner {
       const from = Math.min(decoded.header?.end ?? offset + FRAME_ALIGNMENT, image.bytes.length)
       const next = findFrame(image.bytes, from, header)
       if (next === null) {
-        if (!allZero(image.bytes, offset, image.bytes.length)) this.#remnant = { image, offset }
+        if (!isClear(image, offset)) this.#remnant = { image, offset }
         break
       }
       this.#reason("laterFrame", image, offset)
@@ -236,7 +244,7 @@ class Scanner {
     for (let i = from; i < this.#images.length; i++) {
       const image = this.#images[i]!
       const at = i === from ? Math.ceil(offset / FRAME_ALIGNMENT) * FRAME_ALIGNMENT : SEGMENT_HEADER_BYTES
-      if (at >= image.bytes.length || allZero(image.bytes, at, image.bytes.length)) {
+      if (at >= image.bytes.length || isClear(image, at)) {
         if (image.header === null && i === this.#images.length - 1)
           this.#reason("emptySegment", image, 0, expected)
         continue
@@ -307,6 +315,11 @@ function shapeOf(image: Image, offset: number, expected: Lsn, previous: number |
   const { bytes, header: context } = image
   const size = context?.sizeBytes ?? bytes.length
   const torn = (row: RowId): TailRow => ({ row, image, offset, lsn: expected, isTorn: true })
+  if (isUnreadable(image.unreadable, offset, bytes.length)) {
+    // Whatever was written there may have been durable, and several frames of it.
+    const lost = decodeHeader(bytes, offset, context!)?.lsn ?? expected
+    return garbage("unreadableSector", image, offset, Math.max(expected, lost))
+  }
   if (offset + FRAME_HEADER_BYTES > bytes.length) {
     return bytes.length < size ? torn("tornShort") : garbage("garbage", image, offset, expected)
   }
@@ -335,10 +348,12 @@ function garbage(row: RowId, image: Image, offset: number, lsn: Lsn): TailRow {
 
 /** No frame ever lay here: everything behind the header zone is zero. */
 export function isBlank(image: Image): boolean {
-  return (
-    image.bytes.length <= SEGMENT_HEADER_BYTES ||
-    allZero(image.bytes, SEGMENT_HEADER_BYTES, image.bytes.length)
-  )
+  return image.bytes.length <= SEGMENT_HEADER_BYTES || isClear(image, SEGMENT_HEADER_BYTES)
+}
+
+/** From `offset` on nothing was ever written. */
+function isClear(image: Image, offset: number): boolean {
+  return neverWritten(image.bytes, image.unreadable, offset, image.bytes.length)
 }
 
 /** Offset of the first whole frame at or after `from`, trying every aligned position; null when there is none. */

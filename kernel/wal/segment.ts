@@ -39,6 +39,15 @@ export type SegmentHeader = {
   readonly salt: number
 }
 
+/**
+ * Bytes [start, end) of a segment that the disk did not give back (EIO). What stands there in memory says nothing:
+ * above all not that nothing was ever written there.
+ */
+export type Unreadable = { readonly start: number; readonly end: number }
+
+/** All of it was read. */
+export const ALL_READ: readonly Unreadable[] = []
+
 export type DecodedHeader =
   | { readonly type: "header"; readonly header: SegmentHeader }
   /** A record of ours, intact, of a format this build does not know. */
@@ -73,8 +82,11 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   return zone
 }
 
-/** Reads whichever copy is intact. */
-export function decodeSegmentHeader(bytes: Uint8Array): DecodedHeader {
+/** Reads whichever copy is intact. One that could not be read is as bad as a damaged one, and never "zero". */
+export function decodeSegmentHeader(
+  bytes: Uint8Array,
+  unreadable: readonly Unreadable[] = ALL_READ,
+): DecodedHeader {
   let unknown: DecodedHeader | null = null
   for (const at of COPIES) {
     if (at + SECTOR_BYTES > bytes.length) break
@@ -83,7 +95,23 @@ export function decodeSegmentHeader(bytes: Uint8Array): DecodedHeader {
     if (decoded.type === "unknownFormat") unknown = decoded
   }
   if (unknown !== null) return unknown
-  return allZero(bytes, 0, Math.min(bytes.length, SEGMENT_HEADER_BYTES)) ? { type: "zero" } : { type: "bad" }
+  const end = Math.min(bytes.length, SEGMENT_HEADER_BYTES)
+  return neverWritten(bytes, unreadable, 0, end) ? { type: "zero" } : { type: "bad" }
+}
+
+/** Bytes [start, end) were all read, and all of them are zero. */
+export function neverWritten(
+  bytes: Uint8Array,
+  unreadable: readonly Unreadable[],
+  start: number,
+  end: number,
+): boolean {
+  return !isUnreadable(unreadable, start, end) && allZero(bytes, start, end)
+}
+
+/** Some byte of [start, end) could not be read. */
+export function isUnreadable(unreadable: readonly Unreadable[], start: number, end: number): boolean {
+  return unreadable.some((range) => range.start < end && start < range.end)
 }
 
 function decodeRecord(bytes: Uint8Array, at: number): DecodedHeader {

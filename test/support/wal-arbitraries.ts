@@ -281,6 +281,17 @@ export class Rig {
     }
   }
 
+  /** The same directory from a disk that cannot read [start, end) of one segment: zeros stand for it. */
+  unreadable(segment: number, start: number, end: number): Pick<VolumeImage, "segments"> {
+    const segments = [...this.segments].map(([sequence, file]) => {
+      if (sequence !== segment) return { sequence, bytes: file }
+      const bytes = file.slice()
+      bytes.fill(0, start, end)
+      return { sequence, bytes, unreadable: [{ start, end }] }
+    })
+    return { segments }
+  }
+
   recover(overrides: Partial<VolumeImage> = {}): RecoveredVolume {
     const recovered = recoverVolume(this.image(overrides))
     if (recovered.damage.length === 0) assertLedgerAgrees(recovered)

@@ -92,6 +92,23 @@ test("no flipped bit of a synced frame is accepted or cut away, with or without 
   assert.equal(flipAndRecover(2, 6000, 40, true).corruption, 6000)
 })
 
+test("no sector of synced frames that cannot be read is cut away, with or without a witness", () => {
+  const rng = new Sfc32(12, 12)
+  for (let n = 0; n < 2_000; n++) {
+    const { rig, durable } = syncedLog(12_000_000 + n, 10, n % 2 === 0)
+    const { segment, at } = drawFlip(rng, rig)
+    const start = Math.floor(at / 512) * 512
+    const { length } = rig.segments.get(segment)!
+    const end = Math.min(length, start + 512 * (1 + rng.below(4)))
+    const recovered = rig.recover(rig.unreadable(segment, start, end))
+    const context = `case ${n} segment ${segment} [${start}, ${end})`
+    assert.equal(recovered.verdict, "corruption", context)
+    // Several frames at once may take all that ever named a replica: then nobody is opened under its group.
+    const named = recovered.groups.filter((group) => group.replica !== 0)
+    assertHonest({ ...recovered, groups: named }, durable, context)
+  }
+})
+
 test("what recovery made of damage is written down: the next one finds the same, and calls it settled", () => {
   const rng = new Sfc32(4, 4)
   for (let n = 0; n < 800; n++) {

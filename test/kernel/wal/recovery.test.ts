@@ -1,6 +1,6 @@
 import { encodeFrame } from "#kernel/wal/frame.ts"
 import type { WalItem } from "#kernel/wal/item.ts"
-import { recoverVolume, type RecoveredVolume } from "#kernel/wal/recovery.ts"
+import { recoverVolume, type RecoveredVolume, type VolumeImage } from "#kernel/wal/recovery.ts"
 import { RECOVERY_TABLE, type RowId } from "#kernel/wal/recovery-table.ts"
 import { decodeSegmentHeader, encodeSegmentHeader, type SegmentHeader } from "#kernel/wal/segment.ts"
 import { crc32c } from "#kernel/lib/crc32c.ts"
@@ -69,6 +69,11 @@ function frameOf(
     offset: append.offset,
     end: append.offset + append.bytes.length,
   }
+}
+
+/** The zeros that stand for what could not be read, as if they had been. */
+function withoutErrors({ segments }: Pick<VolumeImage, "segments">): VolumeImage["segments"] {
+  return segments.map(({ sequence, bytes }) => ({ sequence, bytes }))
 }
 
 function lastIndex(recovered: RecoveredVolume): number {
@@ -182,6 +187,49 @@ test("laterFrame: a bad frame before a good one is damage, and the good one says
   assert.deepEqual(recovered.damage, [{ first: 4, last: 4, isSettled: false }])
   const damage = { firstIndex: 3, end: { term: 1, index: 4 }, identified: true }
   assert.deepEqual(recovered.groups[0]!.damage, damage)
+})
+
+test("unreadableSector: a last frame that cannot be read is damage, where zeros in its place would be a torn tail", () => {
+  const rig = logOf(3, 1500)
+  const { offset, end } = frameOf(rig, 4)
+  const start = Math.ceil(offset / 512) * 512
+  assert.isAtMost(start + 512, end)
+  const blind = rig.unreadable(1, start, start + 512)
+  assert.equal(rig.recover({ segments: withoutErrors(blind) }).verdict, "tornTail")
+  const recovered = row(rig.recover(blind), "unreadableSector")
+  assert.equal(lastIndex(recovered), 2)
+  assert.deepEqual(recovered.damage, [{ first: 4, last: 4, isSettled: false }])
+})
+
+test("unreadableSector: a tail nobody wrote to is not taken for empty when it cannot be read", () => {
+  const rig = logOf(2)
+  const { end } = frameOf(rig, 3)
+  const start = Math.ceil(end / 512) * 512
+  const blind = rig.unreadable(1, start, start + 512)
+  assert.equal(rig.recover({ segments: withoutErrors(blind) }).verdict, "clean")
+  row(rig.recover(blind), "unreadableSector")
+})
+
+test("laterFrame: a sector in the middle of the log that cannot be read marks its frames", () => {
+  const rig = logOf(6, 700)
+  const { offset } = frameOf(rig, 4)
+  const recovered = row(rig.recover(rig.unreadable(1, offset, offset + 8)), "laterFrame")
+  assert.deepEqual(recovered.damage, [{ first: 4, last: 4, isSettled: false }])
+})
+
+test("unreadableSegment: headers that cannot be read are as good as bad ones, one of two costs nothing", () => {
+  const rig = logOf(8, 3000)
+  assert.equal(rig.recover(rig.unreadable(1, 0, 512)).verdict, "clean")
+  assert.equal(rig.recover(rig.unreadable(1, 2048, 2560)).verdict, "clean")
+  const recovered = row(rig.recover(rig.unreadable(1, 0, 4096)), "unreadableSegment")
+  assert.equal(recovered.damage[0]!.first, 1)
+})
+
+test("unreadableIdentity: a directory that cannot be read at all is not an empty one", () => {
+  const rig = new Rig()
+  rig.write(createdItem(1, 1))
+  const { length } = rig.segments.get(1)!
+  row(rig.recover(rig.unreadable(1, 0, length)), "unreadableIdentity")
 })
 
 test("laterFrame: groups that the lost frame did not touch are whole", () => {
