@@ -33,6 +33,8 @@ export const PURPOSE = {
   releaseLatency: 25,
   pick: 26,
   incarnation: 27,
+  damage: 60,
+  directoryFate: 61,
 } as const
 
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE]

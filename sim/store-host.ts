@@ -91,6 +91,8 @@ export class StoreHost {
   #wakeMono: number | null = null
   #wakeHandle: Handle = NO_EVENT
   #wakeAt = 0
+  /** It has spoken: the document of its birth was carried out and is not shown again, whatever becomes of its disk. */
+  #isBorn = false
 
   constructor(
     seed: number,
@@ -141,8 +143,9 @@ export class StoreHost {
       seedHigh: draw(this.#seed, PURPOSE.bootSeedHigh, this.store, 0, count),
       seedLow: draw(this.#seed, PURPOSE.bootSeedLow, this.store, 0, count),
     }
+    const config = this.#isBorn ? { ...this.#config, bootstrap: null } : this.#config
     try {
-      const { kernel, effects } = this.#build.open(this.#config, this.disk.images(), boot)
+      const { kernel, effects } = this.#build.open(config, this.disk.images(), boot)
       this.kernel = kernel
       this.#watcher.opened(this.store, boot, effects)
       this.#carryOutAll(effects)
@@ -349,6 +352,7 @@ export class StoreHost {
     this.#watcher.released(this.store, effect)
     switch (effect.type) {
       case "send": {
+        this.#isBorn = true
         const slot = effect.to * LANE_COUNT + laneIndex(effect.lane)
         const waiting = this.#outbox[slot]
         if (waiting === undefined)
@@ -362,6 +366,7 @@ export class StoreHost {
         break
       }
       case "reply":
+        if (effect.reply.type === "ok") this.#isBorn = true
         this.#watcher.reply(this.store, effect.session, effect.reply)
         break
       case "adminReply":

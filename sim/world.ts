@@ -35,6 +35,13 @@ import { effectText, type Listener } from "./trace/recorder.ts"
 
 const CLUSTER = "orrery-sim"
 
+/** To start again by itself would show a store the same directory: it stays down until someone has seen to it. */
+const WAITS_FOR_OPERATOR: ReadonlySet<string> = new Set([
+  "corruptSystemVolume",
+  "corruptSingleReplica",
+  "identityMismatch",
+])
+
 /** The clients of a run, as the world calls them. */
 export interface ClientPort {
   replied(client: number, store: number, reply: KvReply): void
@@ -77,6 +84,8 @@ export class World implements WorldView, Stage, HostWatcher {
   readonly #listener: Listener | null
   readonly #restarts: Handle[]
   readonly #restartAt: number[]
+  /** Why a store stopped itself and waits for someone to do something about it; null when it does not. */
+  readonly #halts: (string | null)[]
   readonly #onCrash: readonly OnlineChecker[]
   readonly #onBoot: readonly OnlineChecker[]
   readonly #onStep: readonly OnlineChecker[]
@@ -124,6 +133,7 @@ export class World implements WorldView, Stage, HostWatcher {
     this.#hosts = hosts
     this.#restarts = hosts.map(() => NO_EVENT)
     this.#restartAt = hosts.map(() => 0)
+    this.#halts = hosts.map(() => null)
     this.#faults = new FaultInjector(this, scheduler, plan.phases, plan.faults)
     // The parts of a round come before the faults of the same moment.
     for (let round = 0; round < plan.phases.rounds; round++) {
@@ -251,8 +261,14 @@ export class World implements WorldView, Stage, HostWatcher {
   // What faults do.
 
   crash(store: number, powerLoss: boolean, restartAt: number): boolean {
+    if (this.host(store).boots === 0) return false
+    const wasAlive = this.#kill(store, powerLoss)
+    this.#restartLater(store, Math.max(this.#restartAt[store - 1]!, restartAt))
+    return wasAlive
+  }
+
+  #kill(store: number, powerLoss: boolean): boolean {
     const host = this.host(store)
-    if (host.boots === 0) return false
     const wasAlive = host.alive
     if (wasAlive) {
       host.crash(powerLoss)
@@ -263,7 +279,6 @@ export class World implements WorldView, Stage, HostWatcher {
       )
       for (const checker of this.#onCrash) checker.storeCrashed!(this, store, powerLoss)
     } else if (powerLoss) host.disk.losePower()
-    this.#restartLater(store, Math.max(this.#restartAt[store - 1]!, restartAt))
     return wasAlive
   }
 
@@ -332,8 +347,25 @@ export class World implements WorldView, Stage, HostWatcher {
   fatal(store: number, code: string, detail: string, restartUs: number): void {
     this.fatals.set(code, (this.fatals.get(code) ?? 0) + 1)
     this.#listener?.happened(this.now, this.event, `store ${store} stops itself: ${code}, ${detail}`)
+    if (WAITS_FOR_OPERATOR.has(code)) {
+      this.#halts[store - 1] = code
+      if (!this.quiet) {
+        this.#kill(store, false)
+        return
+      }
+    }
     const drawn = draw(this.seed, PURPOSE.restartDelay, store, 0, this.host(store).boots)
     this.crash(store, false, this.now + between(drawn, Math.floor(restartUs / 2), restartUs))
+    this.#attend(store)
+  }
+
+  /** The operator comes: a store that does not know itself gets a new disk, any other is tried again as it is. */
+  #attend(store: number): void {
+    const code = this.#halts[store - 1]!
+    this.#halts[store - 1] = null
+    if (code !== "corruptSystemVolume") return
+    this.host(store).disk.wipe(null)
+    this.#listener?.happened(this.now, this.event, `store ${store} gets an empty disk`)
   }
 
   #happen(event: Scheduler): void {
@@ -403,8 +435,11 @@ export class World implements WorldView, Stage, HostWatcher {
     this.#listener?.happened(this.now, this.event, quiet ? "quiet" : "faults may strike")
     if (!quiet) return
     this.#faults.liftAll()
-    for (const host of this.#hosts)
-      if (host.boots > 0 && !host.alive) this.#restartLater(host.store, this.now)
+    for (const host of this.#hosts) {
+      if (host.boots === 0 || host.alive) continue
+      this.#attend(host.store)
+      this.#restartLater(host.store, this.now)
+    }
   }
 
   #restartLater(store: number, at: number): void {

@@ -7,7 +7,7 @@ import type {
   ResultRow,
   ScenarioTotals,
 } from "../report/model.ts"
-import { FAULT_KINDS } from "#sim"
+import { SWARM_KINDS } from "#sim"
 import type { RunRecord } from "./run.ts"
 import { judge } from "./verdict.ts"
 
@@ -120,7 +120,7 @@ function sumRows(rows: readonly ResultRow[]): RowSums {
   const classes = { within: 0, detectable: 0, undetectable: 0 }
   const operations = { invoked: 0, ok: 0, fail: 0, info: 0 }
   const faults = new Map<string, { applied: number; effective: number }>()
-  for (const kind of FAULT_KINDS) faults.set(kind, { applied: 0, effective: 0 })
+  for (const kind of SWARM_KINDS) faults.set(kind, { applied: 0, effective: 0 })
   let events = 0
   // Whole microseconds and milliseconds, so that the order of rows cannot show in the last digit.
   let simulatedUs = 0

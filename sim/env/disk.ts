@@ -1,100 +1,40 @@
 import {
   InvariantError,
   invariant,
-  MemoryBase,
   unreachable,
   SYSTEM_VOLUME,
   type Base,
-  type Cursor,
   type FrozenOverlay,
   type Sink,
-  type Space,
   type VolumeId,
   type VolumeImage,
 } from "#kernel"
 import { below, draw, exponential, PURPOSE, type Purpose } from "../draws.ts"
 import { EVENT } from "../events.ts"
 import type { PlanHost } from "../plan/plan.ts"
-import type { Handle, Scheduler } from "../scheduler.ts"
+import type { Scheduler } from "../scheduler.ts"
 import type { Tally } from "./link-overlay.ts"
-import { handedOver, settle, type SettleKey } from "./sectors.ts"
+import {
+  astray,
+  imageOf,
+  readVolumes,
+  rot,
+  spoil,
+  type Aim,
+  type Misdirection,
+  type Misread,
+} from "./disk-damage.ts"
+import { handedOver, type SettleKey } from "./sectors.ts"
+import { VolumeFiles, type DiskFile, type Lie } from "./volume-files.ts"
+import { Volume, type DiskOperation, type DiskOutcome } from "./volume.ts"
+
+export type { DiskOperation, DiskOutcome } from "./volume.ts"
 
 /** Volumes of one store, for the keys of draws. */
 const VOLUMES_MAX = 1 << 16
 /** A checkpoint writes more than a sync does: so many sync latencies. */
 const CHECKPOINT_SYNCS = 4
 const WITNESS_DELAY_US_MEAN = 500_000
-
-/** The base a kernel reads: its content changes at the moment a checkpoint is durable. */
-class LiveBase implements Base {
-  current: MemoryBase = MemoryBase.empty()
-
-  get checkpoint(): number {
-    return this.current.checkpoint
-  }
-
-  get(space: Space, key: string): string | null {
-    return this.current.get(space, key)
-  }
-
-  cursor(space: Space, start: string, end: string, reverse: boolean): Cursor {
-    return this.current.cursor(space, start, end, reverse)
-  }
-}
-
-type SegmentFile = { readonly sequence: number; readonly bytes: Uint8Array }
-
-/** Written, but not yet synced, by a process that has died since. */
-type Unsynced = { readonly segment: number; readonly offset: number; readonly bytes: Uint8Array }
-
-/** What a volume did for its kernel; `number` is an lsn, a segment or a checkpoint. */
-export type DiskOperation = {
-  readonly type: "append" | "createSegment" | "checkpoint" | "witness"
-  readonly volume: VolumeId
-  readonly number: number
-  /** Of an append. */
-  readonly segment: number
-  readonly offset: number
-  /** What is appended, the header of a new segment, or the witness. */
-  readonly bytes: Uint8Array
-  readonly sizeBytes: number
-  readonly changes: FrozenOverlay | null
-  readonly startedAt: number
-  /** When it completes, unless a stall keeps it back. */
-  dueAt: number
-  handle: Handle
-}
-
-/** The input that tells the kernel what became of an operation. */
-export type DiskOutcome =
-  | "appendSynced"
-  | "appendFailed"
-  | "segmentCreated"
-  | "segmentRefused"
-  | "checkpointSynced"
-  | "checkpointRefused"
-  | "checkpointFailed"
-
-/** One directory: a log of segment files, a side slot, a base. */
-class Volume {
-  readonly id: VolumeId
-  readonly base = new LiveBase()
-  /** By sequence, ascending. */
-  segments: SegmentFile[] = []
-  witness: Uint8Array | null = null
-  witnessUnsynced: DiskOperation | null = null
-  unsynced: Unsynced[] = []
-  readonly underWay: DiskOperation[] = []
-  /** The log of this process is durable up to here. What an earlier process wrote is not counted. */
-  durableLsn = 0
-  appending = false
-  operationCount = 0
-  settleCount = 0
-
-  constructor(id: VolumeId) {
-    this.id = id
-  }
-}
 
 const NO_BYTES = new Uint8Array(0)
 
@@ -104,7 +44,8 @@ const NO_BYTES = new Uint8Array(0)
  * An operation is written and synced after a drawn latency, and only its completion makes it durable. A
  * process that dies leaves to the operating system a prefix of what it was writing, which the next start
  * finds and syncs; a power loss settles every unsynced sector to its old or its new bytes. Faults decide
- * how completions end or when; lifted, they leave nothing behind but what they did to operations.
+ * how completions end or when, whether a sync tells the truth and what a start reads; lifted, they leave
+ * nothing behind but what they did to operations and to files.
  */
 export class Disk {
   readonly #seed: number
@@ -113,12 +54,19 @@ export class Disk {
   readonly #host: PlanHost
   readonly #volumes: readonly Volume[]
   readonly #waiting: DiskOperation[] = []
+  /** Backups, by the fault that took them. */
+  readonly #backups: Map<number, readonly VolumeFiles[]> = new Map()
 
   /** Faults in force. The restart delay of a sync error goes with the store it stops. */
   readonly syncErrors: { readonly id: number; readonly restartUs: number; readonly tally: Tally }[] = []
   readonly full: { readonly id: number; readonly tally: Tally }[] = []
   readonly slow: { readonly id: number; readonly factor: number; readonly tally: Tally }[] = []
   readonly stalled: { readonly id: number; readonly tally: Tally }[] = []
+  readonly lies: Lie[] = []
+  readonly misreads: Misread[] = []
+  readonly misdirections: Misdirection[] = []
+  /** It is in another machine than its own. */
+  isSwapped = false
   /** After the last sync that failed, the store comes back after this long; null when none failed. */
   failedRestartUs: number | null = null
 
@@ -158,8 +106,8 @@ export class Disk {
   append(id: VolumeId, lsn: number, segment: number, offset: number, bytes: Uint8Array): void {
     const volume = this.#volume(id)
     invariant(!volume.appending, "Cannot append: an append of this volume is under way")
-    const file = volume.segments.find((candidate) => candidate.sequence === segment)
-    invariant(file !== undefined, () => `Cannot append to segment ${segment}: no such file`)
+    const file = volume.files.segment(segment)
+    invariant(file !== null, () => `Cannot append to segment ${segment}: no such file`)
     invariant(
       bytes.length > 0 && offset + bytes.length <= file.bytes.length,
       "Cannot append: outside the segment",
@@ -173,17 +121,15 @@ export class Disk {
 
   createSegment(id: VolumeId, sequence: number, sizeBytes: number, header: Uint8Array): void {
     const volume = this.#volume(id)
-    const last = volume.segments.at(-1)
+    const last = volume.files.segments.at(-1)
     // The same sequence again replaces what a crash left of the file.
-    invariant(last === undefined || last.sequence <= sequence, "Cannot create a segment: a later one exists")
+    invariant(last === undefined || last.number <= sequence, "Cannot create a segment: a later one exists")
     invariant(header.length <= sizeBytes, "Cannot create a segment: its header does not fit")
     this.#begin(volume, "createSegment", sequence, PURPOSE.segmentLatency, 1, { bytes: header, sizeBytes })
   }
 
   releaseSegments(id: VolumeId, below: number): void {
-    const volume = this.#volume(id)
-    volume.segments = volume.segments.filter((file) => file.sequence >= below)
-    volume.unsynced = volume.unsynced.filter((write) => write.segment >= below)
+    this.#volume(id).files.releaseSegments(below, this.lies)
   }
 
   /** Its barrier is met. */
@@ -223,7 +169,7 @@ export class Disk {
       case "checkpoint":
         return this.#completeCheckpoint(volume, operation)
       case "witness":
-        volume.witness = operation.bytes
+        volume.files.writeWitness(operation.bytes, this.lies)
         volume.witnessUnsynced = null
         return null
       default:
@@ -287,32 +233,108 @@ export class Disk {
    * page cache has could still be lost to the next power loss.
    */
   images(): readonly VolumeImage[] {
-    return this.#volumes.map((volume) => {
-      for (const write of volume.unsynced) fileOf(volume, write.segment)?.bytes.set(write.bytes, write.offset)
-      volume.unsynced = []
-      if (volume.witnessUnsynced !== null) volume.witness = volume.witnessUnsynced.bytes
+    for (const volume of this.#volumes) {
+      volume.files.takeOver(volume.witnessUnsynced?.bytes ?? null, this.lies)
       volume.witnessUnsynced = null
-      // Through its bytes, as from a file: the last complete one of two that alternate.
-      const base = MemoryBase.decode(volume.base.current.encode())
-      invariant(base !== null, "Cannot open a checkpoint: its own bytes are refused")
-      volume.base.current = base
-      return { volume: volume.id, segments: volume.segments, witness: volume.witness, base: volume.base }
+    }
+    const files = this.#files()
+    const { answers, struck } = readVolumes(files, this.misreads)
+    for (const misread of struck) {
+      misread.tally.changes++
+      // An error lasts as long as its fault; a wrong answer is given once.
+      if (misread.type !== "error") this.misreads.splice(this.misreads.indexOf(misread), 1)
+    }
+    return this.#volumes.map((volume) => {
+      const { checkpoint, ...image } = imageOf(volume.files, answers)
+      volume.base.current = checkpoint
+      return { ...image, base: volume.base }
     })
+  }
+
+  // Damage to what is at rest. The process must be down where files come, go or change places.
+
+  /** One bit turns over. False when there is nothing of that kind to strike. */
+  rot(aim: Aim): boolean {
+    return rot(this.#files(), aim)
+  }
+
+  /** Sectors that cannot be read until they are written again. */
+  spoil(aim: Aim): boolean {
+    return spoil(this.#files(), aim)
+  }
+
+  /** Tenants' volumes, ascending. */
+  get tenantVolumes(): readonly VolumeId[] {
+    return this.#volumes.map(({ id }) => id).filter((id) => id !== SYSTEM_VOLUME)
+  }
+
+  /** All that a volume held is gone, or all that the disk did. False when that was nothing. */
+  wipe(id: VolumeId | null): boolean {
+    let isLost = false
+    for (const volume of this.#volumes) {
+      if (id !== null && volume.id !== id) continue
+      isLost ||= volume.files.segments.length > 0
+      this.#replace(volume, new VolumeFiles(volume.id))
+    }
+    return isLost
+  }
+
+  takeBackup(fault: number): void {
+    this.#backups.set(
+      fault,
+      this.#files().map((files) => files.copy()),
+    )
+  }
+
+  dropBackup(fault: number): void {
+    this.#backups.delete(fault)
+  }
+
+  /** Puts what the backup holds in place of everything. */
+  restoreBackup(fault: number): boolean {
+    const backup = this.#backups.get(fault)
+    if (backup === undefined) return false
+    this.#backups.delete(fault)
+    for (const [index, volume] of this.#volumes.entries()) this.#replace(volume, backup[index]!)
+    return true
+  }
+
+  /** The two machines have each other's disks. */
+  swap(other: Disk): void {
+    for (const [index, volume] of this.#volumes.entries()) {
+      const theirs = other.#volumes[index]!
+      const files = theirs.files
+      other.#replace(theirs, volume.files)
+      this.#replace(volume, files)
+    }
+    this.isSwapped = !this.isSwapped
+    other.isSwapped = !other.isSwapped
+  }
+
+  #replace(volume: Volume, files: VolumeFiles): void {
+    invariant(volume.underWay.length === 0, "Cannot replace the files of a volume: operations are under way")
+    volume.files = files
+    volume.witnessUnsynced = null
+  }
+
+  #files(): readonly VolumeFiles[] {
+    return this.#volumes.map((volume) => volume.files)
   }
 
   /** Everything durable and everything on its way there. */
   digest(sink: Sink): void {
     for (const volume of this.#volumes) {
+      const { files } = volume
       sink.uint(volume.id)
-      sink.uint(volume.segments.length)
-      for (const file of volume.segments) {
-        sink.uint(file.sequence)
+      sink.uint(files.segments.length)
+      for (const file of files.segments) {
+        sink.uint(file.number)
         sink.bytes(file.bytes)
       }
-      for (const write of volume.unsynced) sink.bytes(write.bytes)
-      sink.bytes(volume.witness ?? NO_BYTES)
+      for (const write of files.unsynced) sink.bytes(write.bytes)
+      sink.bytes(files.witness.bytes)
       sink.bytes(volume.witnessUnsynced?.bytes ?? NO_BYTES)
-      sink.bytes(volume.base.current.encode())
+      sink.bytes(files.directory.checkpoint.bytes)
       for (const operation of volume.underWay) {
         sink.uint(operation.number)
         sink.bytes(operation.bytes)
@@ -322,17 +344,30 @@ export class Disk {
 
   #completeAppend(volume: Volume, operation: DiskOperation): DiskOutcome {
     const { segment, offset, bytes } = operation
-    const file = fileOf(volume, segment)
+    const file = volume.files.segment(segment)
     invariant(file !== null, "Cannot complete an append: its segment was released")
     volume.appending = false
     if (this.#syncFails()) {
-      settle(file.bytes, offset, bytes, this.#settleKey(volume))
+      file.settle(offset, bytes, this.#settleKey(volume))
       return "appendFailed"
     }
-    file.bytes.set(bytes, offset)
+    if (!this.#goesAstray(volume, file, offset, bytes)) volume.files.write(file, offset, bytes, this.lies)
     volume.durableLsn = operation.number
     this.#syncWitness(volume, operation)
+    this.#flushed()
     return "appendSynced"
+  }
+
+  /** The right place keeps what it had, and what lay at the wrong one is gone. */
+  #goesAstray(volume: Volume, file: DiskFile, offset: number, bytes: Uint8Array): boolean {
+    const misdirection = this.misdirections[0]
+    if (misdirection === undefined) return false
+    const place = astray(this.#files(), volume.files, file, offset, bytes.length, misdirection)
+    if (place === null) return false
+    this.misdirections.shift()
+    misdirection.tally.changes++
+    volume.files.write(place.file, place.start, bytes.subarray(0, place.end - place.start), this.lies)
+    return true
   }
 
   #completeSegment(volume: Volume, operation: DiskOperation): DiskOutcome {
@@ -340,8 +375,9 @@ export class Disk {
       for (const fault of this.full) fault.tally.changes++
       return "segmentRefused"
     }
-    addSegment(volume, operation.number, operation.bytes, operation.sizeBytes)
+    volume.files.addSegment(operation.number, operation.bytes, operation.sizeBytes, this.lies)
     this.#syncWitness(volume, operation)
+    this.#flushed()
     return "segmentCreated"
   }
 
@@ -353,8 +389,15 @@ export class Disk {
     if (this.#syncFails()) return "checkpointFailed"
     invariant(operation.changes !== null, "Cannot complete a checkpoint: it has no changes")
     volume.base.current = volume.base.current.apply(operation.changes)
+    volume.files.replaceCheckpoint(volume.base.current, this.lies)
     this.#syncWitness(volume, operation)
+    this.#flushed()
     return "checkpointSynced"
+  }
+
+  /** An honest sync empties the cache of the whole disk, whichever file it was asked for. */
+  #flushed(): void {
+    for (const volume of this.#volumes) volume.files.synced(this.lies, false)
   }
 
   #begin(
@@ -418,7 +461,7 @@ export class Disk {
     if (witness === null || witness.startedAt > operation.startedAt) return
     this.#scheduler.cancel(witness.handle)
     volume.underWay.splice(volume.underWay.indexOf(witness), 1)
-    volume.witness = witness.bytes
+    volume.files.writeWitness(witness.bytes, this.lies)
     volume.witnessUnsynced = null
   }
 
@@ -428,7 +471,7 @@ export class Disk {
       case "append": {
         const { segment, offset, bytes } = operation
         const kept = powerLoss ? bytes.length : handedOver(offset, bytes.length, this.#settleKey(volume))
-        if (kept > 0) volume.unsynced.push({ segment, offset, bytes: bytes.subarray(0, kept) })
+        if (kept > 0) volume.files.unsynced.push({ segment, offset, bytes: bytes.subarray(0, kept) })
         break
       }
       case "createSegment": {
@@ -437,7 +480,7 @@ export class Disk {
         const fate = below(draw(seed, PURPOSE.segmentFate, key, 0, count), 4)
         if (fate === 0) break
         const header = fate === 3 ? operation.bytes : NO_BYTES
-        addSegment(volume, operation.number, header, fate === 1 ? 0 : operation.sizeBytes)
+        volume.files.addSegment(operation.number, header, fate === 1 ? 0 : operation.sizeBytes, this.lies)
         break
       }
       case "checkpoint":
@@ -449,18 +492,14 @@ export class Disk {
   }
 
   #losePower(volume: Volume): void {
-    for (const write of volume.unsynced) {
-      const file = fileOf(volume, write.segment)
-      if (file !== null) settle(file.bytes, write.offset, write.bytes, this.#settleKey(volume))
+    const { files } = volume
+    files.losePower(() => this.#settleKey(volume))
+    for (const write of files.unsynced) {
+      files.segment(write.segment)?.settle(write.offset, write.bytes, this.#settleKey(volume))
     }
-    volume.unsynced = []
-    const unsynced = volume.witnessUnsynced
-    if (unsynced === null) return
-    const old = volume.witness ?? NO_BYTES
-    const torn = new Uint8Array(Math.max(old.length, unsynced.bytes.length))
-    torn.set(old)
-    settle(torn, 0, unsynced.bytes, this.#settleKey(volume))
-    volume.witness = torn
+    files.unsynced = []
+    const witness = volume.witnessUnsynced
+    if (witness !== null) files.witness.settleRewrite(witness.bytes, this.#settleKey(volume))
     volume.witnessUnsynced = null
   }
 
@@ -476,15 +515,4 @@ export class Disk {
     for (let i = 0; i < this.#volumes.length; i++) if (this.#volumes[i]!.id === id) return this.#volumes[i]!
     throw new InvariantError(`Cannot use volume ${id}: this store has no such volume`)
   }
-}
-
-function fileOf(volume: Volume, sequence: number): SegmentFile | null {
-  return volume.segments.find((file) => file.sequence === sequence) ?? null
-}
-
-function addSegment(volume: Volume, sequence: number, header: Uint8Array, sizeBytes: number): void {
-  const bytes = new Uint8Array(sizeBytes)
-  bytes.set(header)
-  volume.segments = volume.segments.filter((file) => file.sequence !== sequence)
-  volume.segments.push({ sequence, bytes })
 }

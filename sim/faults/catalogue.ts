@@ -1,5 +1,6 @@
 import type { FaultKind } from "../plan/plan.ts"
 import { clockFault } from "./clock.ts"
+import { atRest, lie, loss, misdirectedWrite, misread, oldImage, swapDisks } from "./damage.ts"
 import { diskFull, slowDisk, stalledDisk, syncError } from "./disk.ts"
 import { linkFault } from "./link.ts"
 import { crash, crashLoop, pause, reload, slowProcess } from "./process.ts"
@@ -25,6 +26,18 @@ export const CATALOGUE: Readonly<Record<FaultKind, FaultKindActions>> = {
   diskFull,
   slowDisk,
   stalledDisk,
+  lyingSync: lie,
+  renameNotDurable: lie,
+  readError: misread,
+  latentSector: atRest,
+  bitRot: atRest,
+  misdirectedWrite,
+  misdirectedRead: misread,
+  staleRead: misread,
+  diskLoss: loss,
+  volumeLoss: loss,
+  swapDisks,
+  oldImage,
   clockOffset: clockFault,
   clockDrift: clockFault,
   clockStep: clockFault,

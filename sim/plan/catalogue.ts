@@ -12,6 +12,9 @@ export type FaultForm = {
 const FLAG = [0, 1] as const
 const RATIO = [0, 1_000_000] as const
 const ANY_US = [0, 3_600_000_000] as const
+/** 0 segment header, 1 frames, 2 side slot, 3 checkpoint. */
+const ZONE = [0, 3] as const
+const SECTORS = [1, 1_000] as const
 const OFFSET_US = [-7_200_000_000, 7_200_000_000] as const
 
 /** The one table of faults. A kind without a row does not compile. */
@@ -41,6 +44,18 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   diskFull: { family: "disk", args: {}, lasting: true },
   slowDisk: { family: "disk", args: { factor: [1, 1_000] }, lasting: true },
   stalledDisk: { family: "disk", args: {}, lasting: true },
+  lyingSync: { family: "disk", args: {}, lasting: true },
+  renameNotDurable: { family: "disk", args: {}, lasting: true },
+  readError: { family: "disk", args: { zone: ZONE, system: FLAG, sectors: SECTORS }, lasting: true },
+  latentSector: { family: "disk", args: { zone: ZONE, system: FLAG, sectors: SECTORS }, lasting: false },
+  bitRot: { family: "disk", args: { zone: ZONE, system: FLAG }, lasting: false },
+  misdirectedWrite: { family: "disk", args: { reach: [0, 2] }, lasting: true },
+  misdirectedRead: { family: "disk", args: { zone: ZONE, system: FLAG, sectors: SECTORS }, lasting: true },
+  staleRead: { family: "disk", args: { zone: ZONE, system: FLAG, sectors: SECTORS }, lasting: true },
+  diskLoss: { family: "disk", args: { restartUs: ANY_US }, lasting: true },
+  volumeLoss: { family: "disk", args: { restartUs: ANY_US }, lasting: true },
+  swapDisks: { family: "disk", args: {}, lasting: true },
+  oldImage: { family: "disk", args: { ageUs: ANY_US, restartUs: ANY_US }, lasting: true },
   clockOffset: { family: "clock", args: { offsetUs: OFFSET_US }, lasting: true },
   clockDrift: { family: "clock", args: { ppm: [-100_000, 100_000] }, lasting: true },
   clockStep: { family: "clock", args: { offsetUs: OFFSET_US }, lasting: false },
@@ -55,4 +70,26 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
 /** Clients have ids from here on in the lists of a target: client 0 is 1000. */
 export const CLIENT_IDS_FROM = 1_000
 
+/**
+ * Drawn only where a scenario names them, not by "all": until a store that lost its disk can be repaired, runs
+ * with these need not become live again. Empty this list to switch them on.
+ */
+const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>([
+  "lyingSync",
+  "renameNotDurable",
+  "readError",
+  "latentSector",
+  "bitRot",
+  "misdirectedWrite",
+  "misdirectedRead",
+  "staleRead",
+  "diskLoss",
+  "volumeLoss",
+  "swapDisks",
+  "oldImage",
+])
+
 export const FAULT_KINDS: readonly FaultKind[] = Object.keys(FAULTS) as FaultKind[]
+
+/** What a swarm of "all" draws from, and so the default campaign. */
+export const SWARM_KINDS: readonly FaultKind[] = FAULT_KINDS.filter((kind) => !ONLY_BY_NAME.has(kind))

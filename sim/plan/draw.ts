@@ -2,7 +2,7 @@ import type { KvOp, Timing } from "#kernel"
 import { settleUs } from "../check/liveness.ts"
 import { workloadOf, WORKLOADS } from "../workload/kinds.ts"
 import type { Workload } from "../workload/workload.ts"
-import { FAULT_KINDS } from "./catalogue.ts"
+import { SWARM_KINDS } from "./catalogue.ts"
 import { Chance } from "./chance.ts"
 import { drawCluster, keyOfRange } from "./cluster.ts"
 import type { Plan, PlanCluster, PlanFault, PlanHost, PlanOp, PlanPhases, PlanWorkload } from "./plan.ts"
@@ -79,7 +79,7 @@ function drawFaults(
   workload: PlanWorkload,
 ): readonly PlanFault[] {
   const { swarm, script } = scenario.faults
-  const kinds = swarm === "all" ? FAULT_KINDS : (swarm ?? [])
+  const kinds = swarm === "all" ? SWARM_KINDS : (swarm ?? [])
   const weights = kinds.length === 0 ? [] : drawWeights(chance.of("weights"), kinds)
   const members = new Map(
     cluster.ranges.map((range) => [
@@ -100,6 +100,7 @@ function drawFaults(
       untilUs: from + phases.faultsUs,
       clockRoomUs: clockRoomUs(cluster.config.timing.clockBoundUs),
       clocksMoved: new Set(),
+      damaged: new Set(),
       members,
     }
     if (kinds.length > 0) {

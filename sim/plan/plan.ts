@@ -78,6 +78,18 @@ export type DiskKind =
   | "diskFull"
   | "slowDisk" // args.factor
   | "stalledDisk"
+  | "lyingSync" // syncs say ok and nothing is durable: the next power loss may take it, sector by sector
+  | "renameNotDurable" // as lyingSync, of directories alone: new, replaced and removed files
+  | "readError" // args.zone, args.system, args.sectors: a start cannot read them
+  | "latentSector" // args.zone, args.system, args.sectors: unreadable until they are written again
+  | "bitRot" // args.zone, args.system: one bit of durable bytes turns over
+  | "misdirectedWrite" // args.reach: the next append lands elsewhere
+  | "misdirectedRead" // args.zone, args.system, args.sectors: a start is told what stands elsewhere, once
+  | "staleRead" // args.zone, args.system, args.sectors: a start is told what stood there before, once
+  | "diskLoss" // everything a store had is gone; it starts again, empty, after args.restartUs
+  | "volumeLoss" // one tenant's volume is gone; back after args.restartUs
+  | "swapDisks" // two stores start with each other's disks
+  | "oldImage" // a backup taken at `at` is put back after args.ageUs; back after args.restartUs
 
 export type ClockKind =
   | "clockOffset" // args.offsetUs

@@ -1,5 +1,17 @@
-import type { DiskKind } from "./plan.ts"
-import { event, one, victims, type Drawers } from "./swarm-ground.ts"
+import type { Chance } from "./chance.ts"
+import type { DiskKind, FaultKind } from "./plan.ts"
+import {
+  coin,
+  during,
+  event,
+  one,
+  storeIds,
+  targetStores,
+  victims,
+  type Draft,
+  type Drawers,
+  type FaultSketch,
+} from "./swarm-ground.ts"
 
 const MS = 1_000
 const SECOND = 1_000_000
@@ -13,4 +25,99 @@ export const DISK_DRAWERS: Drawers<DiskKind> = {
     event(kind, span, victims(target, ground), { factor: draw.spread(10, 500) }),
   ],
   stalledDisk: ({ span, target, ground }, kind) => [event(kind, span, victims(target, ground), {})],
+  lyingSync: drawLie,
+  renameNotDurable: drawLie,
+  readError: drawMisread,
+  misdirectedRead: drawMisread,
+  staleRead: drawMisread,
+  latentSector: drawAtRest,
+  bitRot: drawAtRest,
+  misdirectedWrite: drawMisdirectedWrite,
+  diskLoss: drawLoss,
+  volumeLoss: drawLoss,
+  oldImage: drawOldImage,
+  swapDisks({ span, target, ground }, kind) {
+    const pair = target.sample(storeIds(ground), 2)
+    return pair.length < 2 ? [] : [event(kind, span, targetStores(pair, []), {})]
+  },
+}
+
+/** Nobody notices a lie unless the power fails while it is believed. */
+function drawLie(draft: Draft, kind: FaultKind): readonly FaultSketch[] {
+  const store = victim(draft)
+  if (store === null) return []
+  const { span } = draft
+  return [event(kind, span, targetStores([store], []), {}), crashIn(draft, store, 1)]
+}
+
+/** What a start is told matters only if there is one. */
+function drawMisread(draft: Draft, kind: FaultKind): readonly FaultSketch[] {
+  const store = victim(draft)
+  if (store === null) return []
+  const args = { ...drawAim(draft.draw), sectors: draft.draw.spread(1, 16) }
+  return [event(kind, draft.span, targetStores([store], []), args), crashIn(draft, store, coin(draft.draw))]
+}
+
+/** Found at the next start, if there is one: mostly there is. */
+function drawAtRest(draft: Draft, kind: FaultKind): readonly FaultSketch[] {
+  const store = victim(draft)
+  if (store === null) return []
+  const { span, draw } = draft
+  const aim = drawAim(draw)
+  const args = kind === "bitRot" ? aim : { ...aim, sectors: draw.spread(1, 4) }
+  const damage = event(kind, { at: span.at, until: span.at }, targetStores([store], []), args)
+  return draw.percent(20) ? [damage] : [damage, crashIn(draft, store, coin(draw))]
+}
+
+function drawMisdirectedWrite(draft: Draft, kind: FaultKind): readonly FaultSketch[] {
+  const store = victim(draft)
+  if (store === null) return []
+  const { span, draw } = draft
+  const write = event(kind, span, targetStores([store], []), { reach: draw.below(3) })
+  return draw.percent(20) ? [write] : [write, crashIn(draft, store, coin(draw))]
+}
+
+function drawLoss(draft: Draft, kind: FaultKind): readonly FaultSketch[] {
+  const store = victim(draft)
+  if (store === null) return []
+  const restartUs = draft.draw.spread(50 * MS, 5 * SECOND)
+  return [
+    event(kind, during(draft.ground, draft.span.at, restartUs), targetStores([store], []), { restartUs }),
+  ]
+}
+
+function drawOldImage(draft: Draft, kind: FaultKind): readonly FaultSketch[] {
+  const store = victim(draft)
+  if (store === null) return []
+  const { ground, span, draw } = draft
+  const ageUs = draw.spread(100 * MS, Math.max(200 * MS, span.until - span.at))
+  const restartUs = draw.spread(50 * MS, 2 * SECOND)
+  const whole = during(ground, span.at, ageUs + restartUs)
+  return [event(kind, whole, targetStores([store], []), { ageUs, restartUs })]
+}
+
+/** A store whose damage leaves every group within what it can bear: one that is damaged already, or one more. */
+function victim({ ground, target }: Draft): number | null {
+  const stores = storeIds(ground)
+  const most = Math.min(
+    ...ground.cluster.ranges.map(({ configuration }) => Math.floor((configuration.voters.length - 1) / 2)),
+  )
+  const room = ground.damaged.size < most ? stores : stores.filter((store) => ground.damaged.has(store))
+  if (room.length === 0) return null
+  const store = target.pick(room)
+  ground.damaged.add(store)
+  return store
+}
+
+/** Mostly frames of a tenant's log: what else there is has a second copy, or is soon written anew. */
+function drawAim(draw: Chance): { readonly zone: number; readonly system: number } {
+  return { zone: draw.pick([0, 1, 1, 1, 1, 2, 3, 3]), system: draw.percent(12) ? 1 : 0 }
+}
+
+/** The store starts anew while it matters. */
+function crashIn({ ground, span, chance }: Draft, store: number, powerLoss: number): FaultSketch {
+  const own = chance.of("exposure")
+  const at = own.between(span.at + Math.min(MS, span.until - span.at), span.until)
+  const restartUs = own.spread(20 * MS, SECOND)
+  return event("crash", during(ground, at, restartUs), targetStores([store], []), { restartUs, powerLoss })
 }

@@ -16,6 +16,8 @@ export type Ground = {
   readonly clockRoomUs: number
   /** Stores whose clock already has a fault in this part: a second one could add up beyond the bound. */
   readonly clocksMoved: Set<number>
+  /** Stores whose disk is damaged in this part. */
+  readonly damaged: Set<number>
   /** Voters of each group as they would be if every change so far had been accepted. */
   readonly members: Map<number, number[]>
 }

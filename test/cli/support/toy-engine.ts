@@ -1,5 +1,5 @@
 import type { Capsule, Plan, PlanFault, PlanOp, RunResult, Scenario } from "#sim"
-import { FAULT_KINDS } from "#sim/plan/catalogue.ts"
+import { SWARM_KINDS } from "#sim/plan/catalogue.ts"
 import { WHOLE_RUN, type Engine, type SimulateOptions } from "#cli/campaign/engine.ts"
 
 // A simulator of a few microseconds a run, whose scenarios each misbehave in one way that the command
@@ -34,7 +34,7 @@ const scenarios: readonly Scenario[] = [
 
 function drawPlan(scenario: Scenario, seed: number): Plan {
   const faults: PlanFault[] = []
-  for (const [index, kind] of FAULT_KINDS.entries()) {
+  for (const [index, kind] of SWARM_KINDS.entries()) {
     const target = { role: "stores", stores: [1], peers: [], group: 1 } as const
     faults.push({
       id: index,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "vitest"
-import { drawPlan, FAULT_KINDS, parsePlan, scenario, type FaultKind, type Plan } from "#sim"
+import { drawPlan, parsePlan, scenario, SWARM_KINDS, type FaultKind, type Plan } from "#sim"
 import { classify } from "#sim/faults/atlas.ts"
 import { Chance } from "#sim/plan/chance.ts"
 import { settleUs } from "#sim/check/liveness.ts"
@@ -40,10 +40,10 @@ test("over a few seeds every kind of fault strikes, and no seed has them all", (
   const seen = new Set<FaultKind>()
   for (const plan of plans(100)) {
     const kinds = new Set(plan.faults.map((fault) => fault.kind))
-    assert.ok(kinds.size < FAULT_KINDS.length)
+    assert.ok(kinds.size < SWARM_KINDS.length)
     for (const kind of kinds) seen.add(kind)
   }
-  assert.deepEqual([...seen].sort(), [...FAULT_KINDS].sort())
+  assert.deepEqual([...seen].sort(), [...SWARM_KINDS].sort())
 })
 
 test("every fault lies in a faults part, with ids in the order of time", () => {

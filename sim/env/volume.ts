@@ -1,0 +1,67 @@
+import { MemoryBase, type Base, type Cursor, type FrozenOverlay, type Space, type VolumeId } from "#kernel"
+import type { Handle } from "../scheduler.ts"
+import { VolumeFiles } from "./volume-files.ts"
+
+/** The base a kernel reads: its content changes at the moment a checkpoint is durable. */
+export class LiveBase implements Base {
+  current: MemoryBase = MemoryBase.empty()
+
+  get checkpoint(): number {
+    return this.current.checkpoint
+  }
+
+  get(space: Space, key: string): string | null {
+    return this.current.get(space, key)
+  }
+
+  cursor(space: Space, start: string, end: string, reverse: boolean): Cursor {
+    return this.current.cursor(space, start, end, reverse)
+  }
+}
+
+/** What a volume did for its kernel; `number` is an lsn, a segment or a checkpoint. */
+export type DiskOperation = {
+  readonly type: "append" | "createSegment" | "checkpoint" | "witness"
+  readonly volume: VolumeId
+  readonly number: number
+  /** Of an append. */
+  readonly segment: number
+  readonly offset: number
+  /** What is appended, the header of a new segment, or the witness. */
+  readonly bytes: Uint8Array
+  readonly sizeBytes: number
+  readonly changes: FrozenOverlay | null
+  readonly startedAt: number
+  /** When it completes, unless a stall keeps it back. */
+  dueAt: number
+  handle: Handle
+}
+
+/** The input that tells the kernel what became of an operation. */
+export type DiskOutcome =
+  | "appendSynced"
+  | "appendFailed"
+  | "segmentCreated"
+  | "segmentRefused"
+  | "checkpointSynced"
+  | "checkpointRefused"
+  | "checkpointFailed"
+
+/** One directory with what is under way to it, and the base its kernel reads. */
+export class Volume {
+  readonly id: VolumeId
+  readonly base: LiveBase = new LiveBase()
+  files: VolumeFiles
+  witnessUnsynced: DiskOperation | null = null
+  readonly underWay: DiskOperation[] = []
+  /** The log of this process is durable up to here. What an earlier process wrote is not counted. */
+  durableLsn = 0
+  appending = false
+  operationCount = 0
+  settleCount = 0
+
+  constructor(id: VolumeId) {
+    this.id = id
+    this.files = new VolumeFiles(id)
+  }
+}

@@ -1,0 +1,330 @@
+import assert from "node:assert/strict"
+import { test } from "vitest"
+import type { VolumeImage } from "#kernel"
+import { CATALOGUE } from "#sim/faults/catalogue.ts"
+import type { KernelBuild } from "#sim/kernel-build.ts"
+import type { FaultKind, PlanFault } from "#sim/plan/plan.ts"
+import { World } from "#sim/world.ts"
+import { fault, plan } from "./support/plans.ts"
+import { toyBuild } from "./support/toy-kernel.ts"
+
+const SECOND = 1_000_000
+const FRAMES = { zone: 1, system: 0, sectors: 2 }
+
+/** What a start read, kept as it was. */
+type Read = { readonly store: number; readonly volumes: readonly ReadVolume[] }
+type ReadVolume = {
+  readonly volume: number
+  readonly segments: VolumeImage["segments"]
+  readonly witness: Uint8Array | null
+  readonly checkpoint: number
+}
+
+/** A toy that remembers what each start was given. */
+function recordingBuild(reads: Read[]): KernelBuild {
+  const toy = toyBuild(3)
+  return {
+    ...toy,
+    open(config, images, boot) {
+      const volumes = images.map(({ volume, segments, witness, base }) => ({
+        volume,
+        segments: segments.map((segment) => ({ ...segment, bytes: segment.bytes.slice() })),
+        witness: witness?.slice() ?? null,
+        checkpoint: base.checkpoint,
+      }))
+      reads.push({ store: config.store, volumes })
+      return toy.open(config, images, boot)
+    },
+  }
+}
+
+function run(
+  faults: readonly PlanFault[],
+  seed = 7,
+): { readonly world: World; readonly reads: readonly Read[] } {
+  const reads: Read[] = []
+  const world = new World({
+    plan: plan({ faults, seed }),
+    build: recordingBuild(reads),
+    checkers: [],
+    clients: null,
+    listener: null,
+  })
+  return { world, reads }
+}
+
+function lasting(kind: FaultKind, args: Readonly<Record<string, number>> = {}): PlanFault {
+  return fault(1, kind, 3 * SECOND, 6 * SECOND, { stores: [1] }, args)
+}
+
+/** The power of store 1 fails while the fault is in force, and what it did is seen at the start after it. */
+const POWER = fault(
+  2,
+  "crash",
+  5 * SECOND,
+  5.2 * SECOND,
+  { stores: [1] },
+  { restartUs: 200_000, powerLoss: 1 },
+)
+
+type Damage =
+  | "lyingSync"
+  | "renameNotDurable"
+  | "readError"
+  | "latentSector"
+  | "bitRot"
+  | "misdirectedWrite"
+  | "misdirectedRead"
+  | "staleRead"
+  | "diskLoss"
+  | "volumeLoss"
+  | "swapDisks"
+  | "oldImage"
+
+const EXAMPLES: Readonly<Record<Damage, PlanFault>> = {
+  lyingSync: lasting("lyingSync"),
+  renameNotDurable: lasting("renameNotDurable"),
+  readError: lasting("readError", FRAMES),
+  latentSector: { ...lasting("latentSector", FRAMES), until: 3 * SECOND },
+  bitRot: { ...lasting("bitRot", { zone: 1 }), until: 3 * SECOND },
+  misdirectedWrite: lasting("misdirectedWrite", { reach: 0 }),
+  misdirectedRead: lasting("misdirectedRead", FRAMES),
+  staleRead: lasting("staleRead", FRAMES),
+  diskLoss: lasting("diskLoss", { restartUs: SECOND }),
+  volumeLoss: lasting("volumeLoss", { restartUs: SECOND }),
+  swapDisks: { ...lasting("swapDisks"), target: { role: "stores", stores: [1, 2], peers: [], group: 1 } },
+  oldImage: lasting("oldImage", { ageUs: 1_500_000, restartUs: 200_000 }),
+}
+
+for (const kind of Object.keys(EXAMPLES) as Damage[]) {
+  test(`${kind} changes what a start reads, is counted, and changes nothing before its time or once lifted`, () => {
+    assert.ok(kind in CATALOGUE)
+    const healthy = run([POWER])
+    const struck = run([EXAMPLES[kind], POWER])
+    healthy.world.runUntil(3 * SECOND - 1)
+    struck.world.runUntil(3 * SECOND - 1)
+    assert.equal(struck.world.trace.hex(), healthy.world.trace.hex())
+    assert.equal(struck.world.stateDigest(), healthy.world.stateDigest())
+    healthy.world.runUntil(10 * SECOND)
+    struck.world.runUntil(10 * SECOND)
+    assert.equal(struck.world.violation, null)
+    assert.notDeepEqual(struck.reads, healthy.reads)
+    assert.deepEqual(struck.world.faultCounts()[kind], { applied: 1, effective: 1 })
+    const { changes } = struck.world.faultRuns()[0]!.tally
+    assert.equal(struck.world.run(), true)
+    assert.equal(struck.world.faultRuns()[0]!.tally.changes, changes)
+    for (const store of [1, 2, 3]) {
+      const { alive, disk } = struck.world.host(store)
+      assert.equal(alive, true)
+      assert.deepEqual([disk.lies, disk.misreads, disk.misdirections, disk.isSwapped], [[], [], [], false])
+    }
+  })
+}
+
+/** What store 1 read when it started for the `boot`-th time, of volume 1. */
+function readOf(reads: readonly Read[], boot: number, store = 1): ReadVolume {
+  const starts = reads.filter((read) => read.store === store)
+  return starts[boot - 1]!.volumes.find(({ volume }) => volume === 1)!
+}
+
+test("a lie that no power loss follows harms nobody and is not counted", () => {
+  const crash = { ...POWER, args: { restartUs: 200_000, powerLoss: 0 } }
+  for (const kind of ["lyingSync", "renameNotDurable"] as const) {
+    const healthy = run([crash])
+    const struck = run([EXAMPLES[kind], crash])
+    assert.equal(struck.world.run(), true)
+    assert.equal(healthy.world.run(), true)
+    assert.deepEqual(struck.world.faultCounts()[kind], { applied: 1, effective: 0 })
+    assert.deepEqual(struck.reads, healthy.reads)
+  }
+})
+
+test("what a lie promised is safe once an honest sync came after it", () => {
+  const lie = { ...EXAMPLES.lyingSync, until: 3.5 * SECOND }
+  const healthy = run([POWER])
+  const struck = run([lie, POWER])
+  assert.equal(struck.world.run(), true)
+  assert.equal(healthy.world.run(), true)
+  assert.deepEqual(struck.world.faultCounts().lyingSync, { applied: 1, effective: 0 })
+  assert.deepEqual(struck.reads, healthy.reads)
+})
+
+test("a power loss leaves of what a lie promised whole sectors, old or new", () => {
+  const pictures = new Set<string>()
+  for (let seed = 1; seed <= 40; seed++) {
+    const healthy = run([POWER], seed)
+    const struck = run([EXAMPLES.lyingSync, POWER], seed)
+    healthy.world.runUntil(5 * SECOND - 1)
+    struck.world.runUntil(5 * SECOND - 1)
+    assert.equal(struck.world.stateDigest(), healthy.world.stateDigest(), "who runs does not see it")
+    healthy.world.run()
+    struck.world.run()
+    const [whole] = readOf(healthy.reads, 2).segments
+    const left = readOf(struck.reads, 2).segments[0]!
+    let lost = 0
+    let kept = 0
+    for (let at = 0; at < left.bytes.length; at += 512) {
+      const now = left.bytes.subarray(at, at + 512)
+      if (now.every((byte, i) => byte === whole!.bytes[at + i])) kept++
+      else lost++
+    }
+    pictures.add(`${lost > 0 ? "lost" : ""}${kept > 40 ? "kept" : ""}`)
+  }
+  assert.ok(pictures.has("lostkept") && pictures.has("kept"), [...pictures].join())
+})
+
+test("an unreadable sector is told as such, not as zeros, and can be read again once it was written", () => {
+  const { world, reads } = run([EXAMPLES.latentSector, POWER])
+  world.run()
+  const damaged = readOf(reads, 2).segments.filter(({ unreadable }) => unreadable !== undefined)
+  assert.equal(damaged.length, 1)
+  const [range] = damaged[0]!.unreadable!
+  assert.equal(range!.start % 512, 0)
+  assert.ok(range!.end - range!.start <= 1_024)
+  assert.ok(damaged[0]!.bytes.subarray(range!.start, range!.end).every((byte) => byte === 0))
+})
+
+test("an error of reading is over with its fault: the bytes were there all the time", () => {
+  const again = { ...POWER, id: 3, at: 8 * SECOND, until: 8_200_000 }
+  const healthy = run([POWER, again])
+  const struck = run([EXAMPLES.readError, POWER, again])
+  healthy.world.run()
+  struck.world.run()
+  assert.ok(readOf(struck.reads, 2).segments.some(({ unreadable }) => unreadable !== undefined))
+  assert.deepEqual(readOf(struck.reads, 3), readOf(healthy.reads, 3))
+})
+
+test("a witness or checkpoint that cannot be read is none", () => {
+  const healthy = run([POWER])
+  healthy.world.run()
+  const whole = readOf(healthy.reads, 2)
+  assert.ok(whole.witness !== null && whole.checkpoint > 0)
+  for (const [zone, absent] of [
+    [2, "witness"],
+    [3, "checkpoint"],
+  ] as const) {
+    const { world, reads } = run([{ ...EXAMPLES.readError, args: { zone, sectors: 1_000 } }, POWER])
+    world.run()
+    const read = readOf(reads, 2)
+    if (absent === "witness") assert.equal(read.witness, null)
+    else assert.equal(read.checkpoint, 0)
+  }
+})
+
+test("rot turns over exactly one bit, in the zone it is aimed at", () => {
+  for (const zone of [0, 1, 2]) {
+    const healthy = run([POWER])
+    const struck = run([{ ...EXAMPLES.bitRot, at: 5_100_000, until: 5_100_000, args: { zone } }, POWER])
+    healthy.world.run()
+    struck.world.run()
+    const bytesOf = (read: ReadVolume): readonly Uint8Array[] => [
+      ...read.segments.map(({ bytes }) => bytes),
+      read.witness!,
+    ]
+    const before = bytesOf(readOf(healthy.reads, 2))
+    const after = bytesOf(readOf(struck.reads, 2))
+    const changed: { readonly file: number; readonly at: number; readonly bits: number }[] = []
+    after.forEach((bytes, file) => {
+      bytes.forEach((byte, at) => {
+        if (byte !== before[file]![at]) changed.push({ file, at, bits: byte ^ before[file]![at]! })
+      })
+    })
+    assert.equal(changed.length, 1)
+    const [{ file, at, bits }] = changed as [(typeof changed)[0]]
+    assert.equal(bits & (bits - 1), 0)
+    assert.equal(file === after.length - 1, zone === 2)
+    if (zone < 2) assert.equal(at < 4_096, zone === 0)
+  }
+})
+
+test("a write that went astray leaves its own place as it was, and lands whole or in part elsewhere", () => {
+  for (const reach of [0, 1, 2]) {
+    const { world } = run([{ ...EXAMPLES.misdirectedWrite, args: { reach } }])
+    assert.equal(world.run(), true)
+    assert.deepEqual(world.faultCounts().misdirectedWrite, { applied: 1, effective: 1 })
+  }
+})
+
+test("a wrong answer is given once, and what is on the disk is right", () => {
+  const again = { ...POWER, id: 3, at: 5_600_000, until: 5_800_000 }
+  for (const kind of ["misdirectedRead", "staleRead"] as const) {
+    const healthy = run([POWER, again])
+    const struck = run([EXAMPLES[kind], POWER, again])
+    healthy.world.run()
+    struck.world.run()
+    assert.notDeepEqual(readOf(struck.reads, 2), readOf(healthy.reads, 2))
+    assert.deepEqual(readOf(struck.reads, 3), readOf(healthy.reads, 3))
+  }
+})
+
+test("a stale answer is what stood there before: of a log, nothing from some write on", () => {
+  const healthy = run([POWER])
+  const struck = run([EXAMPLES.staleRead, POWER])
+  healthy.world.run()
+  struck.world.run()
+  let zeroed = 0
+  readOf(struck.reads, 2).segments.forEach(({ bytes }, index) => {
+    bytes.forEach((byte, at) => {
+      if (byte === readOf(healthy.reads, 2).segments[index]!.bytes[at]) return
+      assert.equal(byte, 0)
+      zeroed++
+    })
+  })
+  assert.ok(zeroed > 0 && zeroed <= 1_024)
+})
+
+test("a lost disk starts empty; a lost volume leaves the others", () => {
+  for (const kind of ["diskLoss", "volumeLoss"] as const) {
+    const { world, reads } = run([EXAMPLES[kind]])
+    world.run()
+    const read = readOf(reads, 2)
+    assert.deepEqual([read.segments, read.witness, read.checkpoint], [[], null, 0])
+    assert.equal(world.host(1).boots, 2)
+  }
+})
+
+test("swapped disks are those of the other, and are back in their places when it is over", () => {
+  const crash = fault(1, "crash", 3 * SECOND, 3 * SECOND, { stores: [1, 2] }, { restartUs: SECOND })
+  const healthy = run([crash])
+  const { world, reads } = run([EXAMPLES.swapDisks])
+  healthy.world.runUntil(3_500_000)
+  world.runUntil(3_500_000)
+  const bytesOn = (of: World, store: number): unknown =>
+    of
+      .host(store)
+      .disk.images()
+      .map(({ segments, witness }) => ({ segments, witness }))
+  assert.deepEqual(bytesOn(world, 1), bytesOn(healthy.world, 2))
+  assert.deepEqual(bytesOn(world, 2), bytesOn(healthy.world, 1))
+  assert.notDeepEqual(bytesOn(world, 1), bytesOn(world, 2))
+  world.run()
+  // Each has started twice more: on the other's disk, and on its own again.
+  assert.deepEqual(
+    [1, 2, 3].map((store) => reads.filter((read) => read.store === store).length),
+    [3, 3, 1],
+  )
+})
+
+test("disks that are swapped already are not swapped again", () => {
+  const other = { ...EXAMPLES.swapDisks, id: 4, at: 4 * SECOND, until: 9 * SECOND }
+  const { world } = run([EXAMPLES.swapDisks, { ...other, target: { ...other.target, stores: [2, 3] } }])
+  world.run()
+  assert.deepEqual(world.faultCounts().swapDisks, { applied: 1, effective: 1 })
+})
+
+test("an old image is the directory as it was then, whatever came since", () => {
+  const struck = run([EXAMPLES.oldImage])
+  const backup = run([])
+  backup.world.runUntil(3 * SECOND)
+  const then = backup.world
+    .host(1)
+    .disk.images()
+    .find(({ volume }) => volume === 1)!
+  struck.world.run()
+  const read = readOf(struck.reads, 2)
+  assert.deepEqual(
+    read.segments.map(({ sequence, bytes }) => [sequence, bytes.length]),
+    then.segments.map(({ sequence, bytes }) => [sequence, bytes.length]),
+  )
+  assert.equal(read.checkpoint, then.base.checkpoint)
+})
