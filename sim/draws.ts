@@ -35,6 +35,14 @@ export const PURPOSE = {
   incarnation: 27,
   damage: 60,
   directoryFate: 61,
+  burstOrder: 40,
+  swizzleClog: 41,
+  swizzleFree: 42,
+  zombieHears: 43,
+  timerSkew: 44,
+  storm: 45,
+  stormStore: 46,
+  quorumLoss: 47,
 } as const
 
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE]
@@ -76,6 +84,18 @@ export function between(drawn: number, min: number, max: number): number {
 /** True in `ppm` of a million cases. */
 export function chancePpm(drawn: number, ppm: number): boolean {
   return below(drawn, 1_000_000) < ppm
+}
+
+/** The values in an order that these draws decide, each order as likely as any other. */
+export function shuffled<T>(seed: number, purpose: Purpose, a: number, b: number, values: readonly T[]): T[] {
+  const order = [...values]
+  for (let last = order.length - 1; last > 0; last--) {
+    const other = below(draw(seed, purpose, a, b, last), last + 1)
+    const moved = order[last]!
+    order[last] = order[other]!
+    order[other] = moved
+  }
+  return order
 }
 
 /** 2^16 times ln 2. */

@@ -23,4 +23,6 @@ export const EVENT = {
   phase: 11,
   /** a: client. */
   clientTimer: 12,
+  /** The wake-up of an old process. a: store. */
+  zombieWake: 13,
 } as const

@@ -17,7 +17,7 @@ import {
   type Observation,
   type RaftMessage,
 } from "#kernel"
-import { draw, PURPOSE } from "./draws.ts"
+import { below, draw, PURPOSE } from "./draws.ts"
 import type { Clock } from "./env/clock.ts"
 import type { Disk, DiskOperation } from "./env/disk.ts"
 import type { Tally } from "./env/link-overlay.ts"
@@ -25,6 +25,7 @@ import { INBOX_MAX, type Process } from "./env/process.ts"
 import { EVENT } from "./events.ts"
 import type { KernelBuild, StoreKernel } from "./kernel-build.ts"
 import { NO_EVENT, type Handle, type Scheduler } from "./scheduler.ts"
+import type { Remains, Zombie } from "./zombie.ts"
 
 /** Effects of one store that wait for a barrier. */
 export const HELD_MAX = 200_000
@@ -53,6 +54,14 @@ export interface HostWatcher {
   readonly stopped: boolean
 }
 
+/** Wake-ups that come up to `earlyUs` too early or `lateUs` too late. */
+export type TimerSkew = {
+  readonly id: number
+  readonly earlyUs: number
+  readonly lateUs: number
+  readonly tally: Tally
+}
+
 /** A clock fault in force, with its count. */
 export type ClockTally = { readonly id: number; readonly tally: Tally }
 
@@ -78,6 +87,11 @@ export class StoreHost {
   /** Steps since the start of the run. */
   steps = 0
   heldPeak = 0
+  /** An old process of this store that does not know it was replaced. */
+  zombie: Zombie | null = null
+  /** How far ahead of what it is its frames claim its wall clock to be. */
+  readonly claims: { readonly id: number; readonly aheadUs: number; readonly tally: Tally }[] = []
+  readonly timerSkews: TimerSkew[] = []
 
   readonly #seed: number
   readonly #config: KernelConfig
@@ -93,6 +107,9 @@ export class StoreHost {
   #wakeAt = 0
   /** It has spoken: the document of its birth was carried out and is not shown again, whatever becomes of its disk. */
   #isBorn = false
+  #isEarly = false
+  #wokenEarlyFor: number | null = null
+  #wakesSkewed = 0
 
   constructor(
     seed: number,
@@ -128,6 +145,16 @@ export class StoreHost {
 
   get alive(): boolean {
     return this.kernel !== null
+  }
+
+  /** What lives on when the process is started anew without being stopped; null while it is down. */
+  remains(): Remains | null {
+    if (this.kernel === null) return null
+    return {
+      kernel: this.kernel,
+      mono: this.clock.mono(this.#scheduler.now),
+      wakeMono: this.#wakeMono,
+    }
   }
 
   /** Starts the process from what is on disk. */
@@ -166,9 +193,11 @@ export class StoreHost {
     this.#scheduler.cancel(this.#wakeHandle)
     this.#wakeHandle = NO_EVENT
     this.#wakeMono = null
+    this.#isEarly = false
   }
 
   frameArrived(frame: Frame): void {
+    this.zombie?.frameArrived(frame)
     if (this.kernel === null) return
     this.process.arrive("frame", 0, 0, frame)
     this.#watchInbox()
@@ -199,10 +228,12 @@ export class StoreHost {
     this.#wakeHandle = NO_EVENT
     const at = this.#wakeMono
     if (at === null) return
-    if (this.clock.mono(this.#scheduler.now) < at) {
+    if (this.clock.mono(this.#scheduler.now) < at && !this.#isEarly) {
       this.#armWake()
       return
     }
+    this.#wokenEarlyFor = this.#isEarly ? at : null
+    this.#isEarly = false
     this.#wakeMono = null
     this.process.arrive("wake", 0, 0, null)
   }
@@ -407,7 +438,11 @@ export class StoreHost {
     const kernel = this.kernel
     if (this.#outgoing.length === 0 || kernel === null) return
     const identity = kernel.identity()
-    const wall = this.clock.wall(this.#scheduler.now)
+    let wall = this.clock.wall(this.#scheduler.now)
+    for (const { aheadUs, tally } of this.claims) {
+      wall += aheadUs
+      tally.changes++
+    }
     for (let i = 0; i < this.#outgoing.length; i++) {
       const slot = this.#outgoing[i]!
       const messages = this.#outbox[slot]!
@@ -440,14 +475,30 @@ export class StoreHost {
   /** A timer already set for an earlier time stays: it looks again when it fires. */
   #armWake(): void {
     const now = this.#scheduler.now
-    const at = this.#wakeMono === null ? null : this.clock.trueTimeOf(now, this.#wakeMono)
-    if (at === null) return
+    const due = this.#wakeMono === null ? null : this.clock.trueTimeOf(now, this.#wakeMono)
+    if (due === null) return
+    const at = this.timerSkews.length === 0 ? due : this.#skewed(now, due)
     if (this.#wakeHandle !== NO_EVENT) {
       if (this.#wakeAt <= at) return
       this.#scheduler.cancel(this.#wakeHandle)
     }
+    this.#isEarly = at < due
     this.#wakeAt = at
     this.#wakeHandle = this.#scheduler.schedule(at, EVENT.wake, this.store, 0, null)
+  }
+
+  /** When a bad timer fires instead. */
+  #skewed(now: number, due: number): number {
+    let at = due
+    for (const { id, earlyUs, lateUs, tally } of this.timerSkews) {
+      const drawn = draw(this.#seed, PURPOSE.timerSkew, id, this.store, this.#wakesSkewed++)
+      const skew = below(drawn, earlyUs + lateUs + 1) - earlyUs
+      // Asked for again, it comes at its time: it is too early once.
+      if (skew === 0 || (skew < 0 && this.#wokenEarlyFor === this.#wakeMono)) continue
+      at = Math.max(now, at + skew)
+      tally.changes++
+    }
+    return at
   }
 
   /** A process that runs keeps its inbox short. */

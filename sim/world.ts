@@ -32,6 +32,7 @@ import { NO_EVENT, Scheduler, type Handle } from "./scheduler.ts"
 import { StoreHost, type HostWatcher } from "./store-host.ts"
 import { TraceHash } from "./trace/hash.ts"
 import { effectText, type Listener } from "./trace/recorder.ts"
+import { Zombie, type ZombieWatcher } from "./zombie.ts"
 
 const CLUSTER = "orrery-sim"
 
@@ -63,10 +64,11 @@ export type WorldOptions = {
  * A cluster, its clients, the network between them, disks, clocks, and what goes wrong, all under one
  * seed. It owns time: one event after the other, in an order that the plan alone decides.
  */
-export class World implements WorldView, Stage, HostWatcher {
+export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
   readonly plan: Plan
   readonly seed: number
   readonly storeCount: number
+  readonly groups: readonly number[]
   readonly network: Network
   readonly trace: TraceHash
   /** The first broken promise; nothing happens after it. */
@@ -101,6 +103,7 @@ export class World implements WorldView, Stage, HostWatcher {
     this.trace = new TraceHash(options.hash)
     this.seed = plan.seed
     this.storeCount = cluster.stores + cluster.spares
+    this.groups = cluster.ranges.map((range) => range.descriptor.groupId)
     this.#clients = options.clients
     this.#listener = options.listener
     this.#onCrash = checkers.filter((checker) => checker.storeCrashed !== undefined)
@@ -282,6 +285,22 @@ export class World implements WorldView, Stage, HostWatcher {
     return wasAlive
   }
 
+  raise(store: number, run: FaultRun, hearsPpm: number, restartAt: number): boolean {
+    const host = this.host(store)
+    const remains = host.remains()
+    if (remains === null) return false
+    this.crash(store, false, restartAt)
+    host.zombie?.end()
+    const fault = { id: run.fault.id, hearsPpm, tally: run.tally }
+    host.zombie = new Zombie(
+      fault,
+      { seed: this.seed, scheduler: this.#scheduler, watcher: this },
+      host,
+      remains,
+    )
+    return true
+  }
+
   bear(store: number): void {
     const host = this.host(store)
     if (host.boots === 0) this.#boot(store)
@@ -315,6 +334,12 @@ export class World implements WorldView, Stage, HostWatcher {
     this.trace.stepped(store, input, effects)
     this.#listener?.stepped(this.now, this.event, store, input, effects)
     for (let i = 0; i < this.#onStep.length; i++) this.#onStep[i]!.stepped!(this, store, input, effects)
+  }
+
+  /** Hashed and told like any step, and no checker's business: it is not the store that does it. */
+  zombieStepped(store: number, input: Input, effects: readonly Effect[]): void {
+    this.trace.stepped(store, input, effects)
+    this.#listener?.stepped(this.now, this.event, store, input, effects)
   }
 
   observed(store: number, observation: Observation): void {
@@ -396,6 +421,9 @@ export class World implements WorldView, Stage, HostWatcher {
         break
       case EVENT.wake:
         this.#hosts[a - 1]!.woken()
+        break
+      case EVENT.zombieWake:
+        this.#hosts[a - 1]!.zombie?.woken()
         break
       case EVENT.disk:
         this.#hosts[a - 1]!.diskDone(payload as DiskOperation)

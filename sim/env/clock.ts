@@ -7,6 +7,14 @@ export const WALL_START = 1_767_225_600_000_000
 export type ClockFault =
   | { readonly type: "offset"; readonly offsetUs: number }
   | { readonly type: "drift"; readonly ppm: number }
+  /** The offset is reached evenly within `overUs`, as a smeared leap second is. */
+  | { readonly type: "smear"; readonly offsetUs: number; readonly overUs: number }
+  /** Swings ahead and behind. */
+  | { readonly type: "sine"; readonly amplitudeUs: number; readonly periodUs: number }
+  /** An offset that begins with the next start of the process. */
+  | { readonly type: "bootOffset"; readonly offsetUs: number }
+  /** Of the monotonic clock alone. */
+  | { readonly type: "monoDrift"; readonly ppm: number }
   /** Wall time stands still; with `mono` the monotonic clock does too. */
   | { readonly type: "freeze"; readonly mono: boolean }
 
@@ -15,6 +23,8 @@ type Overlay = {
   readonly fault: ClockFault
   readonly since: number
   readonly wallAt: number
+  /** Starts of the process before it. */
+  readonly boots: number
 }
 
 /**
@@ -32,6 +42,7 @@ export class Clock {
   /** Parts per million the monotonic clock is fast. */
   #monoPpm = 0
   #monoFrozen = 0
+  #boots = 0
 
   /** Whether any overlay is in force: when not, stamps need no second look. */
   get faulty(): boolean {
@@ -40,6 +51,7 @@ export class Clock {
 
   /** A new process: its monotonic clock starts at `monoBase`. */
   boot(now: number, monoBase: number): void {
+    this.#boots++
     this.#monoAnchor = monoBase
     this.#trueAnchor = now
   }
@@ -53,11 +65,31 @@ export class Clock {
   wall(now: number): Wall {
     let wall = WALL_START + now
     for (let i = 0; i < this.#overlays.length; i++) {
-      const { fault, since, wallAt } = this.#overlays[i]!
-      if (fault.type === "freeze") return wallAt
-      wall += fault.type === "offset" ? fault.offsetUs : Math.floor(((now - since) * fault.ppm) / 1_000_000)
+      const overlay = this.#overlays[i]!
+      if (overlay.fault.type === "freeze") return overlay.wallAt
+      wall += this.#aheadBy(overlay, now)
     }
     return wall
+  }
+
+  #aheadBy({ fault, since, boots }: Overlay, now: number): number {
+    switch (fault.type) {
+      case "offset":
+        return fault.offsetUs
+      case "drift":
+        return Math.floor(((now - since) * fault.ppm) / 1_000_000)
+      case "smear":
+        return smearedUs(fault.offsetUs, fault.overUs, now - since)
+      case "sine":
+        return sineUs(fault.amplitudeUs, fault.periodUs, now - since)
+      case "bootOffset":
+        return this.#boots > boots ? fault.offsetUs : 0
+      case "freeze":
+      case "monoDrift":
+        return 0
+      default:
+        return unreachable(fault)
+    }
   }
 
   /** The earliest true time at which `mono` shows `at`; null while it stands still before that. */
@@ -72,14 +104,14 @@ export class Clock {
 
   /** `id` names the overlay for `lift`; a freeze is looked at before all others. */
   overlay(now: number, id: number, fault: ClockFault): void {
-    const overlay: Overlay = { id, fault, since: now, wallAt: this.wall(now) }
+    const overlay: Overlay = { id, fault, since: now, wallAt: this.wall(now), boots: this.#boots }
     this.#reanchor(now)
     if (fault.type === "freeze") {
       this.#overlays.unshift(overlay)
       if (fault.mono) this.#monoFrozen++
     } else {
       this.#overlays.push(overlay)
-      if (fault.type === "drift") this.#monoPpm += fault.ppm
+      if (fault.type === "drift" || fault.type === "monoDrift") this.#monoPpm += fault.ppm
     }
   }
 
@@ -90,7 +122,7 @@ export class Clock {
     this.#reanchor(now)
     const { fault } = this.#overlays[index]!
     this.#overlays.splice(index, 1)
-    if (fault.type === "drift") this.#monoPpm -= fault.ppm
+    if (fault.type === "drift" || fault.type === "monoDrift") this.#monoPpm -= fault.ppm
     if (fault.type === "freeze" && fault.mono) this.#monoFrozen--
     return true
   }
@@ -99,16 +131,10 @@ export class Clock {
   shows(now: number, id: number): boolean {
     const overlay = this.#overlays.find((candidate) => candidate.id === id)
     invariant(overlay !== undefined, "Cannot judge a clock fault: it is not in force")
-    switch (overlay.fault.type) {
-      case "offset":
-        return overlay.fault.offsetUs !== 0
-      case "drift":
-        return Math.floor(((now - overlay.since) * overlay.fault.ppm) / 1_000_000) !== 0
-      case "freeze":
-        return now > overlay.since
-      default:
-        return unreachable(overlay.fault)
-    }
+    const { fault, since } = overlay
+    if (fault.type === "freeze") return now > since
+    if (fault.type === "monoDrift") return Math.floor(((now - since) * fault.ppm) / 1_000_000) !== 0
+    return this.#aheadBy(overlay, now) !== 0
   }
 
   #reanchor(now: number): void {
@@ -116,4 +142,21 @@ export class Clock {
     this.#monoAnchor = mono
     this.#trueAnchor = now
   }
+}
+
+/** How far a smear has come. */
+export function smearedUs(offsetUs: number, overUs: number, elapsedUs: number): number {
+  if (elapsedUs >= overUs) return offsetUs
+  // Parts per million first: the product of two hours with two hours would be no safe integer.
+  return Math.floor((offsetUs * Math.floor((elapsedUs * 1_000_000) / overUs)) / 1_000_000)
+}
+
+/** A sine as two parabolas, in whole numbers: the last digit of `Math.sin` may differ between engines. */
+export function sineUs(amplitudeUs: number, periodUs: number, elapsedUs: number): number {
+  const half = Math.max(1, Math.floor(periodUs / 2))
+  const phase = elapsedUs % (2 * half)
+  const x = Math.floor(((phase % half) * 1_000_000) / half)
+  const height = Math.floor((4 * x * (1_000_000 - x)) / 1_000_000)
+  const ahead = Math.floor((amplitudeUs * height) / 1_000_000)
+  return phase < half ? ahead : -ahead
 }

@@ -15,6 +15,8 @@ export type LinkFault =
   | { readonly type: "capacity"; readonly messages: number }
   /** Nothing leaves until it is lifted, then all of it does. */
   | { readonly type: "clog" }
+  /** Nothing leaves until it is told to: then all of it arrives at one moment. */
+  | { readonly type: "hold" }
   /** Up for `upUs`, then cut for `downUs`, and so on. */
   | { readonly type: "flap"; readonly upUs: number; readonly downUs: number }
   | { readonly type: "misroute"; readonly ratioPpm: number }
@@ -22,7 +24,7 @@ export type LinkFault =
 /** Counts the deliveries, reads and stamps that a fault has changed. */
 export type Tally = { changes: number }
 
-/** A frame kept back by a clog, ready to be sent on. */
+/** A frame kept back by a clog or a hold, ready to be sent on. */
 export type HeldBack = {
   readonly link: number
   readonly lane: number
@@ -39,7 +41,7 @@ export class LinkOverlay {
   readonly fault: LinkFault
   readonly since: number
   readonly tally: Tally
-  readonly held: HeldBack[] = []
+  held: HeldBack[] = []
   readonly #from: Uint8Array
   readonly #to: Uint8Array
   readonly #oneWay: boolean
@@ -67,6 +69,11 @@ export class LinkOverlay {
   strikes(from: number, to: number): boolean {
     if (this.#from[from] === 1 && this.#to[to] === 1) return true
     return !this.#oneWay && this.#from[to] === 1 && this.#to[from] === 1
+  }
+
+  /** Whether frames wait here until somebody lets them go. */
+  get keeps(): boolean {
+    return this.fault.type === "clog" || this.fault.type === "hold"
   }
 
   /** Whether the link is cut at this moment: what is under way is lost as well. */

@@ -19,6 +19,11 @@ export type FrameCodec = {
   decodeFrame(bytes: Uint8Array): Frame | null
 }
 
+/** Hears every frame as its store sends it, before anything happens to it. */
+export interface FrameListener {
+  frameSent(from: number, to: number, lane: Lane, frame: Frame): void
+}
+
 export type NetworkCounts = {
   sent: number
   delivered: number
@@ -51,6 +56,7 @@ export class Network {
   readonly #lastArrivals: Float64Array
   readonly #inFlight: Int32Array
   readonly #overlays: LinkOverlay[] = []
+  readonly #listeners: FrameListener[] = []
 
   constructor(
     seed: number,
@@ -86,6 +92,8 @@ export class Network {
 
   sendFrame(fromStore: number, toStore: number, lane: Lane, frame: Frame): void {
     if (toStore < 1 || toStore > this.storeCount) return
+    for (let i = 0; i < this.#listeners.length; i++)
+      this.#listeners[i]!.frameSent(fromStore, toStore, lane, frame)
     const payload = this.#host.transport === "bytes" ? this.#codec.encodeFrame(frame) : frame
     this.#send(fromStore - 1, toStore - 1, LANES[lane], EVENT.frame, payload)
   }
@@ -138,6 +146,37 @@ export class Network {
     if (index < 0) return
     const [overlay] = this.#overlays.splice(index, 1)
     for (const held of overlay!.held) this.#launch(held)
+  }
+
+  /** What a hold has kept back until now arrives at one moment, in the order this gives it. */
+  burst(id: number, inOrder: (held: readonly HeldBack[]) => readonly HeldBack[]): void {
+    const overlay = this.#overlays.find((candidate) => candidate.id === id)
+    if (overlay === undefined) return
+    const { held } = overlay
+    overlay.held = []
+    const latency = this.#host.latencyUsMin
+    for (const { link, lane, kind, to, payload } of inOrder(held)) {
+      const other = this.#keeperOf(link, overlay)
+      const ordered = false
+      if (other === null) this.#fly(link, lane, kind, to, latency, ordered, payload)
+      else other.held.push({ link, lane, kind, to, latency, ordered, payload })
+    }
+  }
+
+  /** A frame that was sent long ago reaches its end once more. */
+  replay(fromStore: number, toStore: number, lane: Lane, frame: Frame): void {
+    const payload = this.#host.transport === "bytes" ? this.#codec.encodeFrame(frame) : frame
+    const link = (fromStore - 1) * this.endpointCount + toStore - 1
+    this.#fly(link, LANES[lane], EVENT.frame, toStore - 1, this.#host.latencyUsMin, false, payload)
+  }
+
+  listen(listener: FrameListener): void {
+    this.#listeners.push(listener)
+  }
+
+  unlisten(listener: FrameListener): void {
+    const index = this.#listeners.indexOf(listener)
+    if (index >= 0) this.#listeners.splice(index, 1)
   }
 
   #send(from: number, to: number, lane: number, kind: number, payload: unknown): void {
@@ -217,6 +256,7 @@ export class Network {
           break
         }
         case "clog":
+        case "hold":
           // Looked at last, when all that happens on the way is decided.
           break
       }
@@ -239,7 +279,7 @@ export class Network {
     payload: unknown,
   ): void {
     if (this.#overlays.length > 0) {
-      const clog = this.#clogOn(link)
+      const clog = this.#keeperOf(link, null)
       if (clog !== null) {
         clog.tally.changes++
         if (clog.held.length < HELD_BACK_MAX) {
@@ -275,12 +315,13 @@ export class Network {
     this.#scheduler.schedule(at, kind, link, to, payload)
   }
 
-  #clogOn(link: number): LinkOverlay | null {
+  /** The clog or hold in the way, but for one that has just let go. */
+  #keeperOf(link: number, past: LinkOverlay | null): LinkOverlay | null {
     const from = Math.floor(link / this.endpointCount)
     const to = link % this.endpointCount
     for (let i = 0; i < this.#overlays.length; i++) {
       const overlay = this.#overlays[i]!
-      if (overlay.fault.type === "clog" && overlay.strikes(from, to)) return overlay
+      if (overlay.keeps && overlay !== past && overlay.strikes(from, to)) return overlay
     }
     return null
   }

@@ -1,3 +1,4 @@
+import { smearedUs } from "../env/clock.ts"
 import { isQuiet, quietAfter } from "../phases.ts"
 import type { Plan, PlanFault } from "../plan/plan.ts"
 import type { RunClass } from "../result.ts"
@@ -32,19 +33,19 @@ export function clockSpreadMax(plan: Plan): number {
     if (fault.kind.startsWith("clock") && !isQuiet(plan.phases, fault.at)) spans.push(spanOf(plan, fault))
   }
   // Offsets change evenly between beginnings and ends, so they are largest at one of those.
-  const moments = spans.flatMap((span) => [span.fault.at, span.until]).sort((x, y) => x - y)
+  const moments = spans.flatMap((span) => [...momentsOf(span)]).sort((x, y) => x - y)
   let spreadMax = 0
   for (const moment of moments) {
     const low = Array.from({ length: storeCount }, () => 0)
     const high = Array.from({ length: storeCount }, () => 0)
     for (const { fault, until } of spans) {
       if (moment < fault.at || moment > until) continue
-      const offset = offsetAt(fault, moment)
+      const [least, most] = offsetsAt(fault, moment)
       const certain = fault.target.role === "stores"
       for (let index = 0; index < storeCount; index++) {
         if (certain && !fault.target.stores.includes(index + 1)) continue
-        if (certain || offset < 0) low[index]! += offset
-        if (certain || offset > 0) high[index]! += offset
+        low[index]! += certain ? least : Math.min(0, least)
+        high[index]! += certain ? most : Math.max(0, most)
       }
     }
     for (let i = 0; i < storeCount; i++) {
@@ -61,14 +62,36 @@ function spanOf(plan: Plan, fault: PlanFault): Span {
   return { fault, until: Math.min(endOf(fault) ?? quiet, quiet) }
 }
 
-function offsetAt(fault: PlanFault, at: number): number {
+/** A smear that has come to its end bends there. */
+function momentsOf({ fault, until }: Span): readonly number[] {
+  const bend = fault.at + (fault.args["overUs"] ?? 0)
+  return fault.kind === "clockSmear" && bend < until ? [fault.at, bend, until] : [fault.at, until]
+}
+
+/** The least and the most that the clock of a store it strikes may be ahead by, in microseconds. */
+function offsetsAt(fault: PlanFault, at: number): readonly [least: number, most: number] {
+  const { args, kind } = fault
   const since = at - fault.at
-  switch (fault.kind) {
+  const exactly = (offset: number): readonly [number, number] => [offset, offset]
+  switch (kind) {
     case "clockDrift":
-      return Math.floor((since * (fault.args["ppm"] ?? 0)) / 1_000_000)
+      return exactly(Math.floor((since * (args["ppm"] ?? 0)) / 1_000_000))
     case "clockFreeze":
-      return -since
+      return exactly(-since)
+    case "clockSmear":
+      return exactly(smearedUs(args["offsetUs"] ?? 0, args["overUs"] ?? 0, since))
+    case "clockSine":
+      // Where it stands between two moments of the plan is not looked at: anywhere.
+      return [-(args["amplitudeUs"] ?? 0), args["amplitudeUs"] ?? 0]
+    case "clockBackAtBoot": {
+      // From a start on that may never come.
+      const offset = args["offsetUs"] ?? 0
+      return [Math.min(0, offset), Math.max(0, offset)]
+    }
+    case "clockFarFuture":
+      // What its peers are told is what they must be able to live with.
+      return exactly(args["aheadUs"] ?? 0)
     default:
-      return fault.args["offsetUs"] ?? 0
+      return exactly(args["offsetUs"] ?? 0)
   }
 }

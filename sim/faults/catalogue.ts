@@ -1,10 +1,13 @@
 import type { FaultKind } from "../plan/plan.ts"
-import { clockFault } from "./clock.ts"
 import { atRest, lie, loss, misdirectedWrite, misread, oldImage, swapDisks } from "./damage.ts"
+import { clockFarFuture, clockFault, timerSkew } from "./clock.ts"
 import { diskFull, slowDisk, stalledDisk, syncError } from "./disk.ts"
+import { hold, swizzle } from "./hold.ts"
 import { linkFault } from "./link.ts"
 import { crash, crashLoop, pause, reload, slowProcess } from "./process.ts"
 import type { FaultKindActions } from "./stage.ts"
+import { replayOld, zombie } from "./stale.ts"
+import { quorumLoss, topologyStorm } from "./storm.ts"
 import { topologyFault } from "./topology.ts"
 
 /** Every kind of fault a plan may name. A kind without a row does not compile. */
@@ -18,10 +21,14 @@ export const CATALOGUE: Readonly<Record<FaultKind, FaultKindActions>> = {
   clog: linkFault,
   flap: linkFault,
   misroute: linkFault,
+  swizzle,
+  hold,
+  replayOld,
   crash,
   crashLoop,
   pause,
   slowProcess,
+  zombie,
   syncError,
   diskFull,
   slowDisk,
@@ -42,10 +49,20 @@ export const CATALOGUE: Readonly<Record<FaultKind, FaultKindActions>> = {
   clockDrift: clockFault,
   clockStep: clockFault,
   clockFreeze: clockFault,
+  clockSmear: clockFault,
+  clockSine: clockFault,
+  clockBackAtBoot: clockFault,
+  clockFarFuture,
+  monoDrift: clockFault,
+  timerSkew,
   addVoter: topologyFault,
   addLearner: topologyFault,
   removeReplica: topologyFault,
   transferLeader: topologyFault,
+  replaceReplica: topologyFault,
+  topologyStorm,
+  rebalanceStorm: topologyStorm,
+  quorumLoss,
   reload,
 }
 
@@ -60,6 +77,7 @@ const LASTING: ReadonlySet<FaultKind> = new Set([
   "addLearner",
   "removeReplica",
   "transferLeader",
+  "replaceReplica",
 ])
 
 /** When a fault ends by itself; null when only a quiet part ends it. */

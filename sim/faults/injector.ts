@@ -43,6 +43,7 @@ export class FaultInjector {
       peers: fault.target.peers,
       progress: 0,
       next: NO_EVENT,
+      own: null,
     }))
   }
 

@@ -7,11 +7,9 @@ const RATIO_PPM = 100_000
 /** Faults of links: an overlay on the network, lifted as it came. */
 export const linkFault: FaultKindActions = {
   begin(stage, run) {
-    const from = endpoints(stage, run.stores)
-    const to = endpoints(stage, peersOf(stage, run))
-    if (from.length === 0 || to.length === 0) return
+    const sides = sidesOf(stage, run)
+    if (sides === null) return
     run.applied = true
-    const sides = { from, to, oneWay: argument(run, "oneWay", 0) === 1 }
     const { endpointCount } = stage.network
     const fault = linkFaultOf(run)
     stage.network.overlay(new LinkOverlay(run.fault.id, fault, stage.now, run.tally, sides, endpointCount))
@@ -21,11 +19,22 @@ export const linkFault: FaultKindActions = {
   },
 }
 
+/** The two sides of a fault of links; null when one of them is empty. */
+export function sidesOf(
+  stage: Stage,
+  run: FaultRun,
+): { readonly from: readonly number[]; readonly to: readonly number[]; readonly oneWay: boolean } | null {
+  const from = endpoints(stage, run.stores)
+  const to = endpoints(stage, peersOf(stage, run))
+  return from.length === 0 || to.length === 0 ? null : { from, to, oneWay: argument(run, "oneWay", 0) === 1 }
+}
+
 function linkFaultOf(run: FaultRun): LinkFault {
   const { kind } = run.fault
   switch (kind) {
     case "partition":
     case "clog":
+    case "hold":
       return { type: kind }
     case "drop":
     case "duplicate":

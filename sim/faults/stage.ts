@@ -1,4 +1,4 @@
-import type { AdminRequest } from "#kernel"
+import type { AdminRequest, GroupStatus } from "#kernel"
 import type { Tally } from "../env/link-overlay.ts"
 import type { Network } from "../env/network.ts"
 import type { PlanFault } from "../plan/plan.ts"
@@ -12,13 +12,22 @@ export interface Stage {
   readonly network: Network
   /** Stores that exist from the start, then spares: ids from 1 to this. */
   readonly storeCount: number
+  /** Ids of all groups of the plan. */
+  readonly groups: readonly number[]
   host(store: number): StoreHost
+  /** What the groups of a store say of themselves; nothing while it is down. */
+  statusOf(store: number): readonly GroupStatus[]
   /** The leader of the highest term; 0 when no store says it leads. */
   leaderOf(group: number): number
   /** Stores that a voter of the group lives on, ascending. */
   membersOf(group: number): readonly number[]
   /** Kills the process and starts it again at `restartAt`. False when it was down already. */
   crash(store: number, powerLoss: boolean, restartAt: number): boolean
+  /**
+   * Starts the process anew at `restartAt` and lets the old one live on, hearing `hearsPpm` of what is sent
+   * to it. False when it was down.
+   */
+  raise(store: number, run: FaultRun, hearsPpm: number, restartAt: number): boolean
   /** Starts a spare that was never started. */
   bear(store: number): void
   /** Calls the fault again at this time. */
@@ -41,6 +50,8 @@ export type FaultRun = {
   /** How far a fault of several acts has come. */
   progress: number
   next: Handle
+  /** What a kind with a memory of its own has in mind while it is in force. */
+  own: unknown
 }
 
 /** What one kind of fault does. */

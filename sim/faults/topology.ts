@@ -18,8 +18,7 @@ export const topologyFault: FaultKindActions = {
     this.act!(stage, run, 0)
   },
   act(stage, run) {
-    const stores = storesOf(stage, run)
-    const store = stores[run.progress]
+    const store = stepsOf(stage, run)[run.progress]
     if (store === undefined) return
     run.applied = true
     run.next = stage.actAt(run, 0, stage.now + RETRY_US)
@@ -37,20 +36,36 @@ export const topologyFault: FaultKindActions = {
   lift() {},
 }
 
+/** The stores that are asked for one after the other: of a replacement, who comes, then who goes. */
+function stepsOf(stage: Stage, run: FaultRun): readonly number[] {
+  const stores = storesOf(stage, run)
+  return run.fault.kind === "replaceReplica" ? [...stores.slice(0, 1), ...run.peers.slice(0, 1)] : stores
+}
+
 /** Null while the store that is meant cannot say who it is. */
 function actionOf(stage: Stage, run: FaultRun, store: number): AdminRequest["action"] | null {
   switch (run.fault.kind) {
+    case "replaceReplica":
+      return run.progress === 0 ? addition(stage, "addVoter", store) : { type: "removeReplica", store }
     case "removeReplica":
       return { type: "removeReplica", store }
     case "transferLeader":
       return { type: "transferLeader", store }
-    default: {
-      const host = stage.host(store)
-      if (host.boots === 0) stage.bear(store)
-      const kernel = host.kernel
-      if (kernel === null) return null
-      const type = run.fault.kind === "addLearner" ? "addLearner" : "addVoter"
-      return { type, store, incarnation: kernel.identity().incarnation }
-    }
+    case "addLearner":
+      return addition(stage, "addLearner", store)
+    default:
+      return addition(stage, "addVoter", store)
   }
+}
+
+/** A store to be added says by which incarnation; one that was never started is. Null while it is down. */
+export function addition(
+  stage: Stage,
+  type: "addVoter" | "addLearner",
+  store: number,
+): AdminRequest["action"] | null {
+  const host = stage.host(store)
+  if (host.boots === 0) stage.bear(store)
+  const { kernel } = host
+  return kernel === null ? null : { type, store, incarnation: kernel.identity().incarnation }
 }

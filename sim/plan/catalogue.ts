@@ -15,6 +15,8 @@ const ANY_US = [0, 3_600_000_000] as const
 /** 0 segment header, 1 frames, 2 side slot, 3 checkpoint. */
 const ZONE = [0, 3] as const
 const SECTORS = [1, 1_000] as const
+/** A hundred years, and still a safe integer when added to the time of day. */
+const CENTURY_US = 3_155_760_000_000_000
 const OFFSET_US = [-7_200_000_000, 7_200_000_000] as const
 
 /** The one table of faults. A kind without a row does not compile. */
@@ -32,6 +34,9 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   clog: { family: "network", args: { oneWay: FLAG }, lasting: true },
   flap: { family: "network", args: { upUs: ANY_US, downUs: ANY_US, oneWay: FLAG }, lasting: true },
   misroute: { family: "network", args: { ratioPpm: RATIO, oneWay: FLAG }, lasting: true },
+  swizzle: { family: "network", args: {}, lasting: true },
+  hold: { family: "network", args: { periodUs: ANY_US, order: [0, 2], oneWay: FLAG }, lasting: true },
+  replayOld: { family: "network", args: { messages: [1, 1_000], afterUs: ANY_US }, lasting: true },
   crash: { family: "process", args: { restartUs: ANY_US, powerLoss: FLAG }, lasting: true },
   crashLoop: {
     family: "process",
@@ -40,6 +45,7 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   },
   pause: { family: "process", args: {}, lasting: true },
   slowProcess: { family: "process", args: { factor: [1, 1_000] }, lasting: true },
+  zombie: { family: "process", args: { restartUs: ANY_US, hearsPpm: RATIO }, lasting: true },
   syncError: { family: "disk", args: { restartUs: ANY_US }, lasting: true },
   diskFull: { family: "disk", args: {}, lasting: true },
   slowDisk: { family: "disk", args: { factor: [1, 1_000] }, lasting: true },
@@ -60,10 +66,20 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   clockDrift: { family: "clock", args: { ppm: [-100_000, 100_000] }, lasting: true },
   clockStep: { family: "clock", args: { offsetUs: OFFSET_US }, lasting: false },
   clockFreeze: { family: "clock", args: { mono: FLAG }, lasting: true },
+  clockSmear: { family: "clock", args: { offsetUs: OFFSET_US, overUs: ANY_US }, lasting: true },
+  clockSine: { family: "clock", args: { amplitudeUs: ANY_US, periodUs: ANY_US }, lasting: true },
+  clockBackAtBoot: { family: "clock", args: { offsetUs: OFFSET_US }, lasting: true },
+  clockFarFuture: { family: "clock", args: { aheadUs: [0, CENTURY_US] }, lasting: true },
+  monoDrift: { family: "clock", args: { ppm: [-100_000, 100_000] }, lasting: true },
+  timerSkew: { family: "clock", args: { earlyUs: ANY_US, lateUs: ANY_US }, lasting: true },
   addVoter: { family: "topology", args: {}, lasting: true },
   addLearner: { family: "topology", args: {}, lasting: true },
   removeReplica: { family: "topology", args: {}, lasting: true },
   transferLeader: { family: "topology", args: {}, lasting: true },
+  replaceReplica: { family: "topology", args: {}, lasting: true },
+  topologyStorm: { family: "topology", args: { changes: [1, 1_000], periodUs: ANY_US }, lasting: true },
+  rebalanceStorm: { family: "topology", args: { changes: [1, 1_000], periodUs: ANY_US }, lasting: true },
+  quorumLoss: { family: "topology", args: { restartUs: ANY_US, powerLoss: FLAG }, lasting: true },
   reload: { family: "host", args: {}, lasting: false },
 }
 
@@ -87,6 +103,8 @@ const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "volumeLoss",
   "swapDisks",
   "oldImage",
+  // It takes a run out of the fault model: drawn where a plan is to leave it.
+  "clockFarFuture",
 ])
 
 export const FAULT_KINDS: readonly FaultKind[] = Object.keys(FAULTS) as FaultKind[]

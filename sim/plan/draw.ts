@@ -109,7 +109,7 @@ function drawFaults(
       const usual = [Math.ceil(seconds / 5), Math.ceil(seconds / 2)] as const
       const activations = own.of("activations").draw(scenario.faults.activations ?? usual)
       sketches.push(...drawSwarm(own.of("swarm"), ground, kinds, weights, activations))
-      if (beyond) sketches.push(drawClockBeyond(own.of("beyond"), ground))
+      if (beyond) sketches.push(...drawClockBeyond(own.of("beyond"), ground))
     }
     if (script !== undefined) sketches.push(...drawScript(own.of("script"), ground, script, from))
   }

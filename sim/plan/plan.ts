@@ -66,12 +66,16 @@ export type NetworkKind =
   | "clog" // nothing leaves the link until lifted, then all of it
   | "flap" // args.upUs, args.downUs
   | "misroute" // args.ratioPpm: delivered to another store
+  | "swizzle" // the links of `stores` are clogged one store after the other, then freed in another order
+  | "hold" // kept back, and let go together every args.periodUs; args.order: 0 as sent, 1 reversed, 2 shuffled
+  | "replayOld" // up to args.messages of an older life of `stores` come again, args.afterUs after a newer one spoke
 
 export type ProcessKind =
   | "crash" // stores; back after args.restartUs; args.powerLoss 1: unsynced writes may be lost, torn, reordered
   | "crashLoop" // args.times, args.upUs, args.restartUs, args.powerLoss
   | "pause"
   | "slowProcess" // args.factor: turns take this many times longer
+  | "zombie" // starts anew after args.restartUs beside its old process, which has no disk, and hears args.hearsPpm
 
 export type DiskKind =
   | "syncError" // the next sync fails: fatal for the store, which restarts after args.restartUs
@@ -96,9 +100,23 @@ export type ClockKind =
   | "clockDrift" // args.ppm
   | "clockStep" // args.offsetUs, at once
   | "clockFreeze"
+  | "clockSmear" // args.offsetUs, reached evenly within args.overUs
+  | "clockSine" // args.amplitudeUs, args.periodUs: ahead, behind, ahead …
+  | "clockBackAtBoot" // args.offsetUs, from the next start of the process on
+  | "clockFarFuture" // args.aheadUs: what its frames claim; its own clock is right
+  | "monoDrift" // args.ppm: the monotonic clock alone, beside a wall clock that is right
+  | "timerSkew" // wake-ups come up to args.earlyUs too early or args.lateUs too late
 
 /** Asked of the leader of `group`, until accepted or lifted. */
-export type TopologyKind = "addVoter" | "addLearner" | "removeReplica" | "transferLeader"
+export type TopologyKind =
+  | "addVoter"
+  | "addLearner"
+  | "removeReplica"
+  | "transferLeader"
+  | "replaceReplica" // a voter on `stores`, and when it is there, none on `peers` any more
+  | "topologyStorm" // args.changes changes at random among `stores`, one each args.periodUs
+  | "rebalanceStorm" // the same, of every group: replicas move from store to store
+  | "quorumLoss" // a majority of the voters die at once; back after args.restartUs; args.powerLoss
 
 export type HostKind =
   // the kernel of `stores` is replaced by load(save()): nothing may change

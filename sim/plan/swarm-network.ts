@@ -5,7 +5,9 @@ import {
   byNumber,
   coin,
   drawSpan,
+  during,
   event,
+  one,
   storeIds,
   targetLeader,
   targetStores,
@@ -53,10 +55,9 @@ export const NETWORK_DRAWERS: Drawers<NetworkKind> = {
       event(kind, span, whom, { messages: draw.spread(1, 20), oneWay }),
     ]
   },
-  clog: ({ span, target, ground, draw }, kind) =>
-    draw.percent(30)
-      ? drawSwizzle(target, ground)
-      : [event(kind, span, somewhere(target, ground), { oneWay: coin(draw) })],
+  clog: ({ span, target, ground, draw }, kind) => [
+    event(kind, span, somewhere(target, ground), { oneWay: coin(draw) }),
+  ],
   flap({ span, target, ground, draw }, kind) {
     const args = {
       upUs: draw.spread(20 * MS, 2 * SECOND),
@@ -68,6 +69,30 @@ export const NETWORK_DRAWERS: Drawers<NetworkKind> = {
   misroute: ({ span, target, ground, draw }, kind) => [
     event(kind, span, somewhere(target, ground), { ratioPpm: draw.between(1_000, 100_000), oneWay: 0 }),
   ],
+  swizzle({ chance, target, ground }, kind) {
+    const span = drawSpan(chance.of("span"), ground, 2 * SECOND, 16 * SECOND)
+    const stores = storeIds(ground)
+    return [event(kind, span, targetStores(target.sample(stores, target.between(1, stores.length)), []), {})]
+  },
+  hold: ({ span, target, ground, draw }, kind) => [
+    event(kind, span, somewhere(target, ground), {
+      periodUs: draw.spread(20 * MS, 2 * SECOND),
+      order: draw.below(3),
+      oneWay: coin(draw),
+    }),
+  ],
+  replayOld({ chance, target, ground, draw }, kind) {
+    const span = drawSpan(chance.of("span"), ground, 4 * SECOND, 16 * SECOND)
+    const whom = target.percent(50) ? one(target, ground) : targetStores(storeIds(ground), [])
+    // Nobody has an earlier life unless somebody dies while the tape runs.
+    const at = Math.min(ground.untilUs, span.at + draw.between(SECOND, 3 * SECOND))
+    const restartUs = draw.spread(50 * MS, SECOND)
+    const victim = targetStores([draw.pick(whom.stores)], [])
+    return [
+      event(kind, span, whom, { messages: draw.spread(10, 400), afterUs: draw.spread(MS, 2 * SECOND) }),
+      event("crash", during(ground, at, restartUs), victim, { restartUs, powerLoss: coin(draw) }),
+    ]
+  },
 }
 
 /** Every link between stores. */
@@ -146,14 +171,4 @@ function drawPartition(chance: Chance, ground: Ground, span: Span): readonly Fau
     if (far.length > 0) cuts.push(cut([shuffled[index]!], far))
   }
   return cuts
-}
-
-/** Stores clogged in the first half of the part and freed in the second, in an order of their own. */
-function drawSwizzle(chance: Chance, ground: Ground): readonly FaultSketch[] {
-  const middle = Math.floor((ground.fromUs + ground.untilUs) / 2)
-  const chosen = storeIds(ground).filter(() => chance.percent(50))
-  return chosen.map((store) => {
-    const span = { at: chance.between(ground.fromUs, middle), until: chance.between(middle, ground.untilUs) }
-    return event("clog", span, targetStores([store], []), { oneWay: coin(chance) })
-  })
 }

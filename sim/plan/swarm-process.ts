@@ -1,8 +1,21 @@
 import type { HostKind, ProcessKind } from "./plan.ts"
-import { all, coin, drawSpan, during, event, one, victims, type Drawers } from "./swarm-ground.ts"
+import {
+  all,
+  coin,
+  drawSpan,
+  during,
+  event,
+  one,
+  targetLeader,
+  victims,
+  type Drawers,
+} from "./swarm-ground.ts"
 
 const MS = 1_000
 const SECOND = 1_000_000
+
+/** What a zombie of the swarm hears. */
+const ZOMBIE_HEARS_PPM = 0
 
 export const PROCESS_DRAWERS: Drawers<ProcessKind | HostKind> = {
   crash({ chance, target, ground, draw }, kind) {
@@ -37,6 +50,10 @@ export const PROCESS_DRAWERS: Drawers<ProcessKind | HostKind> = {
   slowProcess: ({ span, target, ground, draw }, kind) => [
     event(kind, span, victims(target, ground), { factor: draw.spread(2, 50) }),
   ],
+  zombie({ span, target, ground, draw }, kind) {
+    const whom = target.percent(50) ? targetLeader(target, ground) : one(target, ground)
+    return [event(kind, span, whom, { restartUs: draw.spread(20 * MS, SECOND), hearsPpm: ZOMBIE_HEARS_PPM })]
+  },
   reload({ span, target, ground }, kind) {
     const at = { at: span.at, until: span.at }
     return [event(kind, at, target.percent(50) ? all(ground) : victims(target, ground), {})]
