@@ -80,6 +80,9 @@ export class StateMachine {
 
   /** A range nobody has written to yet. Nothing reaches the engine before the first entry does. */
   static create(engine: Engine, descriptor: RangeDescriptor, replica: ReplicaId): StateMachine {
+    // A crash may have given the rows of an older replica back, whose removal was in the log but in no checkpoint.
+    const old = StateMachine.open(engine, descriptor.groupId, replica)
+    invariant(old === null, "Cannot create a state machine: this replica has one")
     const applied: AppliedRecord = {
       replica,
       appliedIndex: 0,

@@ -270,3 +270,14 @@ test("of a destroyed range nothing is left, and its neighbours keep theirs", () 
   assert.isNotNull(StateMachine.open(engine, 2, 1))
   assert.isNull(engine.get(SPACE_META, "h"))
 })
+
+test("a replica made where a removed one was begins with none of its rows", () => {
+  fc.assert(
+    fc.property(fc.array(batch, { maxLength: 6 }), (draws) => {
+      const { engine } = machineWith(draws)
+      const next = StateMachine.create(engine, DESCRIPTOR, 2)
+      assert.equal(next.appliedIndex, 0)
+      assert.ok(next.recount())
+    }),
+  )
+})
