@@ -78,6 +78,9 @@ const MESSAGES: readonly RaftMessage[] = [
   { type: "voteRequest", ...envelope, preVote: true, transfer: false, lastIndex: 3, lastTerm: 8 },
   { type: "voteReply", ...envelope, preVote: true, granted: false },
   { type: "absent", ...envelope, sentMono: WIDE },
+  { type: "stored", ...envelope, matchIndex: 3, lastIndex: 4, sentMono: WIDE },
+  { type: "repairAsk", ...envelope, nonce: WIDE },
+  { type: "repairAnswer", ...envelope, nonce: WIDE, index: 4 },
   { type: "timeoutNow", ...envelope, highWater: WIDE },
   {
     type: "installSnapshot",

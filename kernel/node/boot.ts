@@ -6,6 +6,7 @@ import { SYSTEM_VOLUME, volumeOfTenant } from "../ids.ts"
 import type { Sfc32 } from "../lib/rng.ts"
 import { RaftLog } from "../raft/log.ts"
 import type { RaftStart } from "../raft/raft.ts"
+import { newRecovery } from "../raft/repair.ts"
 import { StateMachine } from "../range/state-machine.ts"
 import { recoverVolume, type RecoveredVolume } from "../wal/recovery.ts"
 import type { RecoveredGroup } from "../wal/replay.ts"
@@ -258,12 +259,12 @@ function openReplica(
     recovery:
       damage === null
         ? null
-        : {
-            firstDamaged: Math.max(damage.firstIndex, applied.index + 1),
-            repairTo: damage.end?.index ?? null,
-            end: damage.end,
-            identified: damage.identified,
-          },
+        : newRecovery(
+            Math.max(damage.firstIndex, applied.index + 1),
+            damage.end,
+            damage.identified,
+            drawIncarnation(chance),
+          ),
   }
   return new Replica(
     config,

@@ -109,6 +109,27 @@ export type SnapshotReply = Envelope & {
  */
 export type Absent = Envelope & { readonly type: "absent"; readonly sentMono: Mono }
 
+/**
+ * A damaged replica's answer where another would acknowledge: its log is the leader's up to `matchIndex` and ends at
+ * `lastIndex`, and neither counts for anything. `sentMono` is that of the heartbeat it answers; 0 for an append.
+ */
+export type Stored = Envelope & {
+  readonly type: "stored"
+  readonly matchIndex: LogIndex
+  readonly lastIndex: LogIndex
+  readonly sentMono: Mono
+}
+
+/** "How far must I be repaired?" `nonce` names the start of the process that asks. */
+export type RepairAsk = Envelope & { readonly type: "repairAsk"; readonly nonce: number }
+
+/** The leader's log ended at `index` when it was asked, and a quorum without the one who asked followed it still. */
+export type RepairAnswer = Envelope & {
+  readonly type: "repairAnswer"
+  readonly nonce: number
+  readonly index: LogIndex
+}
+
 export type RaftMessage =
   | AppendEntries
   | AppendReply
@@ -121,6 +142,9 @@ export type RaftMessage =
   | SnapshotReply
   | Removed
   | Absent
+  | Stored
+  | RepairAsk
+  | RepairAnswer
 
 const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   appendEntries: 1,
@@ -134,6 +158,9 @@ const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   snapshotReply: 9,
   removed: 10,
   absent: 20,
+  stored: 21,
+  repairAsk: 22,
+  repairAnswer: 23,
 }
 
 /** `whole` false leaves an entry's fields to its digest: for hashing, where the entry was digested before. */
@@ -193,6 +220,18 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
       break
     case "absent":
       sink.uint(message.sentMono)
+      break
+    case "stored":
+      sink.uint(message.matchIndex)
+      sink.uint(message.lastIndex)
+      sink.uint(message.sentMono)
+      break
+    case "repairAsk":
+      sink.uint(message.nonce)
+      break
+    case "repairAnswer":
+      sink.uint(message.nonce)
+      sink.uint(message.index)
       break
     case "installSnapshot":
       sink.uint(message.lastIndex)
@@ -325,6 +364,17 @@ export function readMessage(reader: ByteReader): RaftMessage {
       return { type: "removed", group, from, to, term }
     case 20:
       return { type: "absent", group, from, to, term, sentMono: reader.uint() }
+    case 21: {
+      const matchIndex = reader.uint()
+      const lastIndex = reader.uint()
+      return { type: "stored", group, from, to, term, matchIndex, lastIndex, sentMono: reader.uint() }
+    }
+    case 22:
+      return { type: "repairAsk", group, from, to, term, nonce: reader.uint() }
+    case 23: {
+      const nonce = reader.uint()
+      return { type: "repairAnswer", group, from, to, term, nonce, index: reader.uint() }
+    }
     default:
       reader.fail()
       return { type: "removed", group: 0, from: 0, to: 0, term: 0 }

@@ -66,6 +66,25 @@ export class Progress {
     return true
   }
 
+  /** Nothing it ever acknowledged counts any more. */
+  forgot(): void {
+    this.matchIndex = 0
+  }
+
+  /** It holds the log up to `index`, and does not vouch for it. */
+  stored(index: LogIndex): void {
+    const nextIndex = Math.max(this.nextIndex, index + 1)
+    if (this.state === "probe") this.becomeReplicate()
+    let settled = 0
+    while (settled < this.#inflightIndexes.length && this.#inflightIndexes[settled]! <= index) {
+      this.#bytes -= this.#inflightBytes[settled]!
+      settled++
+    }
+    this.#inflightIndexes.splice(0, settled)
+    this.#inflightBytes.splice(0, settled)
+    if (this.state === "replicate") this.nextIndex = nextIndex
+  }
+
   becomeProbe(nextIndex: LogIndex): void {
     this.state = "probe"
     this.probeSent = false

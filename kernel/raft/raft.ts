@@ -29,13 +29,15 @@ import {
   handleAppendReply,
   handleHeartbeat,
   handleHeartbeatReply,
+  handleStoredReply,
   quorumIsActive,
   refuseOldLeader,
 } from "./replication.ts"
-import { becomeFollower, observeRole, resetElectionDeadline } from "./role.ts"
+import { checkRepaired, handleRepairAnswer, handleRepairAsk, type Recovery } from "./repair.ts"
+import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import { loadHead, loadState, saveState } from "./saved.ts"
 import { handleInstallSnapshot, handleSnapshotReply, snapshotDurable } from "./snapshot.ts"
-import type { Outbox, RaftEffect, RaftState, Recovery, StepContext, Transfer } from "./state.ts"
+import type { Outbox, RaftEffect, RaftState, StepContext, Transfer } from "./state.ts"
 import type { Configuration, LogEnd, Payload } from "./types.ts"
 
 /** What happens to one replica of a group. */
@@ -105,6 +107,7 @@ export class Raft {
       votes: new Map(),
       progress: new Map(),
       lost: new Map(),
+      questions: new Map(),
       departing: [],
       heartbeatDeadline: 0,
       quorumDeadline: 0,
@@ -216,7 +219,7 @@ export class Raft {
         state.log.synced(context.durableLsn)
         if (state.role === "candidate") countVotes(state, context, out)
         else if (state.role === "leader") advanceLeaderCommit(state, context, out)
-        this.#repaired(out)
+        checkRepaired(state, out)
         break
       case "proposed":
         appendOwn(state, event.payload, context, out)
@@ -228,7 +231,7 @@ export class Raft {
         break
       case "snapshotSynced":
         snapshotDurable(state, event.from, context, out)
-        this.#repaired(out)
+        checkRepaired(state, out)
         break
       default:
         unreachable(event)
@@ -301,13 +304,13 @@ export class Raft {
       case "appendEntries":
         return handleAppendEntries(state, message, from, context, out)
       case "heartbeat":
-        if (state.recovery !== null)
-          state.recovery.repairTo ??= Math.max(message.leaderCommit, state.log.lastIndex)
         return handleHeartbeat(state, message, from, context, out)
       case "installSnapshot":
         return handleInstallSnapshot(state, message, from, context, out)
       case "timeoutNow":
         return handleTimeoutNow(state, message, context, out)
+      case "repairAnswer":
+        return handleRepairAnswer(state, message, out)
       default:
         break
     }
@@ -320,6 +323,10 @@ export class Raft {
         return handleHeartbeatReply(state, message, from, context, out)
       case "snapshotReply":
         return handleSnapshotReply(state, message, from, context, out)
+      case "stored":
+        return handleStoredReply(state, message, from, context, out)
+      case "repairAsk":
+        return handleRepairAsk(state, message, out)
       default:
         return unreachable(message)
     }
@@ -388,19 +395,6 @@ export class Raft {
         if (!stays) state.progress.delete(member.replica)
         return stays
       })
-    }
-  }
-
-  /** Damage is behind this replica once it holds everything it may have acknowledged, durably. */
-  #repaired(out: Outbox): void {
-    const state = this.#state
-    const recovery = state.recovery
-    if (recovery === null || recovery.repairTo === null || state.log.durableIndex < recovery.repairTo) return
-    state.recovery = null
-    out.push({ type: "persist", item: { type: "repaired", group: state.group } })
-    if (state.role === "recovering") {
-      state.role = "follower"
-      observeRole(state, out)
     }
   }
 

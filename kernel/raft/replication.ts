@@ -3,9 +3,10 @@ import { invariant } from "../lib/invariant.ts"
 import type { Member } from "../range/descriptor.ts"
 import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import { leaveJoint } from "./membership.ts"
-import type { AppendEntries, AppendReply, Heartbeat, HeartbeatReply, RaftMessage } from "./message.ts"
+import type { AppendEntries, AppendReply, Heartbeat, HeartbeatReply, RaftMessage, Stored } from "./message.ts"
 import { Progress } from "./progress.ts"
 import { hasQuorum, includes, isJoint, isVoter, memberOf, members, quorumIndex } from "./quorum.ts"
+import { askRepair, confirmRepairs, handleStored, mayAcknowledge, sayStored, storedUpTo } from "./repair.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
 import { makeEntry, type Configuration, type Entry, type LogEnd, type Payload } from "./types.ts"
 
@@ -268,14 +269,8 @@ function acknowledge(
   context: StepContext,
   out: Outbox,
 ): void {
-  const recovery = state.recovery
-  if (
-    recovery !== null &&
-    matchIndex >= recovery.firstDamaged &&
-    state.log.lastIndex < (recovery.repairTo ?? Infinity)
-  ) {
-    return
-  }
+  storedUpTo(state, matchIndex, out)
+  if (!mayAcknowledge(state, matchIndex)) return sayStored(state, message, to, out)
   const lsn = Math.max(state.hardStateLsn, state.log.lsnAt(matchIndex))
   out.push({
     type: "send",
@@ -306,6 +301,8 @@ function reject(
   out: Outbox,
 ): void {
   const hint = state.log.lastIndexWithTermAtMost(message.prevIndex, message.prevTerm)
+  // A leader holds what was acknowledged against a refusal of it.
+  sayStored(state, message, to, out)
   refuse(state, message.from, to, message.prevIndex, hint, context, out)
 }
 
@@ -359,6 +356,10 @@ export function handleHeartbeat(
   followLeader(state, message, context, out)
   if (state.installing === null)
     advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)
+  askRepair(state, message, from, out)
+  sayStored(state, message, from, out)
+  // It might confirm a leader against whom it voted, and not know.
+  if (state.recovery !== null && !state.recovery.identified) return
   out.push({
     type: "send",
     to: from,
@@ -419,6 +420,34 @@ export function handleHeartbeatReply(
   if (progress === undefined) return
   progress.heardAt = context.mono
   confirmReads(state, message.from, message.round, out)
+  confirmRepairs(state, message.from, message.round, out)
+  sendAgain(state, message, from, progress, context, out)
+}
+
+/** A damaged follower: it is sent what it lacks, as any other. */
+export function handleStoredReply(
+  state: RaftState,
+  message: Stored,
+  from: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
+  const progress = state.progress.get(message.from)
+  if (progress === undefined) return
+  handleStored(state, message, context)
+  if (message.sentMono > 0) sendAgain(state, message, from, progress, context, out)
+  else sendAppends(state, from, context, out)
+}
+
+/** What it answers to a heartbeat shows that something sent before did not arrive. */
+export function sendAgain(
+  state: RaftState,
+  message: HeartbeatReply | Stored,
+  from: Member,
+  progress: Progress,
+  context: StepContext,
+  out: Outbox,
+): void {
   if (progress.state === "snapshot") {
     if (context.mono - progress.waitingSince > state.timing.electionUsMax)
       progress.becomeProbe(progress.matchIndex + 1)

@@ -59,6 +59,7 @@ export function becomeFollower(
   if (wasLeader) {
     state.progress.clear()
     state.lost.clear()
+    state.questions.clear()
     state.departing = []
   }
   if (wasLeader || leader !== 0 || state.role === "candidate") resetElectionDeadline(state, context.mono)
@@ -73,6 +74,7 @@ export function becomeLeader(state: RaftState, context: StepContext, out: Outbox
   state.departing = []
   state.progress.clear()
   state.lost.clear()
+  state.questions.clear()
   for (const member of members(state.configurations.current)) {
     if (member.replica === state.replica) continue
     state.progress.set(member.replica, new Progress(member.replica, state.log.lastIndex + 1, context.mono))

@@ -14,6 +14,7 @@ import { ConfigurationLog } from "./membership.ts"
 import { readMessage, writeMessage } from "./message.ts"
 import { Progress } from "./progress.ts"
 import { ReadIndexQueue } from "./read-index.ts"
+import { readQuestions, readRecovery, writeQuestions, writeRecovery } from "./repair.ts"
 import type { RaftState } from "./state.ts"
 
 /**
@@ -52,6 +53,7 @@ export function saveState(state: RaftState, sink: Sink): void {
   sink.uint(state.progress.size)
   for (const [, progress] of [...state.progress].sort((a, b) => a[0] - b[0])) progress.save(sink)
   writePairs(state.lost, sink)
+  writeQuestions(state.questions, sink)
   sink.uint(state.departing.length)
   for (const member of state.departing) writeMember(member, sink)
   sink.uint(state.heartbeatDeadline)
@@ -67,16 +69,7 @@ export function saveState(state: RaftState, sink: Sink): void {
   sink.uint(state.promotionDeadline)
   sink.bool(state.installing !== null)
   if (state.installing !== null) writeMessage(state.installing, sink, true)
-  sink.bool(state.recovery !== null)
-  if (state.recovery !== null) {
-    sink.uint(state.recovery.firstDamaged)
-    sink.bool(state.recovery.repairTo !== null)
-    sink.uint(state.recovery.repairTo ?? 0)
-    sink.bool(state.recovery.end !== null)
-    sink.uint(state.recovery.end?.index ?? 0)
-    sink.uint(state.recovery.end?.term ?? 0)
-    sink.bool(state.recovery.identified)
-  }
+  writeRecovery(state.recovery, sink)
 }
 
 /** What a machine is made of; the rest of the bytes go to `loadState`. */
@@ -113,6 +106,7 @@ export function loadState(into: RaftState, reader: ByteReader): void {
     state.progress.set(progress.replica, progress)
   }
   state.lost = readPairs(reader)
+  state.questions = readQuestions(reader)
   for (let left = reader.count(3); left > 0; left--) state.departing.push(readMember(reader))
   state.heartbeatDeadline = reader.uint()
   state.quorumDeadline = reader.uint()
@@ -126,18 +120,5 @@ export function loadState(into: RaftState, reader: ByteReader): void {
     const message = readMessage(reader)
     state.installing = message.type === "installSnapshot" ? message : null
   }
-  if (reader.bool()) {
-    const firstDamaged = reader.uint()
-    const known = reader.bool()
-    const repairTo = reader.uint()
-    const hasEnd = reader.bool()
-    const end = { index: reader.uint(), term: reader.uint() }
-    const identified = reader.bool()
-    state.recovery = {
-      firstDamaged,
-      repairTo: known ? repairTo : null,
-      end: hasEnd ? end : null,
-      identified,
-    }
-  }
+  state.recovery = readRecovery(reader)
 }

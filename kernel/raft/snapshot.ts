@@ -1,5 +1,6 @@
 import type { Member } from "../range/descriptor.ts"
 import type { InstallSnapshot, SnapshotReply } from "./message.ts"
+import { storedUpTo } from "./repair.ts"
 import { sendAppends } from "./replication.ts"
 import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
@@ -74,6 +75,7 @@ export function snapshotDurable(state: RaftState, from: Member, context: StepCon
       configuration: state.configurations.current,
     },
   })
+  storedUpTo(state, start.index, out)
   replySnapshot(state, message, from, context, out)
 }
 

@@ -8,9 +8,10 @@ import type { Lane } from "../node/effect.ts"
 import type { ConfigurationLog } from "./membership.ts"
 import type { RaftLog } from "./log.ts"
 import type { InstallSnapshot, RaftMessage } from "./message.ts"
-import type { Configuration, LogEnd } from "./types.ts"
+import type { Configuration } from "./types.ts"
 import type { Progress } from "./progress.ts"
 import type { ReadIndexQueue } from "./read-index.ts"
+import type { Recovery, RepairQuestion } from "./repair.ts"
 
 /** `recovering`: its log was damaged; it receives, and campaigns or votes only as DESIGN §5 allows. */
 export type Role = "follower" | "candidate" | "leader" | "recovering"
@@ -56,18 +57,6 @@ export type Outbox = RaftEffect[]
 
 export type Transfer = { readonly target: ReplicaId; readonly deadline: Mono; asked: boolean }
 
-/** Damage found at boot. It ends when the log has been repaired through `repairTo`. */
-export type Recovery = {
-  /** It acknowledges nothing at or past this index before repair. */
-  readonly firstDamaged: LogIndex
-  /** Null: not known until a leader has spoken. */
-  repairTo: LogIndex | null
-  /** Where the log ended before the damage; null when nobody remembers. */
-  readonly end: LogEnd | null
-  /** Term, vote and end are known from intact identifiers: it may vote, as the log that ends there. */
-  readonly identified: boolean
-}
-
 /** All a group remembers. Owned by `Raft`; the functions beside it work on it one step at a time. */
 export type RaftState = {
   readonly group: GroupId
@@ -106,6 +95,8 @@ export type RaftState = {
   progress: Map<ReplicaId, Progress>
   /** Members whose store holds nothing of their name, with the incarnation their volume has by now. */
   lost: Map<ReplicaId, Incarnation>
+  /** Damaged members that wait to hear how far they must be repaired. */
+  questions: Map<ReplicaId, RepairQuestion>
   /** Replicas that a configuration in force no longer names and that have not yet heard so. */
   departing: Member[]
   heartbeatDeadline: Mono

@@ -95,6 +95,13 @@ export function messageReleased(
     case "installSnapshot":
       promise(replica, message.term)
       return
+    case "stored":
+    case "repairAsk":
+      // A damaged replica promises nothing by them.
+      return
+    case "repairAnswer":
+      promise(replica, message.term)
+      return
     case "absent":
       // Said by a store, of one it does not have.
       return

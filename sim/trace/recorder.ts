@@ -141,6 +141,9 @@ function messageText(message: RaftMessage): string {
     case "timeoutNow":
     case "removed":
     case "absent":
+    case "stored":
+    case "repairAsk":
+    case "repairAnswer":
     case "snapshotReply":
       return `${message.type} ${about}`
     default:

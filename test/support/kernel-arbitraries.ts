@@ -130,6 +130,15 @@ export const message: fc.Arbitrary<RaftMessage> = fc.oneof(
   fc.record({ type: fc.constant("removed" as const), ...envelope }),
   fc.record({ type: fc.constant("absent" as const), ...envelope, sentMono: uint }),
   fc.record({
+    type: fc.constant("stored" as const),
+    ...envelope,
+    matchIndex: uint,
+    lastIndex: uint,
+    sentMono: uint,
+  }),
+  fc.record({ type: fc.constant("repairAsk" as const), ...envelope, nonce: uint }),
+  fc.record({ type: fc.constant("repairAnswer" as const), ...envelope, nonce: uint, index: uint }),
+  fc.record({
     type: fc.constant("installSnapshot" as const),
     ...envelope,
     lastIndex: uint,
