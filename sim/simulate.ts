@@ -4,12 +4,12 @@ import type { OnlineChecker, Violation } from "./check/checker.ts"
 import { checkCommitOrder, checkExactlyOnce } from "./check/exactly-once.ts"
 import { byInvocation, type Operation } from "./check/history.ts"
 import { checkLinearizable } from "./check/linearizable.ts"
-import { checkQuiet, underWayUs, type QuietStore, type QuietView } from "./check/liveness.ts"
+import { checkForks, checkQuiet, underWayUs, type QuietStore, type QuietView } from "./check/liveness.ts"
 import { onlineCheckers } from "./check/oracles.ts"
 import { checkLoad } from "./check/resources.ts"
 import type { KernelBuild } from "./kernel-build.ts"
 import { quietAt, runUs } from "./phases.ts"
-import { classify } from "./faults/atlas.ts"
+import { classify, promisesLiveness } from "./faults/atlas.ts"
 import type { Plan } from "./plan/plan.ts"
 import type { RunClass, RunResult } from "./result.ts"
 import type { Listener } from "./trace/recorder.ts"
@@ -50,6 +50,7 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
   const eventsMax = options.eventsMax ?? Number.MAX_SAFE_INTEGER
   const calm = new Calm()
   const runClass = classify(plan)
+  const isLive = promisesLiveness(plan)
   const checkers = options.checkers ?? onlineCheckers(plan, frameItems)
   const reads = finalReads(plan)
   const clients = new Clients(plan, [...plan.workload.ops, ...reads])
@@ -71,7 +72,7 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
       break
     }
     calm.look(world)
-    checkWorld(world, clients, calm)
+    checkWorld(world, clients, calm, isLive)
   }
   isWhole &&= world.now === runUs(plan.phases)
   clients.finish()
@@ -153,7 +154,7 @@ function nextQuietEnd({ phases }: Plan, at: number): number {
 }
 
 /** What must hold at any moment, and what must have come to pass where a quiet part ends. */
-function checkWorld(world: World, clients: Clients, calm: Calm): void {
+function checkWorld(world: World, clients: Clients, calm: Calm, isLive: boolean): void {
   const { plan, now } = world
   for (let store = 1; store <= world.storeCount; store++) {
     const host = world.host(store)
@@ -170,7 +171,8 @@ function checkWorld(world: World, clients: Clients, calm: Calm): void {
   }
   const round = plan.phases.faultsUs + plan.phases.quietUs
   if (now % round !== 0 || plan.phases.quietUs === 0) return
-  const violation = checkQuiet(quietView(world, clients, calm))
+  const view = quietView(world, clients, calm)
+  const violation = isLive ? checkQuiet(view) : checkForks(view)
   if (violation !== null) world.report(violation.oracle, violation.message)
 }
 

@@ -118,6 +118,31 @@ export function checkQuiet(view: QuietView): Violation | null {
   return null
 }
 
+/**
+ * Of a cluster that may have halted only this is asked: no two replicas that live in one configuration have come
+ * to different states by the same number of entries. A fork may be; it may not be silent.
+ */
+export function checkForks(view: QuietView): Violation | null {
+  for (const group of groupsOf(view)) {
+    const members = upStatuses(view, group)
+    for (let i = 0; i < members.length; i++) {
+      for (let j = i + 1; j < members.length; j++) {
+        const a = members[i]!.status
+        const b = members[j]!.status
+        if (a.appliedIndex !== b.appliedIndex || a.role === "recovering" || b.role === "recovering") continue
+        if (a.hashHigh === b.hashHigh && a.hashLow === b.hashLow) continue
+        return {
+          oracle: "HASH-replicas-agree",
+          message: `Group ${group} forked in silence: stores ${members[i]!.store} and ${members[j]!.store} have other states at applied index ${a.appliedIndex}.`,
+          at: view.now,
+          event: view.event,
+        }
+      }
+    }
+  }
+  return null
+}
+
 type Problem = { readonly oracle: string; readonly message: string }
 
 function checkGroup(view: QuietView, group: number): Problem | null {

@@ -79,6 +79,14 @@ export class ReplicaMirror {
     this.configuration = group.bootstrap
   }
 
+  /** Its disk may have lost what it promised, and it cannot know. */
+  forget(): void {
+    this.promisedTerm = 0
+    this.promisedVotes.clear()
+    this.ackedTerm = 0
+    this.ackedIndex = 0
+  }
+
   crash(): void {
     this.role = "down"
     this.term = this.promisedTerm

@@ -1,5 +1,7 @@
 /** The table of online oracles, and the list of checkers a run starts with. */
 import type { FaultKind, Plan } from "../plan/plan.ts"
+import { classify, promisesLiveness } from "../faults/atlas.ts"
+import { forgetfulStores } from "../faults/disk-atlas.ts"
 import type { OnlineChecker } from "./checker.ts"
 import { LivelockChecker } from "./liveness.ts"
 import { AppendSizeChecker } from "./resources.ts"
@@ -237,17 +239,19 @@ const DAMAGES_SYNCED: Readonly<Record<FaultKind, boolean>> = {
 /** The online checkers of one run, fresh. `itemsOf` reads the items of a frame's bytes, as the kernel writes it. */
 export function onlineCheckers(plan: Plan, itemsOf: FrameItems): OnlineChecker[] {
   const { ranges, config, stores } = plan.cluster
-  return [
+  const checkers: OnlineChecker[] = [new AppendSizeChecker(config.limits)]
+  // Where stores may forget what they promised, and none can know, no promise over time is left to look at.
+  if (classify(plan) === "undetectable") return checkers
+  checkers.push(
     new SafetyChecker({
       births: ranges,
       itemsOf,
       damagesSynced: plan.faults.some((fault) => DAMAGES_SYNCED[fault.kind]),
+      forgetful: forgetfulStores(plan),
     }),
-    new LivelockChecker(
-      plan.phases,
-      config.timing,
-      ranges.map(({ descriptor }) => ({ group: descriptor.groupId, replicas: stores })),
-    ),
-    new AppendSizeChecker(config.limits),
-  ]
+  )
+  if (!promisesLiveness(plan)) return checkers
+  const groups = ranges.map(({ descriptor }) => ({ group: descriptor.groupId, replicas: stores }))
+  checkers.push(new LivelockChecker(plan.phases, config.timing, groups))
+  return checkers
 }

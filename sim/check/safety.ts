@@ -28,6 +28,8 @@ export type SafetyOptions = {
   readonly itemsOf: FrameItems
   /** The plan damages synced bytes: what a boot recovers is then not judged here. */
   readonly damagesSynced: boolean
+  /** Stores that may forget what they promised: after a crash they are held to what they say then. */
+  readonly forgetful: ReadonlySet<number>
 }
 
 export class SafetyChecker implements OnlineChecker {
@@ -35,17 +37,22 @@ export class SafetyChecker implements OnlineChecker {
   readonly #mirror: ClusterMirror
   readonly #itemsOf: FrameItems
   readonly #damagesSynced: boolean
+  readonly #forgetful: ReadonlySet<number>
 
   constructor(options: SafetyOptions) {
     this.#mirror = new ClusterMirror(options.births)
     this.#itemsOf = options.itemsOf
     this.#damagesSynced = options.damagesSynced
+    this.#forgetful = options.forgetful
   }
 
   storeCrashed(_world: WorldView, storeId: number): void {
     const store = this.#mirror.store(storeId)
     store.booting = true
-    for (const replica of store.replicas) replica.crash()
+    for (const replica of store.replicas) {
+      if (this.#forgetful.has(storeId)) replica.forget()
+      replica.crash()
+    }
   }
 
   storeBooted(world: WorldView, storeId: number): void {
@@ -219,6 +226,8 @@ export class SafetyChecker implements OnlineChecker {
         if (booting) {
           replica.saidTerm = true
           replica.bootTerm = observation.term
+          // It says itself that its term may be lost; what it lets out is still held against what it let out before.
+          if (observation.role === "recovering" && this.#damagesSynced) replica.term = 0
         }
         roleChanged(world, replica, observation)
         break

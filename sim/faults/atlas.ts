@@ -3,6 +3,7 @@ import { isQuiet, quietAfter } from "../phases.ts"
 import type { Plan, PlanFault } from "../plan/plan.ts"
 import type { RunClass } from "../result.ts"
 import { endOf } from "./catalogue.ts"
+import { isForgotten, isOverwhelmed } from "./disk-atlas.ts"
 
 /**
  * The class of a run, decided from its plan before it runs.
@@ -12,17 +13,31 @@ import { endOf } from "./catalogue.ts"
  * member that is down, slow, cut off, paused, out of disk space or stopped by a failed sync is not
  * damaged: it says nothing, or nothing false.
  *
- * - **within the model**: at no moment more than f members of any group are damaged: every check.
- * - **beyond it but detectable**: damage that a correct store notices. Here: clocks whose pairwise spread
- *   passes `clockBoundUs`, which stores measure on each other and answer by fencing themselves.
- * - **undetectable**: damage of a majority that no store can notice (lying syncs, old images). No kind of
- *   fault of today does that; unsynced bytes that a power loss takes were never promised.
+ * - **within the model**: at no moment more than f members of any group are damaged, and of those that
+ *   forget without noticing at most one, while the rest is calm: every check.
+ * - **beyond it but detectable**: damage that a correct store notices. Clocks whose pairwise spread passes
+ *   `clockBoundUs`, which stores measure on each other and answer by fencing themselves; more than f disks
+ *   that lost something and know it, which a group answers by standing still.
+ * - **undetectable**: stores that no longer know what they promised and cannot notice (lying syncs, old
+ *   images), where nobody may be there to tell them. Unsynced bytes that a power loss takes were never
+ *   promised.
+ *
+ * A disk counts as damaged from its fault until the next quiet part is over: to repair itself a store needs
+ * its peers. Two stores with each other's disks stop by name, which damages nobody. `disk-atlas.ts` has the
+ * rules for disks.
  *
  * What counts for clocks is the spread that a plan *may* produce: a fault that strikes "the leader" or
  * "the followers" may strike any store, at its full size or not at all.
  */
 export function classify(plan: Plan): RunClass {
-  return clockSpreadMax(plan) > plan.cluster.config.timing.clockBoundUs ? "detectable" : "within"
+  if (isForgotten(plan)) return "undetectable"
+  const areClocksApart = clockSpreadMax(plan) > plan.cluster.config.timing.clockBoundUs
+  return areClocksApart || isOverwhelmed(plan) ? "detectable" : "within"
+}
+
+/** What a cluster promises that a plan damages so: to be there when it is quiet, besides not to lie. */
+export function promisesLiveness(plan: Plan): boolean {
+  return !isForgotten(plan) && !isOverwhelmed(plan)
 }
 
 /** The largest difference in microseconds that any two clocks of the cluster may show during this plan. */

@@ -2,7 +2,8 @@ import type { KvOp, Timing } from "#kernel"
 import { settleUs } from "../check/liveness.ts"
 import { workloadOf, WORKLOADS } from "../workload/kinds.ts"
 import type { Workload } from "../workload/workload.ts"
-import { SWARM_KINDS } from "./catalogue.ts"
+import { FAULTS, SWARM_KINDS } from "./catalogue.ts"
+import { calmed } from "./calm.ts"
 import { Chance } from "./chance.ts"
 import { drawCluster, keyOfRange } from "./cluster.ts"
 import type { Plan, PlanCluster, PlanFault, PlanHost, PlanOp, PlanPhases, PlanWorkload } from "./plan.ts"
@@ -71,6 +72,10 @@ function drawHost(chance: Chance, scenario: Scenario): PlanHost {
   }
 }
 
+/** Of the plans whose swarm damages disks: more of them than a group can bear, or without calm around them. */
+const OVERWHELMED_PERCENT = 4
+const UNCALM_PERCENT = 3
+
 function drawFaults(
   chance: Chance,
   scenario: Scenario,
@@ -88,6 +93,12 @@ function drawFaults(
     ]),
   )
   const beyond = kinds.some((kind) => kind.startsWith("clock")) && chance.of("beyond").percent(6)
+  // A group whose replicas come and go may be down to three.
+  const moves = kinds.some((kind) => FAULTS[kind].family === "topology")
+  const bearable = Math.min(
+    ...[...members.values()].map((stores) => Math.floor(((moves ? 3 : stores.length) - 1) / 2)),
+  )
+  const overwhelmed = chance.of("overwhelmed").percent(OVERWHELMED_PERCENT)
   const sketches: FaultSketch[] = []
   for (let round = 0; round < phases.rounds; round++) {
     const own = chance.of(`round/${round}`)
@@ -101,6 +112,7 @@ function drawFaults(
       clockRoomUs: clockRoomUs(cluster.config.timing.clockBoundUs),
       clocksMoved: new Set(),
       damaged: new Set(),
+      damagedMax: overwhelmed ? cluster.stores : bearable,
       members,
     }
     if (kinds.length > 0) {
@@ -113,7 +125,8 @@ function drawFaults(
     }
     if (script !== undefined) sketches.push(...drawScript(own.of("script"), ground, script, from))
   }
-  return numbered(sketches)
+  const faults = numbered(sketches)
+  return chance.of("uncalm").percent(UNCALM_PERCENT) ? faults : calmed({ cluster, phases, faults })
 }
 
 /** Ids follow the order of time, the order of drawing among equals. */

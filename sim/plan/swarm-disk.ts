@@ -99,10 +99,8 @@ function drawOldImage(draft: Draft, kind: FaultKind): readonly FaultSketch[] {
 /** A store whose damage leaves every group within what it can bear: one that is damaged already, or one more. */
 function victim({ ground, target }: Draft): number | null {
   const stores = storeIds(ground)
-  const most = Math.min(
-    ...ground.cluster.ranges.map(({ configuration }) => Math.floor((configuration.voters.length - 1) / 2)),
-  )
-  const room = ground.damaged.size < most ? stores : stores.filter((store) => ground.damaged.has(store))
+  const isRoom = ground.damaged.size < ground.damagedMax
+  const room = isRoom ? stores : stores.filter((store) => ground.damaged.has(store))
   if (room.length === 0) return null
   const store = target.pick(room)
   ground.damaged.add(store)

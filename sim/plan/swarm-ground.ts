@@ -16,8 +16,9 @@ export type Ground = {
   readonly clockRoomUs: number
   /** Stores whose clock already has a fault in this part: a second one could add up beyond the bound. */
   readonly clocksMoved: Set<number>
-  /** Stores whose disk is damaged in this part. */
+  /** Stores whose disk is damaged in this part, and how many may be. */
   readonly damaged: Set<number>
+  readonly damagedMax: number
   /** Voters of each group as they would be if every change so far had been accepted. */
   readonly members: Map<number, number[]>
 }

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict"
 import { test } from "vitest"
 import type { VolumeImage } from "#kernel"
+import { drawPlan, parsePlan, scenario, SWARM_KINDS } from "#sim"
+import { classify } from "#sim/faults/atlas.ts"
 import { CATALOGUE } from "#sim/faults/catalogue.ts"
 import type { KernelBuild } from "#sim/kernel-build.ts"
 import type { FaultKind, PlanFault } from "#sim/plan/plan.ts"
 import { World } from "#sim/world.ts"
 import { fault, plan } from "./support/plans.ts"
 import { toyBuild } from "./support/toy-kernel.ts"
+import { BIRTH } from "../support/told-cluster.ts"
 
 const SECOND = 1_000_000
 const FRAMES = { zone: 1, system: 0, sectors: 2 }
@@ -327,4 +330,116 @@ test("an old image is the directory as it was then, whatever came since", () => 
     then.segments.map(({ sequence, bytes }) => [sequence, bytes.length]),
   )
   assert.equal(read.checkpoint, then.base.checkpoint)
+})
+
+// The atlas.
+
+const AT = 4 * SECOND
+/** A plan with one group of three, and these faults. */
+function classOf(...faults: readonly Omit<PlanFault, "id">[]): string {
+  const base = plan()
+  const numbered = faults.map((sketch, index) => ({ ...sketch, id: index + 1 }))
+  return classify({
+    ...base,
+    phases: { rounds: 2, faultsUs: 60 * SECOND, quietUs: 20 * SECOND },
+    cluster: { ...base.cluster, ranges: [BIRTH] },
+    faults: numbered,
+  })
+}
+
+function on(
+  kind: FaultKind,
+  stores: readonly number[],
+  at = AT,
+  until = AT + SECOND,
+  args: Readonly<Record<string, number>> = {},
+): PlanFault {
+  return fault(0, kind, at, until, { stores }, args)
+}
+
+const powerOf = (store: number, at: number): PlanFault =>
+  on("crash", [store], at, at + SECOND, { restartUs: SECOND, powerLoss: 1 })
+
+test("damage that is noticed stays within the model up to f members of a group in one part", () => {
+  for (const kind of ["diskLoss", "volumeLoss", "bitRot", "latentSector", "readError"] as const) {
+    assert.equal(classOf(on(kind, [1])), "within")
+    assert.equal(classOf(on(kind, [1]), on(kind, [1], 9 * SECOND, 9 * SECOND)), "within")
+    assert.equal(classOf(on(kind, [1]), on(kind, [2], 30 * SECOND, 31 * SECOND)), "detectable")
+    // In between there was a quiet part to repair it in.
+    assert.equal(classOf(on(kind, [1]), on(kind, [2], 90 * SECOND, 91 * SECOND)), "within")
+    // A store that holds no replica has nothing to lose.
+    assert.equal(classOf(on(kind, [1]), on(kind, [4])), "within")
+  }
+})
+
+test("a fault of whoever leads counts as one more member, one of the followers as all others", () => {
+  const leader = { ...on("bitRot", []), target: { role: "leader", stores: [], peers: [], group: 1 } as const }
+  assert.equal(classOf(leader), "within")
+  assert.equal(classOf(leader, on("bitRot", [1])), "detectable")
+  assert.equal(classOf({ ...leader, target: { ...leader.target, role: "followers" } }), "detectable")
+})
+
+test("swapped disks stop two stores by name and damage nobody, but carry what else befalls them", () => {
+  const swap = on("swapDisks", [2, 3], 3 * SECOND, 9 * SECOND)
+  assert.equal(classOf(swap), "within")
+  assert.equal(classOf(swap, on("diskLoss", [2])), "detectable")
+  assert.equal(classOf(swap, on("diskLoss", [1])), "within")
+})
+
+test("a lie is within the model alone and in calm, or while no power loss shows it", () => {
+  for (const kind of ["lyingSync", "renameNotDurable"] as const) {
+    const lie = on(kind, [1], 20 * SECOND, 22 * SECOND)
+    const power = powerOf(1, 21 * SECOND)
+    assert.equal(classOf(lie, power), "within")
+    assert.equal(classOf(lie, power, on("partition", [2], 21 * SECOND, 22 * SECOND)), "undetectable")
+    // Whoever was cut off just before may be behind still.
+    assert.equal(classOf(lie, power, on("pause", [3], 17 * SECOND, 18 * SECOND)), "undetectable")
+    assert.equal(classOf(lie, power, on("pause", [3], 25 * SECOND, 26 * SECOND)), "undetectable")
+    assert.equal(classOf(lie, power, on("pause", [3], 40 * SECOND, 41 * SECOND)), "within")
+    assert.equal(classOf(lie, on("pause", [3], 21 * SECOND, 22 * SECOND)), "within")
+    // Power that fails long after: an honest sync came before it, as the cluster was calm.
+    assert.equal(classOf(lie, powerOf(1, 45 * SECOND)), "within")
+    assert.equal(
+      classOf(lie, on("partition", [2], 22 * SECOND, 44 * SECOND), powerOf(1, 45 * SECOND)),
+      "undetectable",
+    )
+    assert.equal(classOf(lie, powerOf(2, 21 * SECOND)), "within")
+    assert.equal(classOf(on(kind, [1, 2], 20 * SECOND, 22 * SECOND), power), "undetectable")
+  }
+})
+
+test("an old image, a stale answer and a write that went astray need calm as well", () => {
+  const image = on("oldImage", [1], 20 * SECOND, 24 * SECOND, { ageUs: 3 * SECOND, restartUs: SECOND })
+  const stale = on("staleRead", [1], 20 * SECOND, 22 * SECOND, { zone: 1 })
+  const astray = on("misdirectedWrite", [1], 20 * SECOND, 22 * SECOND)
+  for (const fault of [image, stale, astray]) {
+    assert.equal(classOf(fault, powerOf(1, 21 * SECOND)), "within")
+    assert.equal(classOf(fault, on("delay", [2], 21 * SECOND, 22 * SECOND)), "undetectable")
+    assert.equal(classOf(fault, on("bitRot", [2], 21 * SECOND, 21 * SECOND)), "undetectable")
+    // A kernel that is loaded anew is no disturbance.
+    assert.equal(classOf(fault, on("reload", [2], 21 * SECOND, 21 * SECOND)), "within")
+  }
+  // Checkpoints and side slots that are stale contradict the log beside them.
+  assert.equal(classOf({ ...stale, args: { zone: 3 } }, on("delay", [2], 21 * SECOND, 22 * SECOND)), "within")
+})
+
+test("in a quiet part nothing strikes", () => {
+  assert.equal(classOf(on("diskLoss", [1, 2], 65 * SECOND, 66 * SECOND)), "within")
+  assert.equal(classOf(on("oldImage", [1, 2], 65 * SECOND, 66 * SECOND)), "within")
+})
+
+test("drawn swarms of damage are mostly within the model, and hardly ever beyond what can be noticed", () => {
+  const counts = { within: 0, detectable: 0, undetectable: 0 }
+  const kinds = [...(Object.keys(EXAMPLES) as Damage[]), ...SWARM_KINDS]
+  const swarm = scenario({ name: "damage", about: "Every fault there is.", faults: { swarm: kinds } })
+  const seen = new Set<FaultKind>()
+  for (let seed = 1; seed <= 200; seed++) {
+    const drawn = drawPlan(swarm, seed)
+    counts[classify(drawn)]++
+    for (const { kind } of drawn.faults) seen.add(kind)
+    assert.deepEqual(parsePlan(JSON.parse(JSON.stringify(drawn))), drawn)
+  }
+  for (const kind of kinds) assert.ok(seen.has(kind), `${kind} was never drawn`)
+  assert.ok(counts.undetectable <= 10 && counts.undetectable > 0, JSON.stringify(counts))
+  assert.ok(counts.detectable <= 30 && counts.within >= 160, JSON.stringify(counts))
 })

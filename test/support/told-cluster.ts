@@ -67,6 +67,7 @@ export class ToldCluster {
       births: [BIRTH],
       itemsOf: (bytes) => this.#items.get(bytes) ?? null,
       damagesSynced,
+      forgetful: new Set(),
     })
     const violations = this.violations
     const timeOf = (): number => this.now

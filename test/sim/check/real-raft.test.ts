@@ -44,6 +44,7 @@ class Run {
       births: [BIRTH],
       itemsOf: (bytes) => this.items.get(bytes) ?? null,
       damagesSynced: false,
+      forgetful: new Set(),
     })
     this.#hosts = [1, 2, 3].map((store) => new Host(this, store, sabotage))
   }
