@@ -50,6 +50,8 @@ export interface HostWatcher {
   /** The store asked to be stopped; it is, and comes back after `restartUs`. */
   fatal(store: number, code: string, detail: string, restartUs: number): void
   violated(oracle: string, message: string): void
+  /** Its kernel threw: the process cannot go on. */
+  threw(store: number, text: string, restartUs: number): void
   /** The run has its verdict: nothing more is carried out. */
   readonly stopped: boolean
 }
@@ -512,10 +514,9 @@ export class StoreHost {
     for (const { id, tally } of this.clockTallies) if (this.clock.shows(now, id)) tally.changes++
   }
 
-  /** Whatever a kernel throws is its bug, and the end of the run. */
   #threw(error: unknown): void {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-    this.#watcher.violated("RES-invariant", `Store ${this.store} broke its own rule. ${text}`)
+    this.#watcher.threw(this.store, text, FATAL_RESTART_US)
   }
 }
 

@@ -23,6 +23,7 @@ import { Disk, type DiskOperation } from "./env/disk.ts"
 import { Network } from "./env/network.ts"
 import { Process } from "./env/process.ts"
 import { EVENT } from "./events.ts"
+import { classify } from "./faults/atlas.ts"
 import { ADMIN_SESSIONS_FROM, FaultInjector, type FaultCounts } from "./faults/injector.ts"
 import type { FaultRun, Stage } from "./faults/stage.ts"
 import type { KernelBuild } from "./kernel-build.ts"
@@ -94,6 +95,7 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
   readonly #onObserve: readonly OnlineChecker[]
   readonly #onRelease: readonly OnlineChecker[]
   readonly #onSync: readonly OnlineChecker[]
+  readonly #isUndetectable: boolean
   #begun = false
 
   constructor(options: WorldOptions) {
@@ -104,6 +106,7 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
     this.seed = plan.seed
     this.storeCount = cluster.stores + cluster.spares
     this.groups = cluster.ranges.map((range) => range.descriptor.groupId)
+    this.#isUndetectable = classify(plan) === "undetectable"
     this.#clients = options.clients
     this.#listener = options.listener
     this.#onCrash = checkers.filter((checker) => checker.storeCrashed !== undefined)
@@ -316,6 +319,15 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
 
   violated(oracle: string, message: string): void {
     this.report(oracle, message)
+  }
+
+  /**
+   * Whatever a kernel throws is its bug and the end of the run; but among stores that forgot what they
+   * promised, to stop loudly is all that can be asked of one that finds out.
+   */
+  threw(store: number, text: string, restartUs: number): void {
+    if (this.#isUndetectable) this.fatal(store, "invariant", text, restartUs)
+    else this.report("RES-invariant", `Store ${store} broke its own rule. ${text}`)
   }
 
   // What hosts tell.
