@@ -22,6 +22,7 @@ import type { Clock } from "./env/clock.ts"
 import type { Disk, DiskOperation } from "./env/disk.ts"
 import type { Tally } from "./env/link-overlay.ts"
 import { INBOX_MAX, type Process } from "./env/process.ts"
+import type { HostSwitches } from "./env/switches.ts"
 import { EVENT } from "./events.ts"
 import type { KernelBuild, StoreKernel } from "./kernel-build.ts"
 import { NO_EVENT, type Handle, type Scheduler } from "./scheduler.ts"
@@ -81,6 +82,7 @@ export class StoreHost {
   readonly clock: Clock
   readonly disk: Disk
   readonly process: Process
+  readonly switches: HostSwitches
   readonly clockTallies: ClockTally[] = []
   /** Null while the process is down. */
   kernel: StoreKernel | null = null
@@ -118,7 +120,12 @@ export class StoreHost {
     config: KernelConfig,
     build: KernelBuild,
     scheduler: Scheduler,
-    parts: { readonly clock: Clock; readonly disk: Disk; readonly process: Process },
+    parts: {
+      readonly clock: Clock
+      readonly disk: Disk
+      readonly process: Process
+      readonly switches: HostSwitches
+    },
     storeCount: number,
     watcher: HostWatcher,
   ) {
@@ -130,6 +137,7 @@ export class StoreHost {
     this.clock = parts.clock
     this.disk = parts.disk
     this.process = parts.process
+    this.switches = parts.switches
     this.#watcher = watcher
     const slots = (storeCount + 1) * LANE_COUNT
     this.#outbox = Array.from<RaftMessage[] | null>({ length: slots }).fill(null)

@@ -22,6 +22,7 @@ import { Clock } from "./env/clock.ts"
 import { Disk, type DiskOperation } from "./env/disk.ts"
 import { Network } from "./env/network.ts"
 import { Process } from "./env/process.ts"
+import { HostSwitches } from "./env/switches.ts"
 import { EVENT } from "./events.ts"
 import { classify } from "./faults/atlas.ts"
 import { ADMIN_SESSIONS_FROM, FaultInjector, type FaultCounts } from "./faults/injector.ts"
@@ -120,6 +121,7 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
     const bootstrap = bootstrapOf(plan)
     const hosts: StoreHost[] = []
     for (let store = 1; store <= this.storeCount; store++) {
+      const switches = new HostSwitches()
       const config: KernelConfig = {
         cluster: CLUSTER,
         store,
@@ -127,12 +129,14 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
         bootstrap: store <= cluster.stores ? bootstrap : null,
         timing: cluster.config.timing,
         limits: cluster.config.limits,
+        switches,
       }
       const volumes = cluster.tenants.map((tenant) => volumeOfTenant(tenant))
       const parts = {
         clock: new Clock(),
         disk: new Disk(plan.seed, store, scheduler, plan.host, volumes),
         process: new Process(plan.seed, store, scheduler, plan.host.turnUsMax),
+        switches,
       }
       hosts.push(new StoreHost(plan.seed, config, build, scheduler, parts, this.storeCount, this))
     }

@@ -22,6 +22,7 @@ import type { Base } from "#kernel/engine/base.ts"
 import type { Cursor, Space } from "#kernel/engine/engine.ts"
 import { MemoryBase } from "#kernel/engine/memory-base.ts"
 import { DEFAULT_LIMITS, DEFAULT_TIMING } from "#kernel/node/config.ts"
+import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { TraceHash } from "#sim/trace/hash.ts"
 import { about, cpuSeconds, numberOption, printReport, type Row } from "../support/report.ts"
 
@@ -216,6 +217,7 @@ class Cluster {
       bootstrap,
       timing: DEFAULT_TIMING,
       limits: DEFAULT_LIMITS,
+      switches: NO_SWITCHES,
     }
     for (const { store } of members) this.stores.push(new Store(this, { ...common, store }, hash))
   }

@@ -43,6 +43,7 @@ export function walPorts(
     identity: { cluster: config.cluster, store: config.store, incarnation, volume },
     limits: config.limits,
     rng: salts,
+    switches: config.switches,
   }
 }
 

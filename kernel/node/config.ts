@@ -1,5 +1,6 @@
 import type { StoreId, TenantId } from "../ids.ts"
 import type { Bootstrap } from "../raft/types.ts"
+import type { Switches } from "./switches.ts"
 
 /** Every duration in microseconds. The defaults are those `orrery start` ships (DESIGN §14). */
 export type KernelConfig = {
@@ -14,6 +15,7 @@ export type KernelConfig = {
   readonly bootstrap: ClusterBootstrap | null
   readonly timing: Timing
   readonly limits: Limits
+  readonly switches: Switches
 }
 
 /** The birth of a cluster: one document, identical everywhere; it becomes entry 1 of each group. */

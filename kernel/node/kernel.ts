@@ -311,7 +311,7 @@ export class Kernel {
     for (const volume of this.#volumes.values()) {
       // Before anything of a new life is written, the system volume has it on its list.
       if (this.#phase === "booting" && volume.id !== SYSTEM_VOLUME) continue
-      volume.endTurn(this.#config.limits.checkpointLogBytes, this.#appliedIn, this.#out)
+      volume.endTurn(this.#config, this.#appliedIn, this.#out)
     }
     const earliest = this.#timers.earliest
     if (earliest !== this.#wakeRequested) {

@@ -170,6 +170,7 @@ export class Replica {
       durableLsn: this.volume.wal.durableLsn,
       fenced: moment.isFenced,
       highWater: this.service.highWater,
+      switches: this.#config.switches,
     }
   }
 
@@ -187,6 +188,7 @@ export class Replica {
       isDiskFull: this.volume.wal.full,
       termStartIndex: raft.termStartIndex,
       uncommittedBytes: raft.uncommittedBytes,
+      switches: this.#config.switches,
     }
   }
 
@@ -336,7 +338,8 @@ export class Replica {
 
   /** Forgets the log that a durable checkpoint contains, but for what followers may still ask. */
   compact(durableApplied: LogIndex): void {
-    const keep = this.#config.limits.logKeepEntries
+    const { limits, switches } = this.#config
+    const keep = limits.logKeepEntries > 0 && switches.on("keepNoEntries") ? 0 : limits.logKeepEntries
     const index = Math.min(durableApplied, this.raft.commitIndex) - keep
     if (index <= this.raft.log.start.index || this.raft.isInstalling) return
     const term = this.raft.log.termAt(index)

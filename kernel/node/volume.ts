@@ -7,6 +7,7 @@ import { invariant } from "../lib/invariant.ts"
 import { readPairs, writePairs } from "../lib/pairs.ts"
 import type { WalItem } from "../wal/item.ts"
 import { Wal, type WalEffect, type WalPorts } from "../wal/wal.ts"
+import type { KernelConfig } from "./config.ts"
 import type { Barrier, Effect } from "./effect.ts"
 
 /** What each group had applied when the checkpoint under way was frozen. */
@@ -89,12 +90,16 @@ export class Volume {
 
   /** Frames what gathered in the turn, and starts a checkpoint when the log has grown enough. */
   endTurn(
-    checkpointLogBytes: number,
+    { limits, switches }: Pick<KernelConfig, "limits" | "switches">,
     appliedIn: (volume: Volume) => ReadonlyMap<GroupId, LogIndex>,
     out: Effect[],
   ): void {
-    const due = this.#isWanted || this.#logBytes >= checkpointLogBytes
-    if (due && this.#checkpoint === null && !this.#isRefused) {
+    const mayStart = this.#checkpoint === null && !this.#isRefused
+    const due =
+      this.#isWanted ||
+      this.#logBytes >= limits.checkpointLogBytes ||
+      (mayStart && this.#logBytes > 0 && switches.on("checkpointAlways"))
+    if (due && mayStart) {
       const barrier = this.barrier
       this.#checkpoint = { id: ++this.#lastCheckpoint, applied: appliedIn(this) }
       this.#isWanted = false

@@ -22,7 +22,7 @@ function lastLog(state: RaftState): { readonly index: LogIndex; readonly term: T
 
 /** The silence lasted too long: ask whether an election could be won, without disturbing anyone. */
 export function electionTimedOut(state: RaftState, context: StepContext, out: Outbox): void {
-  resetElectionDeadline(state, context.mono)
+  resetElectionDeadline(state, context)
   state.leader = 0
   if (state.recovery !== null || state.installing !== null || context.fenced) return
   if (!isVoter(state.configurations.current, state.replica)) {
@@ -132,7 +132,7 @@ export function handleVoteRequest(
     state.votedFor = request.from
     // Appended before it is answered: a vote lost in a crash could be given twice in one term.
     persistHardState(state, context, out)
-    resetElectionDeadline(state, context.mono)
+    resetElectionDeadline(state, context)
     const { group, replica, term } = state
     out.push({
       type: "observe",
@@ -204,6 +204,6 @@ export function handleTimeoutNow(
   out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.campaign" } })
   state.transferHighWater = message.highWater
   state.transferTerm = state.term + 1
-  resetElectionDeadline(state, context.mono)
+  resetElectionDeadline(state, context)
   campaign(state, false, true, context, out)
 }

@@ -4,6 +4,7 @@ import { invariant, unreachable } from "../lib/invariant.ts"
 import { Sfc32 } from "../lib/rng.ts"
 import type { KernelError } from "../errors.ts"
 import type { Limits, Timing } from "../node/config.ts"
+import { NO_SWITCHES } from "../node/switches.ts"
 import type { Member, RangeDescriptor } from "../range/descriptor.ts"
 import type { AdminRequest } from "../range/request.ts"
 import {
@@ -121,7 +122,7 @@ export class Raft {
     const state = this.#state
     const unseen = Math.max(state.log.firstIndex, start.configurationIndex + 1)
     if (unseen <= state.log.lastIndex) state.configurations.appended(state.log.slice(unseen, Infinity))
-    resetElectionDeadline(state, mono)
+    resetElectionDeadline(state, { mono, switches: NO_SWITCHES })
   }
 
   get group(): number {

@@ -95,7 +95,8 @@ export function sendAppends(state: RaftState, to: Member, context: StepContext, 
     if (
       progress.state === "replicate" &&
       (progress.inflightMessages >= state.limits.windowMessagesMax ||
-        progress.inflightBytes >= state.limits.windowBytesMax)
+        progress.inflightBytes >= state.limits.windowBytesMax ||
+        (progress.inflightMessages >= 1 && context.switches.on("windowOfOne")))
     ) {
       out.push({ type: "observe", observation: { type: "mark", name: "raft.window.full" } })
       return
@@ -125,7 +126,8 @@ function sendAppend(
     progress.state === "probe"
       ? Math.min(PROBE_BYTES_MAX, state.limits.appendBytesMax)
       : state.limits.appendBytesMax
-  const entries = withEntries ? state.log.slice(progress.nextIndex, bytesMax) : []
+  let entries = withEntries ? state.log.slice(progress.nextIndex, bytesMax) : []
+  if (entries.length > 1 && context.switches.on("appendOfOne")) entries = entries.slice(0, 1)
   progress.waitingSince = context.mono
   if (progress.state === "probe") progress.probeSent = true
   else if (entries.length > 0) {
@@ -256,7 +258,7 @@ function followLeader(
   if (message.term > state.term || state.role === "candidate" || state.leader !== message.from) {
     becomeFollower(state, message.term, message.from, context, out)
   } else {
-    resetElectionDeadline(state, context.mono)
+    resetElectionDeadline(state, context)
   }
   state.leaderHeardAt = context.mono
 }

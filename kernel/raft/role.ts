@@ -1,4 +1,4 @@
-import type { Mono, Term } from "../ids.ts"
+import type { Term } from "../ids.ts"
 import { below } from "../lib/rng.ts"
 import { Progress } from "./progress.ts"
 import { includes, members } from "./quorum.ts"
@@ -10,9 +10,15 @@ import type { Outbox, RaftState, Role, StepContext } from "./state.ts"
 export const PROMOTION_ELECTIONS = 15
 
 /** Draws the next silence this replica will bear. */
-export function resetElectionDeadline(state: RaftState, now: Mono): void {
+export function resetElectionDeadline(
+  state: RaftState,
+  { mono, switches }: Pick<StepContext, "mono" | "switches">,
+): void {
   const { electionUsMin, electionUsMax } = state.timing
-  state.electionDeadline = now + electionUsMin + below(state.rng, electionUsMax - electionUsMin)
+  let silenceUs = electionUsMin + below(state.rng, electionUsMax - electionUsMin)
+  if (switches.on("electionSoonest")) silenceUs = electionUsMin
+  else if (switches.on("electionLatest")) silenceUs = electionUsMax - 1
+  state.electionDeadline = mono + silenceUs
 }
 
 export function persistHardState(state: RaftState, context: StepContext, out: Outbox): void {
@@ -62,7 +68,7 @@ export function becomeFollower(
     state.questions.clear()
     state.departing = []
   }
-  if (wasLeader || leader !== 0 || state.role === "candidate") resetElectionDeadline(state, context.mono)
+  if (wasLeader || leader !== 0 || state.role === "candidate") resetElectionDeadline(state, context)
   changeRole(state, state.recovery === null ? "follower" : "recovering", out)
 }
 

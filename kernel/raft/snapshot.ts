@@ -16,7 +16,7 @@ export function handleInstallSnapshot(
 ): void {
   if (message.term > state.term || state.role === "candidate" || state.leader !== message.from) {
     becomeFollower(state, message.term, message.from, context, out)
-  } else resetElectionDeadline(state, context.mono)
+  } else resetElectionDeadline(state, context)
   state.leaderHeardAt = context.mono
   if (state.installing !== null) return
   if (message.lastIndex <= state.commitIndex) {

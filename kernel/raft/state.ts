@@ -5,6 +5,7 @@ import type { Member, RangeDescriptor } from "../range/descriptor.ts"
 import type { WalItem } from "../wal/item.ts"
 import type { Limits, Timing } from "../node/config.ts"
 import type { Lane } from "../node/effect.ts"
+import type { Switches } from "../node/switches.ts"
 import type { ConfigurationLog } from "./membership.ts"
 import type { RaftLog } from "./log.ts"
 import type { InstallSnapshot, RaftMessage } from "./message.ts"
@@ -27,6 +28,7 @@ export type StepContext = {
   readonly fenced: boolean
   /** Nothing was assigned or served above this timestamp: what a transfer hands over. */
   readonly highWater: Timestamp
+  readonly switches: Switches
 }
 
 export type RaftEffect =

@@ -4,6 +4,7 @@ import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant, InvariantError } from "../lib/invariant.ts"
 import type { Timing, Limits } from "../node/config.ts"
 import type { Observation } from "../node/observation.ts"
+import type { Switches } from "../node/switches.ts"
 import type { Batch, Entry } from "../raft/types.ts"
 import type { Span } from "../mvcc/key.ts"
 import { Hlc, aheadUs, fromWall } from "../time/hlc.ts"
@@ -40,6 +41,7 @@ export type ServiceContext = {
   readonly isDiskFull: boolean
   readonly termStartIndex: number
   readonly uncommittedBytes: number
+  readonly switches: Switches
 }
 
 export type ServiceEffect =
@@ -176,6 +178,7 @@ export class RangeService {
       return { code: "clockOutOfBound" }
     }
     if (this.size >= this.#limits.requestsMax) return { code: "overloaded" }
+    if (this.size >= 1 && context.switches.on("queueOfOne")) return { code: "overloaded" }
     if (isReadOnly(request)) return null
     if (context.isDiskFull) return { code: "diskFull" }
     return context.uncommittedBytes >= this.#limits.uncommittedBytesMax ? { code: "overloaded" } : null

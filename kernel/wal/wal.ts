@@ -4,6 +4,7 @@ import { invariant } from "../lib/invariant.ts"
 import type { Rng } from "../lib/rng.ts"
 import type { Limits } from "../node/config.ts"
 import type { Effect } from "../node/effect.ts"
+import type { Switches } from "../node/switches.ts"
 import { encodeFrame, frameBytes } from "./frame.ts"
 import { encodeWitness } from "./identifiers.ts"
 import { readIdentifiers, writeIdentifiers, writeItem, type Identifier, type WalItem } from "./item.ts"
@@ -19,7 +20,12 @@ export type WalEffect = Extract<
 export type WalLimits = Pick<Limits, "segmentBytesFirst" | "segmentBytesMax">
 
 /** What a log needs from outside: whose it is, how large its segments are, and salts for them. */
-export type WalPorts = { readonly identity: VolumeIdentity; readonly limits: WalLimits; readonly rng: Rng }
+export type WalPorts = {
+  readonly identity: VolumeIdentity
+  readonly limits: WalLimits
+  readonly rng: Rng
+  readonly switches: Switches
+}
 
 /** Where a log goes on: what `recoverVolume` found, or nothing at all. */
 export type WalStart = {
@@ -77,6 +83,7 @@ export class Wal {
   readonly #identity: VolumeIdentity
   readonly #limits: WalLimits
   readonly #rng: Rng
+  readonly #switches: Switches
   #ledger: Ledger
 
   #nextLsn: Lsn
@@ -118,6 +125,7 @@ export class Wal {
     this.#identity = ports.identity
     this.#limits = ports.limits
     this.#rng = ports.rng
+    this.#switches = ports.switches
     this.#ledger = start.ledger
     this.#nextLsn = start.nextLsn
     this.#durableLsn = start.nextLsn - 1
@@ -361,7 +369,10 @@ export class Wal {
       (current === null || !this.#hasRoom(current, this.#offset))
     if (!isStuck && (current === null || this.#offset * 2 <= current.sizeBytes)) return null
     // Where the disk was too full for a large one, a small one may still fit.
-    const previousBytes = this.#isFull ? 0 : this.#segmentBytes
+    const isSmall =
+      this.#isFull ||
+      (this.#segmentBytes > this.#limits.segmentBytesFirst && this.#switches.on("segmentsSmallest"))
+    const previousBytes = isSmall ? 0 : this.#segmentBytes
     const sizeBytes = segmentBytes(this.#limits, previousBytes, isStuck ? this.#itemBytes() : 0)
     const next: Segment = { sequence: this.#nextSequence, sizeBytes, salt: this.#rng.u32() }
     this.#next = next

@@ -233,6 +233,14 @@ const DAMAGES_SYNCED: Readonly<Record<FaultKind, boolean>> = {
   topologyStorm: false,
   rebalanceStorm: false,
   quorumLoss: false,
+  windowOfOne: false,
+  appendOfOne: false,
+  electionSoonest: false,
+  electionLatest: false,
+  queueOfOne: false,
+  checkpointAlways: false,
+  segmentsSmallest: false,
+  keepNoEntries: false,
   reload: false,
 }
 

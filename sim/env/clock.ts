@@ -158,5 +158,6 @@ export function sineUs(amplitudeUs: number, periodUs: number, elapsedUs: number)
   const x = Math.floor(((phase % half) * 1_000_000) / half)
   const height = Math.floor((4 * x * (1_000_000 - x)) / 1_000_000)
   const ahead = Math.floor((amplitudeUs * height) / 1_000_000)
-  return phase < half ? ahead : -ahead
+  // Of nothing there is no negative: -0 is another value to whoever compares.
+  return phase < half ? ahead : 0 - ahead
 }

@@ -8,6 +8,7 @@ import { crash, crashLoop, pause, reload, slowProcess } from "./process.ts"
 import type { FaultKindActions } from "./stage.ts"
 import { replayOld, zombie } from "./stale.ts"
 import { quorumLoss, topologyStorm } from "./storm.ts"
+import { switchFault } from "./switch.ts"
 import { topologyFault } from "./topology.ts"
 
 /** Every kind of fault a plan may name. A kind without a row does not compile. */
@@ -63,6 +64,14 @@ export const CATALOGUE: Readonly<Record<FaultKind, FaultKindActions>> = {
   topologyStorm,
   rebalanceStorm: topologyStorm,
   quorumLoss,
+  windowOfOne: switchFault("windowOfOne"),
+  appendOfOne: switchFault("appendOfOne"),
+  electionSoonest: switchFault("electionSoonest"),
+  electionLatest: switchFault("electionLatest"),
+  queueOfOne: switchFault("queueOfOne"),
+  checkpointAlways: switchFault("checkpointAlways"),
+  segmentsSmallest: switchFault("segmentsSmallest"),
+  keepNoEntries: switchFault("keepNoEntries"),
   reload,
 }
 

@@ -2,7 +2,7 @@ import type { FaultKind } from "./plan.ts"
 
 /** What a kind of fault is, for everyone who reads, draws, checks or weakens one. */
 export type FaultForm = {
-  readonly family: "network" | "process" | "disk" | "clock" | "topology" | "host"
+  readonly family: "network" | "process" | "disk" | "clock" | "topology" | "switch" | "host"
   /** Names of its arguments and the least and most of each. */
   readonly args: Readonly<Record<string, readonly [min: number, max: number]>>
   /** It lasts from `at` to `until`; otherwise both are the same instant. */
@@ -18,6 +18,8 @@ const SECTORS = [1, 1_000] as const
 /** A hundred years, and still a safe integer when added to the time of day. */
 const CENTURY_US = 3_155_760_000_000_000
 const OFFSET_US = [-7_200_000_000, 7_200_000_000] as const
+
+const SWITCH: FaultForm = { family: "switch", args: {}, lasting: true }
 
 /** The one table of faults. A kind without a row does not compile. */
 export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
@@ -80,6 +82,14 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   topologyStorm: { family: "topology", args: { changes: [1, 1_000], periodUs: ANY_US }, lasting: true },
   rebalanceStorm: { family: "topology", args: { changes: [1, 1_000], periodUs: ANY_US }, lasting: true },
   quorumLoss: { family: "topology", args: { restartUs: ANY_US, powerLoss: FLAG }, lasting: true },
+  windowOfOne: SWITCH,
+  appendOfOne: SWITCH,
+  electionSoonest: SWITCH,
+  electionLatest: SWITCH,
+  queueOfOne: SWITCH,
+  checkpointAlways: SWITCH,
+  segmentsSmallest: SWITCH,
+  keepNoEntries: SWITCH,
   reload: { family: "host", args: {}, lasting: false },
 }
 

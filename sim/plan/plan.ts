@@ -1,4 +1,4 @@
-import type { Bootstrap, KvOp, Limits, Timing } from "#kernel"
+import type { Bootstrap, KvOp, Limits, SwitchName, Timing } from "#kernel"
 
 /**
  * A run as data. A seed only draws a plan; replay, shrinking and editing by hand work on the plan.
@@ -53,7 +53,14 @@ export type PlanRequest = {
   readonly abandoned: boolean
 }
 
-export type FaultKind = NetworkKind | ProcessKind | DiskKind | ClockKind | TopologyKind | HostKind
+export type FaultKind =
+  | NetworkKind
+  | ProcessKind
+  | DiskKind
+  | ClockKind
+  | TopologyKind
+  | SwitchKind
+  | HostKind
 
 /** `stores` to `peers`, and back unless args.oneWay is 1. */
 export type NetworkKind =
@@ -117,6 +124,9 @@ export type TopologyKind =
   | "topologyStorm" // args.changes changes at random among `stores`, one each args.periodUs
   | "rebalanceStorm" // the same, of every group: replicas move from store to store
   | "quorumLoss" // a majority of the voters die at once; back after args.restartUs; args.powerLoss
+
+/** Switches in the code of the kernels of `stores`: `SWITCHES` of the kernel says what each does. */
+export type SwitchKind = SwitchName
 
 export type HostKind =
   // the kernel of `stores` is replaced by load(save()): nothing may change

@@ -6,6 +6,7 @@ import { DISK_DRAWERS } from "./swarm-disk.ts"
 import { draftOf, type Drawers, type FaultSketch, type Ground } from "./swarm-ground.ts"
 import { NETWORK_DRAWERS } from "./swarm-network.ts"
 import { PROCESS_DRAWERS } from "./swarm-process.ts"
+import { SWITCH_DRAWERS } from "./swarm-switch.ts"
 import { TOPOLOGY_DRAWERS } from "./swarm-topology.ts"
 
 /** How each kind is drawn. A kind that no family draws does not compile. */
@@ -15,6 +16,7 @@ const DRAWERS: Drawers<FaultKind> = {
   ...DISK_DRAWERS,
   ...CLOCK_DRAWERS,
   ...TOPOLOGY_DRAWERS,
+  ...SWITCH_DRAWERS,
 }
 
 /** What most often brings out a broken consensus is on in three runs of four, and then drawn more often. */

@@ -86,6 +86,14 @@ const EXAMPLES: Readonly<Record<Plain, PlanFault>> = {
     ...instant("quorumLoss", { restartUs: 2 * SECOND, powerLoss: 1 }),
     target: { role: "stores", stores: [1, 2, 3], peers: [], group: 1 },
   },
+  windowOfOne: lasting("windowOfOne"),
+  appendOfOne: lasting("appendOfOne"),
+  electionSoonest: lasting("electionSoonest"),
+  electionLatest: lasting("electionLatest"),
+  queueOfOne: lasting("queueOfOne"),
+  checkpointAlways: lasting("checkpointAlways"),
+  segmentsSmallest: lasting("segmentsSmallest"),
+  keepNoEntries: lasting("keepNoEntries"),
   reload: instant("reload"),
 }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { invariant } from "#kernel/lib/invariant.ts"
 import { Sfc32 } from "#kernel/lib/rng.ts"
 import { DEFAULT_LIMITS, DEFAULT_TIMING, type Limits, type Timing } from "#kernel/node/config.ts"
+import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { RaftLog } from "#kernel/raft/log.ts"
 import { EMPTY_CONFIGURATION } from "#kernel/raft/membership.ts"
 import type { AppendEntries, InstallSnapshot, RaftMessage, VoteRequest } from "#kernel/raft/message.ts"
@@ -159,7 +160,7 @@ export class Peer {
 
   get context(): StepContext {
     const { mono, nextLsn, durableLsn, isFenced: fenced, highWater } = this
-    return { mono, wall: mono, nextLsn, durableLsn, fenced, highWater }
+    return { mono, wall: mono, nextLsn, durableLsn, fenced, highWater, switches: NO_SWITCHES }
   }
 
   get isDurable(): boolean {

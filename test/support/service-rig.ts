@@ -3,6 +3,7 @@ import { MemoryBase } from "#kernel/engine/memory-base.ts"
 import { OverlayEngine } from "#kernel/engine/overlay.ts"
 import { ByteReader } from "#kernel/lib/bytes.ts"
 import { DEFAULT_LIMITS, DEFAULT_TIMING, type Limits } from "#kernel/node/config.ts"
+import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { makeEntry, type Batch, type Entry } from "#kernel/raft/types.ts"
 import type { KvOp, KvReply, KvRequest } from "#kernel/range/request.ts"
 import { RangeService, type ServiceContext } from "#kernel/range/service.ts"
@@ -53,6 +54,7 @@ export class ServiceRig {
       isDiskFull: false,
       termStartIndex: 1,
       uncommittedBytes: 0,
+      switches: NO_SWITCHES,
       ...this.context,
     }
   }

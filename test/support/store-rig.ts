@@ -9,6 +9,7 @@ import { DEFAULT_LIMITS, DEFAULT_TIMING, type KernelConfig } from "#kernel/node/
 import type { Effect } from "#kernel/node/effect.ts"
 import type { Frame, Input } from "#kernel/node/input.ts"
 import { Kernel } from "#kernel/node/kernel.ts"
+import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { writeEffect } from "#kernel/node/record.ts"
 import type { VolumeImage } from "#kernel/node/status.ts"
 import type { RaftMessage } from "#kernel/raft/message.ts"
@@ -35,6 +36,7 @@ export function configOf(store: number, stores: readonly number[] = [1, 2, 3]): 
     },
     timing: DEFAULT_TIMING,
     limits: { ...DEFAULT_LIMITS, segmentBytesFirst: 1 << 15, segmentBytesMax: 1 << 17 },
+    switches: NO_SWITCHES,
   }
 }
 

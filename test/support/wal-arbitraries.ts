@@ -1,6 +1,7 @@
 import type { GroupId, Incarnation, LogIndex, Term } from "#kernel/ids.ts"
 import { invariant } from "#kernel/lib/invariant.ts"
 import { Sfc32, type Rng } from "#kernel/lib/rng.ts"
+import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { makeEntry, type Entry } from "#kernel/raft/types.ts"
 import type { RangeDescriptor } from "#kernel/range/descriptor.ts"
 import type { WalItem } from "#kernel/wal/item.ts"
@@ -221,7 +222,7 @@ export class Rig {
     this.rng = new Sfc32(seed, 77)
     this.identity = identity
     this.limits = limits
-    this.wal = new Wal({ identity, limits, rng: this.rng }, start)
+    this.wal = new Wal({ identity, limits, rng: this.rng, switches: NO_SWITCHES }, start)
   }
 
   /** Ends the turn and carries out everything but the sync of a frame. */
@@ -302,7 +303,10 @@ export class Rig {
   restart(recovered: RecoveredVolume): void {
     invariant(recovered.start !== null, "Cannot restart a log that may not start")
     this.unsynced = null
-    this.wal = new Wal({ identity: this.identity, limits: this.limits, rng: this.rng }, recovered.start)
+    this.wal = new Wal(
+      { identity: this.identity, limits: this.limits, rng: this.rng, switches: NO_SWITCHES },
+      recovered.start,
+    )
   }
 
   /** A log on what was recovered, of which nothing is written here: whether it starts at all. */

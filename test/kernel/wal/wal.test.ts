@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter } from "#kernel/lib/bytes.ts"
 import { Sfc32 } from "#kernel/lib/rng.ts"
+import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { decodeFrame } from "#kernel/wal/frame.ts"
 import { decodeWitness } from "#kernel/wal/identifiers.ts"
 import { decodeSegmentHeader } from "#kernel/wal/segment.ts"
@@ -18,7 +19,10 @@ import {
 } from "../../support/wal-arbitraries.ts"
 
 function fresh(): Wal {
-  return new Wal({ identity: IDENTITY, limits: LIMITS, rng: new Sfc32(1, 1) }, emptyWalStart(1))
+  return new Wal(
+    { identity: IDENTITY, limits: LIMITS, rng: new Sfc32(1, 1), switches: NO_SWITCHES },
+    emptyWalStart(1),
+  )
 }
 
 function saved(wal: Wal): Uint8Array {
@@ -249,7 +253,12 @@ test("a log replaced by load(save()) goes on alike, and its bytes are canonical"
       if (rng.below(5) === 0) rig.wal.release(() => Number.MAX_SAFE_INTEGER)
       if (rng.below(2) === 0) {
         const bytes = saved(rig.wal)
-        const loaded = Wal.load(new ByteReader(bytes), { identity: IDENTITY, limits: LIMITS, rng: rig.rng })
+        const loaded = Wal.load(new ByteReader(bytes), {
+          identity: IDENTITY,
+          limits: LIMITS,
+          rng: rig.rng,
+          switches: NO_SWITCHES,
+        })
         assert.deepEqual(saved(loaded), bytes)
         rig.wal = loaded
       }

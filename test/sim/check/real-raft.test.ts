@@ -9,6 +9,7 @@ import {
   type RaftMessage,
 } from "#kernel"
 import { Sfc32 } from "#kernel/lib/rng.ts"
+import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { RaftLog } from "#kernel/raft/log.ts"
 import { Raft, type RaftEvent } from "#kernel/raft/raft.ts"
 import type { WalItem } from "#kernel/wal/item.ts"
@@ -217,6 +218,7 @@ class Host {
       durableLsn: this.#sabotage === "confirmsUnsynced" ? this.#appendedLsn + 1 : this.#durableLsn,
       fenced: false,
       highWater: 0,
+      switches: NO_SWITCHES,
     }
     const effects: Effect[] = []
     let leads = false

@@ -3,6 +3,7 @@ import {
   decodeFrame,
   encodeFrame,
   MemoryBase,
+  SWITCHES,
   unreachable,
   type BootStamp,
   type Effect,
@@ -14,6 +15,7 @@ import {
   type RaftMessage,
   type ReadView,
   type Sink,
+  type SwitchName,
   type VolumeImage,
 } from "#kernel"
 import { OverlayEngine } from "#kernel/engine/overlay.ts"
@@ -76,6 +78,9 @@ export class ToyKernel implements StoreKernel {
         }
         const effects: Effect[] = []
         this.#nextBeat = input.mono + 1_000_000
+        // A switch shows in what it says.
+        const names = Object.keys(SWITCHES) as SwitchName[]
+        const round = this.heard + names.filter((name) => this.config.switches.on(name)).length
         for (let to = 1; to <= this.behaviour.stores; to++) {
           if (to === this.config.store) continue
           const message: RaftMessage = {
@@ -85,7 +90,7 @@ export class ToyKernel implements StoreKernel {
             to,
             term: this.boot,
             leaderCommit: this.heard,
-            round: this.heard,
+            round,
             sentMono: input.mono,
           }
           effects.push({ type: "send", to, lane: "liveness", message, barrier: null })
