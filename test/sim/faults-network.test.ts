@@ -63,7 +63,10 @@ for (const [order, name] of ["as they were sent", "the last one first", "in any 
     const sorted = [1, 2, 3, 4, 5, 6, 7, 8]
     if (order === 2) {
       assert.notDeepEqual(ids, sorted)
-      assert.deepEqual(ids.toSorted(), sorted)
+      assert.deepEqual(
+        ids.toSorted((x, y) => x - y),
+        sorted,
+      )
     } else assert.deepEqual(ids, order === 0 ? sorted : sorted.toReversed())
   })
 }
