@@ -21,7 +21,7 @@ import {
   checkpointSynced,
   checkpointTaken,
 } from "./replicas-agree.ts"
-import { appended, bootEnded, recovered, synced, type FrameItems } from "./wal.ts"
+import { appended, bootEnded, forgetUnderWay, recovered, synced, type FrameItems } from "./wal.ts"
 
 export type SafetyOptions = {
   readonly births: readonly Bootstrap[]
@@ -123,6 +123,7 @@ export class SafetyChecker implements OnlineChecker {
   #endBoot(world: WorldView, store: StoreMirror): void {
     store.booting = false
     if (this.#damagesSynced) {
+      forgetUnderWay(store)
       for (const replica of store.replicas) this.#trust(store, replica)
     } else {
       for (const replica of store.replicas) checkBootApplied(world, store, replica)

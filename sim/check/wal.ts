@@ -80,9 +80,8 @@ export function bootEnded(world: WorldView, store: StoreMirror): void {
     if (volume.durableLsn > 0 && !volume.saidRecovered) {
       world.report("WAL-recoverable", `Store ${store.id} booted without a word on volume ${id}.`)
     }
-    volume.saidRecovered = false
-    volume.checkpoints = []
   }
+  forgetUnderWay(store)
   for (let group = 0; group < store.durables.length; group++) {
     const durable = store.durables[group]
     if (durable !== undefined && durable.replica !== 0) {
@@ -93,6 +92,15 @@ export function bootEnded(world: WorldView, store: StoreMirror): void {
       }
       if (!replica.removed) checkRecovered(world, replica, durable)
     }
+  }
+}
+
+/** What the process before had begun says nothing of this one, which may even give its numbers again. */
+export function forgetUnderWay(store: StoreMirror): void {
+  for (const volume of store.volumes) {
+    if (volume === undefined) continue
+    volume.saidRecovered = false
+    volume.checkpoints = []
   }
 }
 

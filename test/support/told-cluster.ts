@@ -62,12 +62,12 @@ export class ToldCluster {
   readonly #world: WorldView
   now = 0
 
-  constructor(damagesSynced = false) {
+  constructor(damagesSynced = false, forgetful: readonly number[] = []) {
     this.checker = new SafetyChecker({
       births: [BIRTH],
       itemsOf: (bytes) => this.#items.get(bytes) ?? null,
       damagesSynced,
-      forgetful: new Set(),
+      forgetful: new Set(forgetful),
     })
     const violations = this.violations
     const timeOf = (): number => this.now
@@ -207,8 +207,8 @@ export class ToldCluster {
 }
 
 /** Three stores; replica 1 leads term 1 and has committed entry 2 with replica 2. */
-export function started(damagesSynced = false): ToldCluster {
-  const cluster = new ToldCluster(damagesSynced)
+export function started(damagesSynced = false, forgetful: readonly number[] = []): ToldCluster {
+  const cluster = new ToldCluster(damagesSynced, forgetful)
   cluster.born()
   cluster.elect(1, 1, [1, 2])
   cluster.take(1, entry(2, 1))

@@ -113,3 +113,42 @@ test("a snapshot acknowledged before its checkpoint is durable fires ack durable
   patient.say(1, committed(1, 1, 3))
   patient.isQuiet()
 })
+
+test("where disks are damaged, a checkpoint number that is given again is another checkpoint", () => {
+  const cluster = started(true)
+  cluster.checkpoint(2, 1)
+  cluster.crash(2)
+  cluster.boot(2, 3, role(2, 1, "follower"), voted(2, 1, 1), log(2, entry(1, 0)))
+  cluster.say(2, { ...applied(2, entry(2, 1), 22), digest: 0 } as never)
+  cluster.checkpoint(2, 1)
+  cluster.checkpointSynced(2, 1)
+  cluster.say(2, { type: "snapshotInstalled", group: 1, replica: 2, index: 2, term: 1 })
+  cluster.release(2, snapshotReply(2, 1, 1, 2))
+  cluster.isQuiet()
+})
+
+test("a replica whose damaged disk lost its term fires nothing while it says so, and may not vote again", () => {
+  const honest = started(true)
+  honest.crash(2)
+  honest.boot(2, 2, role(2, 0, "recovering"), log(2, entry(1, 0)))
+  honest.isQuiet()
+  honest.say(2, role(2, 1, "follower"), voted(2, 1, 3))
+  honest.write(2, hardState(1, 3))
+  honest.release(2, voteReply(2, 3, 1))
+  honest.fires("RAFT-one-vote")
+
+  const careless = started(true)
+  careless.crash(2)
+  careless.boot(2, 2, role(2, 0, "follower"), log(2, entry(1, 0)))
+  careless.fires("RAFT-monotonic-term")
+})
+
+test("a store that may have forgotten is held to what it says after a crash, any other to what it said before", () => {
+  for (const forgetful of [2, 3]) {
+    const cluster = started(true, [forgetful])
+    cluster.crash(2)
+    cluster.boot(2, 2, role(2, 0, "follower"), log(2, entry(1, 0)))
+    if (forgetful === 2) cluster.isQuiet()
+    else cluster.fires("RAFT-monotonic-term")
+  }
+})
