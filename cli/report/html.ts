@@ -1,6 +1,6 @@
 import { brief, count, percent } from "./format.ts"
 import type { Failure, Report, ResultRow, Totals } from "./model.ts"
-import { SCENARIO_HEAD, scenarioCells } from "./table.ts"
+import { classesText, SCENARIO_HEAD, scenarioCells } from "./table.ts"
 import { escapeXml } from "./xml.ts"
 
 /** The report as one file that needs nothing else: no script, no font, no request. */
@@ -65,6 +65,7 @@ function headHtml(report: Report): string {
     `${totals.campaign.jobs} ${totals.campaign.jobs === 1 ? "worker" : "workers"}`,
     `${percent(totals.operations.ok, totals.operations.invoked)} of ${brief(totals.operations.invoked)} operations acknowledged`,
     `${brief(totals.events)} kernel events`,
+    classesText(totals),
   ]
   return `<header class="${totals.verdict}">
 <h1>${escapeXml(totals.headline)}</h1>

@@ -124,14 +124,14 @@ function scenarioTable(totals: Totals, paint: Paint): string {
     ),
   )
   const numeric = SCENARIO_HEAD.map((_, column) => column).slice(1)
-  const { classes } = totals
-  const beyond = classes.detectable + classes.undetectable
-  const note =
-    `${count(classes.within)} runs within the fault model` +
-    (beyond === 0
-      ? ""
-      : `, ${count(classes.detectable)} beyond it but detectable, ${count(classes.undetectable)} undetectable`)
-  return `${textTable(SCENARIO_HEAD, rows, numeric, paint)}\n${paint.dim(note)}`
+  return `${textTable(SCENARIO_HEAD, rows, numeric, paint)}\n${paint.dim(classesText(totals))}`
+}
+
+/** Runs by class: what a passing one has shown differs. */
+export function classesText({ classes }: Totals): string {
+  const within = `${count(classes.within)} runs within the fault model`
+  if (classes.detectable + classes.undetectable === 0) return within
+  return `${within}, ${count(classes.detectable)} beyond it but detectable, ${count(classes.undetectable)} undetectable`
 }
 
 function faultTable(totals: Totals, paint: Paint): string {
