@@ -110,7 +110,7 @@ export function astray(
   offset: number,
   length: number,
   misdirection: Misdirection,
-): Span | null {
+): (Span & { readonly volume: VolumeFiles }) | null {
   const { key, reach } = misdirection
   const others =
     reach === 1
@@ -126,7 +126,9 @@ export function astray(
   if (room === 0) return null
   const start = pick(key, 1, room) * SECTOR_BYTES + (offset % SECTOR_BYTES)
   const end = Math.min(start + length, target === file ? offset : target.bytes.length)
-  return end > start ? { file: target, start, end } : null
+  if (end <= start) return null
+  const volume = volumes.find((candidate) => candidate.segments.includes(target))!
+  return { volume, file: target, start, end }
 }
 
 type Answer = { bytes: Uint8Array; readonly unreadable: { readonly start: number; readonly end: number }[] }

@@ -366,7 +366,7 @@ export class Disk {
     if (place === null) return false
     this.misdirections.shift()
     misdirection.tally.changes++
-    volume.files.write(place.file, place.start, bytes.subarray(0, place.end - place.start), this.lies)
+    place.volume.write(place.file, place.start, bytes.subarray(0, place.end - place.start), this.lies)
     return true
   }
 

@@ -100,6 +100,7 @@ function drawFaults(
   )
   const overwhelmed = chance.of("overwhelmed").percent(OVERWHELMED_PERCENT)
   const sketches: FaultSketch[] = []
+  const scripted: FaultSketch[] = []
   for (let round = 0; round < phases.rounds; round++) {
     const own = chance.of(`round/${round}`)
     const from = round * (phases.faultsUs + phases.quietUs)
@@ -123,10 +124,12 @@ function drawFaults(
       sketches.push(...drawSwarm(own.of("swarm"), ground, kinds, weights, activations))
       if (beyond) sketches.push(...drawClockBeyond(own.of("beyond"), ground))
     }
-    if (script !== undefined) sketches.push(...drawScript(own.of("script"), ground, script, from))
+    if (script !== undefined) scripted.push(...drawScript(own.of("script"), ground, script, from))
   }
-  const faults = numbered(sketches)
-  return chance.of("uncalm").percent(UNCALM_PERCENT) ? faults : calmed({ cluster, phases, faults })
+  // What a scenario says itself stays as it says it.
+  const isCalm = scripted.length === 0 && !chance.of("uncalm").percent(UNCALM_PERCENT)
+  const faults = numbered([...sketches, ...scripted])
+  return isCalm ? calmed({ cluster, phases, faults }) : faults
 }
 
 /** Ids follow the order of time, the order of drawing among equals. */
