@@ -251,6 +251,14 @@ export class Disk {
     })
   }
 
+  /** A lie is over. Directories that only it kept from the platter are there soon. */
+  liftLie(id: number): void {
+    const index = this.lies.findIndex((lie) => lie.id === id)
+    if (index < 0) return
+    const [lie] = this.lies.splice(index, 1)
+    if (lie!.directoriesOnly) for (const volume of this.#volumes) volume.files.commitJournal(this.lies)
+  }
+
   // Damage to what is at rest. The process must be down where files come, go or change places.
 
   /** One bit turns over. False when there is nothing of that kind to strike. */

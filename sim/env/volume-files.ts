@@ -234,6 +234,15 @@ export class VolumeFiles {
     this.#liars.clear()
   }
 
+  /** A file system commits its journal within seconds, asked or not: what no longer is kept from it is durable. */
+  commitJournal(lies: readonly Lie[]): void {
+    if (lies.some((lie) => lie.directoriesOnly)) return
+    this.#isDirectoryDropped = false
+    if (this.#isCached || lies.length > 0) return
+    this.#before = []
+    this.#liars.clear()
+  }
+
   /** Whatever only a cache had may be gone. Draws are made under keys of `key`. */
   losePower(key: () => SettleKey): void {
     let isLost = false

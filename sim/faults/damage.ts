@@ -6,14 +6,17 @@ import { argument, storesOf, type FaultKindActions, type FaultRun, type Stage } 
 
 const RESTART_US = 1_000_000
 
-/** While it lasts a sync says ok and nothing is durable: of everything, or of directories alone. */
+/**
+ * While it lasts a sync says ok and nothing is durable: of everything, until the next honest sync, or of
+ * directories alone, until it is lifted.
+ */
 export const lie: FaultKindActions = {
   begin(stage, run) {
     const directoriesOnly = run.fault.kind === "renameNotDurable"
     eachDisk(stage, run, (disk) => disk.lies.push({ id: run.fault.id, directoriesOnly, tally: run.tally }))
   },
   lift(stage, run) {
-    eachDisk(stage, run, (disk) => removeById(disk.lies, run.fault.id))
+    eachDisk(stage, run, (disk) => disk.liftLie(run.fault.id))
   },
 }
 

@@ -116,10 +116,16 @@ export function disturbersOf(ground: DamageGround, fault: PlanFault): readonly P
   })
 }
 
-/** A lie that no power loss meets before the next quiet part is over, in which an honest sync makes it true. */
+/**
+ * A lie that no power loss meets before the next quiet part is over, in which an honest sync makes it true.
+ * Directories are made durable without anybody's asking as soon as it is lifted.
+ */
 function isHarmless(ground: DamageGround, fault: PlanFault): boolean {
   if (!LIES.has(fault.kind)) return false
-  const until = quietAfter(ground.phases, fault.at) + ground.phases.quietUs
+  const until =
+    fault.kind === "renameNotDurable"
+      ? overAt(ground, fault)
+      : quietAfter(ground.phases, fault.at) + ground.phases.quietUs
   return !ground.faults.some(
     (other) =>
       other.args["powerLoss"] === 1 &&

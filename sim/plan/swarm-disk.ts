@@ -2,6 +2,7 @@ import type { Chance } from "./chance.ts"
 import type { DiskKind, FaultKind } from "./plan.ts"
 import {
   coin,
+  drawSpan,
   during,
   event,
   one,
@@ -46,8 +47,11 @@ export const DISK_DRAWERS: Drawers<DiskKind> = {
 function drawLie(draft: Draft, kind: FaultKind): readonly FaultSketch[] {
   const store = victim(draft)
   if (store === null) return []
-  const { span } = draft
-  return [event(kind, span, targetStores([store], []), {}), crashIn(draft, store, 1)]
+  // Directories change seldom: it takes a while until there is something to lose.
+  const leastUs = kind === "renameNotDurable" ? 3 * SECOND : 200 * MS
+  const span = drawSpan(draft.chance.of("span"), draft.ground, leastUs, 2 * leastUs + 4 * SECOND)
+  const late = { at: Math.floor((span.at + span.until) / 2), until: span.until }
+  return [event(kind, span, targetStores([store], []), {}), crashIn({ ...draft, span: late }, store, 1)]
 }
 
 /** What a start is told matters only if there is one. */
