@@ -2,12 +2,15 @@ import type {
   BootStamp,
   Effect,
   Frame,
+  GroupId,
   GroupStatus,
   Identity,
   Input,
   KernelConfig,
   ReadView,
   Sink,
+  Stamp,
+  Term,
   VolumeId,
   VolumeImage,
   Base,
@@ -19,6 +22,8 @@ export interface StoreKernel {
   save(sink: Sink): void
   identity(): Identity
   status(): readonly GroupStatus[]
+  /** The term in which this store leads the group and may serve reads alone at this moment; 0: it may not. */
+  leaseTerm(group: GroupId, stamp: Stamp): Term
   /** What the volume's engine answers now: for checks only. */
   view(volume: VolumeId): ReadView
 }

@@ -15,7 +15,7 @@ import {
   type KvRequest,
   type Lane,
   type Observation,
-  type RaftMessage,
+  type PeerMessage,
 } from "#kernel"
 import { below, draw, PURPOSE } from "./draws.ts"
 import type { Clock } from "./env/clock.ts"
@@ -103,7 +103,7 @@ export class StoreHost {
   readonly #scheduler: Scheduler
   readonly #watcher: HostWatcher
   readonly #held: Effect[] = []
-  readonly #outbox: (RaftMessage[] | null)[]
+  readonly #outbox: (PeerMessage[] | null)[]
   /** Slots of the outbox in use, in the order of their first message. */
   readonly #outgoing: number[] = []
   #wakeMono: number | null = null
@@ -140,7 +140,7 @@ export class StoreHost {
     this.switches = parts.switches
     this.#watcher = watcher
     const slots = (storeCount + 1) * LANE_COUNT
-    this.#outbox = Array.from<RaftMessage[] | null>({ length: slots }).fill(null)
+    this.#outbox = Array.from<PeerMessage[] | null>({ length: slots }).fill(null)
   }
 
   /** Inputs not yet handed over. */

@@ -216,6 +216,16 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
     return this.host(store).kernel?.status() ?? []
   }
 
+  leaseHolders(group: number): readonly { readonly store: number; readonly term: number }[] {
+    const holders: { readonly store: number; readonly term: number }[] = []
+    for (const { store, kernel, clock } of this.#hosts) {
+      if (kernel === null) continue
+      const term = kernel.leaseTerm(group, { mono: clock.mono(this.now), wall: clock.wall(this.now) })
+      if (term > 0) holders.push({ store, term })
+    }
+    return holders
+  }
+
   leaderOf(group: number): number {
     let leader = 0
     let termMax = -1

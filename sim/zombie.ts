@@ -1,4 +1,4 @@
-import type { Effect, Frame, Identity, Input, Lane, Mono, RaftMessage } from "#kernel"
+import type { Effect, Frame, Identity, Input, Lane, Mono, PeerMessage } from "#kernel"
 import { chancePpm, draw, PURPOSE } from "./draws.ts"
 import type { Clock } from "./env/clock.ts"
 import type { Tally } from "./env/link-overlay.ts"
@@ -117,7 +117,7 @@ export class Zombie {
     this.#wake = this.#scheduler.schedule(at, EVENT.zombieWake, this.#store, 0, null)
   }
 
-  #send(to: number, lane: Lane, messages: readonly RaftMessage[]): void {
+  #send(to: number, lane: Lane, messages: readonly PeerMessage[]): void {
     const { cluster, store, incarnation, boot, volumes, configEpoch } = this.#identity
     this.#tally.changes++
     this.#watcher.sendFrame(store, to, lane, {

@@ -16,7 +16,7 @@ import {
   type KernelConfig,
   type KvReply,
   type KvRequest,
-  type RaftMessage,
+  type PeerMessage,
 } from "#kernel"
 import type { Base } from "#kernel/engine/base.ts"
 import type { Cursor, Space } from "#kernel/engine/engine.ts"
@@ -70,7 +70,7 @@ class Store {
   readonly #cluster: Cluster
   #inputs: Input[] = []
   #wakeAt: number | null = null
-  #outgoing: RaftMessage[][] = Array.from({ length: STORES + 1 }, () => [])
+  #outgoing: PeerMessage[][] = Array.from({ length: STORES + 1 }, () => [])
 
   constructor(cluster: Cluster, config: KernelConfig, hash: boolean) {
     this.#cluster = cluster

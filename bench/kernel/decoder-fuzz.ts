@@ -4,7 +4,7 @@ import { Sfc32, type Rng } from "#kernel/lib/rng.ts"
 import type { Space } from "#kernel/engine/engine.ts"
 import { decodeFrame, encodeFrame } from "#kernel/node/frame-codec.ts"
 import type { Frame } from "#kernel/node/input.ts"
-import { readMessage, writeMessage, type RaftMessage } from "#kernel/raft/message.ts"
+import { readPeerMessage, writePeerMessage, type PeerMessage } from "#kernel/node/peer-message.ts"
 import { makeEntry, type Configuration } from "#kernel/raft/types.ts"
 import { readReply, readRequest, writeReply, writeRequest } from "#kernel/range/request-codec.ts"
 import type { KvReply, KvRequest } from "#kernel/range/request.ts"
@@ -43,7 +43,7 @@ const entries = [
   makeEntry(6, 9, { type: "bootstrap", bootstrap: { descriptor, configuration } }),
 ]
 
-const MESSAGES: readonly RaftMessage[] = [
+const MESSAGES: readonly PeerMessage[] = [
   {
     type: "appendEntries",
     ...envelope,
@@ -73,8 +73,26 @@ const MESSAGES: readonly RaftMessage[] = [
     hintIndex: 0,
     hintTerm: 0,
   },
-  { type: "heartbeat", ...envelope, leaderCommit: 3, round: 2, sentMono: WIDE },
-  { type: "heartbeatReply", ...envelope, round: 2, sentMono: WIDE, lastIndex: 3 },
+  {
+    type: "heartbeat",
+    ...envelope,
+    leaderCommit: 3,
+    round: 2,
+    sentMono: WIDE,
+    statedWall: WIDE,
+    statedCommit: 3,
+  },
+  {
+    type: "heartbeatReply",
+    ...envelope,
+    round: 2,
+    sentMono: WIDE,
+    lastIndex: 3,
+    commitIndex: 2,
+    home: WIDE,
+    boot: 4,
+    epoch: 1,
+  },
   { type: "voteRequest", ...envelope, preVote: true, transfer: false, lastIndex: 3, lastTerm: 8 },
   { type: "voteReply", ...envelope, preVote: true, granted: false },
   { type: "absent", ...envelope, sentMono: WIDE },
@@ -94,6 +112,21 @@ const MESSAGES: readonly RaftMessage[] = [
   },
   { type: "snapshotReply", ...envelope, lastIndex: 3, success: true },
   { type: "removed", ...envelope },
+  { type: "deFortify", ...envelope },
+  {
+    type: "storeHeartbeat",
+    life: 2,
+    asks: true,
+    sentMono: WIDE,
+    sentWall: 1_700_000_000_000_000,
+    epoch: 3,
+    ofIncarnation: WIDE,
+    ofBoot: 4,
+    ofLife: 1,
+    askedMono: 5_000_000,
+    askedWall: 1_700_000_000_000_000,
+    heldUs: 900_000,
+  },
 ]
 
 const header = {
@@ -213,7 +246,7 @@ function whole<Type>(read: (reader: ByteReader) => Type): (bytes: Uint8Array) =>
   }
 }
 
-const messageBytes = bytesBy<RaftMessage>((message, sink) => writeMessage(message, sink, true))
+const messageBytes = bytesBy<PeerMessage>((message, sink) => writePeerMessage(message, sink, true))
 const requestBytes = bytesBy(writeRequest)
 const replyBytes = bytesBy(writeReply)
 const snapshotBytes = bytesBy(writeSnapshot)
@@ -290,7 +323,7 @@ const TARGETS: readonly Target[] = [
     name: "message",
     share: 2,
     corpus: MESSAGES.map((message) => messageBytes(message)),
-    decode: again(whole(readMessage), messageBytes),
+    decode: again(whole(readPeerMessage), messageBytes),
     seal: null,
     spared: 0,
   },

@@ -1,4 +1,4 @@
-import type { GroupId, Incarnation, ReplicaId } from "../ids.ts"
+import { volumeOfTenant, type GroupId, type Incarnation, type ReplicaId, type VolumeId } from "../ids.ts"
 import { Sfc32 } from "../lib/rng.ts"
 import { RaftLog } from "../raft/log.ts"
 import { EMPTY_CONFIGURATION } from "../raft/membership.ts"
@@ -96,4 +96,18 @@ export function bootstrapReplica(
     makeRaft(config, group, here.replica, descriptor, start, chance, mono),
     machine,
   )
+}
+
+/** What the bootstrap document says of volumes that were never listed: those have acknowledged nothing. */
+export function unborn(
+  config: KernelConfig,
+  volumes: ReadonlyMap<VolumeId, Volume>,
+  unlisted: ReadonlyMap<VolumeId, Incarnation>,
+): readonly { readonly bootstrap: Bootstrap; readonly volume: Volume; readonly incarnation: Incarnation }[] {
+  return (config.bootstrap?.groups ?? []).flatMap((bootstrap) => {
+    const id = volumeOfTenant(bootstrap.descriptor.tenant)
+    const volume = volumes.get(id)
+    const incarnation = unlisted.get(id)
+    return volume === undefined || incarnation === undefined ? [] : [{ bootstrap, volume, incarnation }]
+  })
 }

@@ -39,6 +39,16 @@ export type Timing = {
   readonly electionUsMax: number
   /** Largest difference between any two clocks of the cluster; a store fences itself at 80 % of it. */
   readonly clockBoundUs: number
+  /** Heartbeat between stores, for all groups at once. */
+  readonly livenessUs: number
+  /** For how long a store counts another alive after a heartbeat: no leader there is deposed before. */
+  readonly supportUs: number
+  /** How old what a follower serves to a timeline read may be, by the clock of its leader. */
+  readonly leaseUs: number
+  /** Followers whose leader's store is gone campaign within this, not all at once. */
+  readonly staggerUs: number
+  /** A store of which something has waited so long to be durable leads nothing. */
+  readonly syncOverdueUs: number
   readonly requestDeadlineUs: number
   /** Age at which tokens may be forgotten: below the horizon the answer is `tokenExpired`. */
   readonly tokenTtlUs: number
@@ -67,6 +77,11 @@ export const DEFAULT_TIMING: Timing = {
   electionUsMin: 1_000_000,
   electionUsMax: 2_000_000,
   clockBoundUs: 250_000,
+  livenessUs: 1_000_000,
+  supportUs: 3_000_000,
+  leaseUs: 3_000_000,
+  staggerUs: 300_000,
+  syncOverdueUs: 1_500_000,
   requestDeadlineUs: 10_000_000,
   tokenTtlUs: 600_000_000,
 }

@@ -1,9 +1,9 @@
 import type { FrozenOverlay } from "../engine/overlay.ts"
 import type { FatalCode } from "../errors.ts"
 import type { Lsn, Mono, StoreId, VolumeId } from "../ids.ts"
-import type { RaftMessage } from "../raft/message.ts"
 import type { AdminReply, KvReply } from "../range/request.ts"
 import type { Observation } from "./observation.ts"
+import type { PeerMessage } from "./peer-message.ts"
 
 /** The effect waits until this volume's log is durable up to `lsn`. */
 export type Barrier = { readonly volume: VolumeId; readonly lsn: Lsn }
@@ -17,7 +17,7 @@ export type Effect =
       readonly type: "send"
       readonly to: StoreId
       readonly lane: Lane
-      readonly message: RaftMessage
+      readonly message: PeerMessage
       readonly barrier: Barrier | null
     }
   | {

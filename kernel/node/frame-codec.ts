@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter, type Sink } from "../lib/bytes.ts"
 import { crc32c } from "../lib/crc32c.ts"
-import { readMessage, writeMessage, type RaftMessage } from "../raft/message.ts"
 import type { Frame, FrameHeader, VolumeLife } from "./input.ts"
+import { readPeerMessage, writePeerMessage, type PeerMessage } from "./peer-message.ts"
 
 /** Format of frames between stores; a reader keeps every version since the last major. */
 export const FRAME_VERSION = 1
@@ -34,7 +34,7 @@ export function encodeFrame(frame: Frame): Uint8Array {
   writer.uint(header.configEpoch)
   writer.uint(header.wall)
   writer.uint(frame.messages.length)
-  for (const message of frame.messages) writeMessage(message, writer, true)
+  for (const message of frame.messages) writePeerMessage(message, writer, true)
   writer.patchU32(6, writer.length - HEAD_BYTES)
   writer.patchU32(2, writer.crc32c(6))
   return writer.take()
@@ -78,7 +78,7 @@ export function decodeFrame(bytes: Uint8Array): Frame | null {
   }
   const count = reader.count(5)
   if (count > MESSAGES_MAX) return null
-  const messages: RaftMessage[] = []
-  for (let left = count; left > 0 && !reader.failed; left--) messages.push(readMessage(reader))
+  const messages: PeerMessage[] = []
+  for (let left = count; left > 0 && !reader.failed; left--) messages.push(readPeerMessage(reader))
   return reader.failed || reader.remaining > 0 ? null : { header, messages }
 }

@@ -1,6 +1,6 @@
 import type { Incarnation, Lsn, Mono, StoreId, VolumeId, Wall } from "../ids.ts"
-import type { RaftMessage } from "../raft/message.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
+import type { PeerMessage } from "./peer-message.ts"
 
 /** Every input carries both clocks, stamped by the host when it hands the input over. */
 export type Stamp = { readonly mono: Mono; readonly wall: Wall }
@@ -24,7 +24,7 @@ export type FrameHeader = {
 }
 
 /** What one store released to another at one moment, in emission order. */
-export type Frame = { readonly header: FrameHeader; readonly messages: readonly RaftMessage[] }
+export type Frame = { readonly header: FrameHeader; readonly messages: readonly PeerMessage[] }
 
 export type Input = Stamp &
   (

@@ -1,24 +1,26 @@
 import type { Base } from "../engine/base.ts"
 import type { ReadView } from "../engine/engine.ts"
-import type { GroupId, Incarnation, LogIndex, Lsn, StoreId, VolumeId } from "../ids.ts"
+import type { GroupId, Incarnation, LogIndex, Lsn, Term, VolumeId } from "../ids.ts"
 import { SYSTEM_VOLUME, volumeOfTenant } from "../ids.ts"
 import { ByteReader, type Sink } from "../lib/bytes.ts"
 import { invariant, unreachable } from "../lib/invariant.ts"
 import { Sfc32 } from "../lib/rng.ts"
+import type { StoreHeartbeat } from "../liveness/message.ts"
+import { Pulse, type GroupChange } from "../liveness/pulse.ts"
+import { StoreSupport } from "../liveness/support.ts"
 import type { RaftMessage } from "../raft/message.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
 import { ClockGuard } from "../time/clock-guard.ts"
-import { bearReplica, bootstrapReplica } from "./birth.ts"
+import { bearReplica, bootstrapReplica, unborn } from "./birth.ts"
 import { bootStore, walPorts } from "./boot.ts"
 import type { KernelConfig } from "./config.ts"
-import type { Effect } from "./effect.ts"
+import type { Barrier, Effect } from "./effect.ts"
 import { FRAME_VERSION } from "./frame-codec.ts"
 import { Graveyard } from "./graveyard.ts"
 import type { Frame, Input, Stamp } from "./input.ts"
-import { lifeOf, Peers } from "./peers.ts"
-import { replaceLost } from "./repair.ts"
-import type { Replica } from "./replica.ts"
-import { type Moment } from "./replica.ts"
+import { identityOf, lifeOf, Peers } from "./peers.ts"
+import { replaceLost, sayAbsent } from "./repair.ts"
+import type { Moment, Replica } from "./replica.ts"
 import { Replicas } from "./replicas.ts"
 import type { BootStamp, GroupStatus, Identity, VolumeImage } from "./status.ts"
 import { Timers } from "./timers.ts"
@@ -31,11 +33,12 @@ import { Volume } from "./volume.ts"
 type Phase = "booting" | "bootstrapping" | "listing" | "running" | "stopped"
 const PHASES: readonly Phase[] = ["booting", "bootstrapping", "listing", "running", "stopped"]
 
-/** Key of the store's own timer; groups have ids from 1. */
+/** Keys of the store's own timers; groups have ids between them. */
 const HOUSEKEEPING = 0
-const HOUSEKEEPING_US = 1_000_000
+const SUPPORT_ENDS: number = Number.MAX_SAFE_INTEGER
 
-/** Stands between two steps where the effects of one gather: nothing is ever added to it. */
+const NOT_HERE = { code: "notLeader", hint: null, term: 0 } as const
+/** Where effects gather between two steps: nothing is ever added to it. */
 const NO_EFFECTS: Effect[] = []
 
 /**
@@ -55,7 +58,10 @@ export class Kernel {
   #graveyard = new Graveyard()
   #unlisted = new Map<VolumeId, Incarnation>()
   #peers = new Peers()
+  #pulse: Pulse
   #dirty = new Set<GroupId>()
+  /** Groups that wait for a time: the others are not looked at unless something happens to them. */
+  #awake = new Set<GroupId>()
   #timers = new Timers()
   #wakeRequested: number | null = null
   #guard: ClockGuard
@@ -63,11 +69,12 @@ export class Kernel {
   #chance: Sfc32
   #out: Effect[] = []
 
-  private constructor(config: KernelConfig, guard: ClockGuard, salts: Sfc32, chance: Sfc32) {
+  private constructor(config: KernelConfig, guard: ClockGuard, salts: Sfc32, chance: Sfc32, pulse: Pulse) {
     this.#config = config
     this.#guard = guard
     this.#salts = salts
     this.#chance = chance
+    this.#pulse = pulse
     this.#identity = this.#identify()
   }
 
@@ -79,13 +86,12 @@ export class Kernel {
   ): { readonly kernel: Kernel; readonly effects: readonly Effect[] } {
     const chance = new Sfc32(boot.seedHigh, boot.seedLow)
     const salts = new Sfc32(chance.u32(), chance.u32())
-    const kernel = new Kernel(
-      config,
-      new ClockGuard(config.timing.clockBoundUs, boot.mono, boot.wall),
-      salts,
-      chance,
-    )
+    const { timing, store } = config
+    const guard = new ClockGuard(timing.clockBoundUs, boot.mono, boot.wall)
     const booted = bootStore(config, images, boot, salts, chance)
+    const { incarnation, boot: number } = "code" in booted ? { incarnation: 0, boot: 0 } : booted
+    const support = new StoreSupport(timing, incarnation, number, boot.mono, number <= 1)
+    const kernel = new Kernel(config, guard, salts, chance, new Pulse(timing, store, support))
     if ("code" in booted) {
       kernel.#phase = "stopped"
       return { kernel, effects: [{ type: "fatal", code: booted.code, detail: booted.detail }] }
@@ -101,7 +107,7 @@ export class Kernel {
     const effects: Effect[] = [...booted.effects]
     for (const replica of kernel.#replicas.all()) replica.introduce(effects)
     // From the first moment on: a disk that is full at the start is asked again.
-    kernel.#timers.atLatest(HOUSEKEEPING, boot.mono + HOUSEKEEPING_US)
+    kernel.#timers.atLatest(HOUSEKEEPING, boot.mono + timing.livenessUs)
     effects.push({ type: "wakeAt", mono: boot.mono })
     return { kernel, effects }
   }
@@ -116,17 +122,20 @@ export class Kernel {
 
   /** Said once for all frames: neither a boot nor a life changes while a process runs. */
   #identify(): Identity {
-    const { cluster, store } = this.#config
-    const incarnation = this.#incarnation
-    const volumes = [...this.#volumes.values()]
-      .filter((volume) => volume.incarnation !== incarnation)
-      .map((volume) => ({ volume: volume.id, incarnation: volume.incarnation }))
-      .sort((a, b) => a.volume - b.volume)
-    return { cluster, store, incarnation, boot: this.#boot, volumes, configEpoch: 0 }
+    return identityOf(this.#config, this.#incarnation, this.#boot, [...this.#volumes.values()])
   }
 
   status(): readonly GroupStatus[] {
     return this.#replicas.all().map((replica) => replica.status())
+  }
+
+  /** The term in which this store leads the group and may serve reads alone at this moment; 0: it may not. */
+  leaseTerm(group: GroupId, { mono, wall }: Stamp): Term {
+    const replica = this.#replicas.get(group)
+    if (replica === undefined || this.#phase !== "running" || replica.isRemoved) return 0
+    const isFenced = !this.#guard.trusts(mono, wall)
+    const moment = { mono, wall, isFenced, support: this.#pulse.support, out: [] }
+    return replica.holdsLease(moment) ? replica.raft.term : 0
   }
 
   view(volume: VolumeId): ReadView {
@@ -149,7 +158,8 @@ export class Kernel {
   }
 
   #moment(stamp: Stamp): Moment {
-    return { mono: stamp.mono, wall: stamp.wall, isFenced: this.#guard.isFenced, out: this.#out }
+    const { mono, wall } = stamp
+    return { mono, wall, isFenced: this.#guard.isFenced, support: this.#pulse.support, out: this.#out }
   }
 
   #handle(input: Exclude<Input, { type: "turnEnded" }>): void {
@@ -219,7 +229,8 @@ export class Kernel {
     }
     if (this.#phase === "listing" && this.#system.wal.durableLsn >= this.#phaseLsn) {
       this.#phase = "running"
-      for (const replica of this.#replicas.all()) this.#touched(replica)
+      for (const replica of this.#replicas.all()) this.#touched(replica, stamp)
+      this.#beat(stamp)
     }
   }
 
@@ -231,12 +242,8 @@ export class Kernel {
 
   /** A volume that was never listed has acknowledged nothing: the document may still be applied to it. */
   #bootstrap(stamp: Stamp): void {
-    for (const bootstrap of this.#config.bootstrap?.groups ?? []) {
-      const id = volumeOfTenant(bootstrap.descriptor.tenant)
-      const volume = this.#volumes.get(id)
-      const incarnation = this.#unlisted.get(id)
-      const { groupId } = bootstrap.descriptor
-      if (volume === undefined || incarnation === undefined || this.#replicas.has(groupId)) continue
+    for (const { bootstrap, volume, incarnation } of unborn(this.#config, this.#volumes, this.#unlisted)) {
+      if (this.#replicas.has(bootstrap.descriptor.groupId)) continue
       const replica = bootstrapReplica(this.#config, volume, bootstrap, incarnation, this.#chance, stamp.mono)
       if (replica === null) continue
       this.#replicas.add(replica)
@@ -252,15 +259,19 @@ export class Kernel {
         this.#housekeep(stamp)
         continue
       }
+      if (key === SUPPORT_ENDS) {
+        this.#supportChanged(this.#pulse.timePassed(stamp), stamp)
+        continue
+      }
       const replica = this.#replicas.get(key)
       if (this.#phase !== "running" || replica === undefined || replica.isRemoved) continue
       if (replica.deadline <= stamp.mono) replica.timePassed(this.#moment(stamp))
-      this.#touched(replica)
+      this.#touched(replica, stamp)
     }
   }
 
   #housekeep(stamp: Stamp): void {
-    this.#timers.atLatest(HOUSEKEEPING, stamp.mono + HOUSEKEEPING_US)
+    this.#timers.atLatest(HOUSEKEEPING, stamp.mono + this.#config.timing.livenessUs)
     for (const volume of this.#volumes.values()) {
       volume.retry()
       const identifiers = volume.id === SYSTEM_VOLUME ? [] : volume.wal.takeWitnessed()
@@ -269,30 +280,62 @@ export class Kernel {
         this.#system.append({ type: "witness", volume: volume.id, identifiers })
     }
     if (this.#phase !== "running") return
-    for (const replica of this.#replicas.all()) {
+    this.#beat(stamp)
+    const awake = [...this.#awake].sort((a, b) => a - b).map((group) => this.#replicas.get(group)!)
+    for (const replica of awake) {
       if (!replica.raft.isLeader || replica.isRemoved) continue
       replica.tidy(this.#moment(stamp))
-      this.#touched(replica)
+      this.#touched(replica, stamp)
     }
-    for (const replica of replaceLost(this.#replicas.all(), this.#moment(stamp))) this.#touched(replica)
+    for (const replica of replaceLost(awake, this.#moment(stamp))) this.#touched(replica, stamp)
+  }
+
+  /** Heartbeats to the stores this one shares groups with. */
+  #beat(stamp: Stamp): void {
+    const wasAsking = this.#pulse.support.isAsking
+    const volumes = this.#volumes.values()
+    this.#supportChanged(this.#pulse.beat(volumes, this.#guard.isFenced, stamp, this.#out), stamp)
+    if (wasAsking && !this.#pulse.support.isAsking) this.#standDown(stamp)
+  }
+
+  #supportChanged(changes: readonly GroupChange[], stamp: Stamp): void {
+    for (const { group, change } of changes) {
+      const replica = this.#replicas.get(group)
+      if (replica === undefined || replica.isRemoved) continue
+      replica.supportChanged(change, this.#moment(stamp))
+      this.#touched(replica, stamp)
+    }
+    this.#timers.atLatest(SUPPORT_ENDS, this.#pulse.deadline)
   }
 
   #fencingChanged(stamp: Stamp): void {
     const isFenced = this.#guard.isFenced
     this.#out.push({ type: "observe", observation: { type: "fenced", reason: "clock", fenced: isFenced } })
     this.#mark(isFenced ? "clock.fenced" : "clock.unfenced")
-    if (!isFenced || this.#phase !== "running") return
+    if (this.#phase !== "running") return
+    this.#supportChanged(this.#pulse.fencingChanged(isFenced, stamp, this.#out), stamp)
+    if (isFenced) this.#standDown(stamp)
+  }
+
+  /** This store leads nothing any more. */
+  #standDown(stamp: Stamp): void {
     for (const replica of this.#replicas.all()) {
       if (!replica.raft.isLeader) continue
       replica.timePassed(this.#moment(stamp))
-      this.#touched(replica)
+      this.#touched(replica, stamp)
     }
   }
 
   /** After anything happened to a replica: when it wants to be woken, whether it has something to send. */
-  #touched(replica: Replica): void {
-    if (replica.isRemoved) return this.#bury(replica)
+  #touched(replica: Replica, stamp: Stamp): void {
+    if (replica.isRemoved) return this.#bury(replica, stamp)
     if (replica.isDirty) this.#dirty.add(replica.group)
+    this.#pulse.note(replica.group, replica.raft.configuration, replica.raft.promisedTo)
+    if (!replica.isAwake) {
+      this.#awake.delete(replica.group)
+      return
+    }
+    this.#awake.add(replica.group)
     this.#timers.atLatest(replica.group, replica.deadline)
   }
 
@@ -305,7 +348,7 @@ export class Kernel {
         const replica = this.#replicas.get(group)
         if (replica === undefined || replica.isRemoved) continue
         replica.turnEnded(this.#moment(stamp))
-        this.#touched(replica)
+        this.#touched(replica, stamp)
       }
     }
     for (const volume of this.#volumes.values()) {
@@ -340,7 +383,17 @@ export class Kernel {
       return
     }
     this.#guard.frameReceived(header.fromStore, header.wall, stamp.mono, stamp.wall)
-    for (const message of frame.messages) this.#message(message, frame, stamp)
+    for (const message of frame.messages) {
+      if (message.type === "storeHeartbeat") this.#storeHeartbeat(message, frame, stamp)
+      else this.#message(message, frame, stamp)
+    }
+  }
+
+  #storeHeartbeat(message: StoreHeartbeat, { header }: Frame, stamp: Stamp): void {
+    const roundTripUs = this.#pulse.roundTripUs(message, stamp.mono)
+    if (roundTripUs !== null)
+      this.#guard.answerReceived(header.fromStore, header.wall, roundTripUs, stamp.mono, stamp.wall)
+    this.#supportChanged(this.#pulse.heard(header, message, stamp, this.#out), stamp)
   }
 
   #message(message: RaftMessage, frame: Frame, stamp: Stamp): void {
@@ -355,14 +408,14 @@ export class Kernel {
       return
     }
     const replica = this.#replicas.get(message.group)
-    if (replica === undefined || message.to < replica.replica) this.#sayAbsent(message, header.fromStore)
+    if (replica === undefined || message.to < replica.replica) sayAbsent(message, header.fromStore, this.#out)
     if (replica === undefined) return this.#createReplica(message, stamp)
     if (message.to !== replica.replica) {
       // A store holds one replica of a group: a younger one means that this one was removed.
       if (message.to > replica.replica && !replica.isRemoved) {
         this.#mark("raft.membership.superseded")
         replica.isRemoved = true
-        this.#bury(replica)
+        this.#bury(replica, stamp)
       }
       return
     }
@@ -370,21 +423,7 @@ export class Kernel {
     const incarnation = lifeOf(header, replica.volume.id)
     const from = { replica: message.from, store: header.fromStore, incarnation }
     replica.message(message, from, this.#moment(stamp))
-    this.#touched(replica)
-  }
-
-  /** A leader speaks to one that is not here, and will not be under that name. */
-  #sayAbsent(message: RaftMessage, to: StoreId): void {
-    if (message.type !== "heartbeat") return
-    const { group, term, sentMono } = message
-    this.#mark("raft.membership.saidAbsent")
-    this.#out.push({
-      type: "send",
-      to,
-      lane: "liveness",
-      barrier: null,
-      message: { type: "absent", group, from: message.to, to: message.from, term, sentMono },
-    })
+    this.#touched(replica, stamp)
   }
 
   /**
@@ -397,27 +436,25 @@ export class Kernel {
     const volume = this.#volumes.get(volumeOfTenant(message.descriptor.tenant))
     if (volume === undefined || volume.incarnation !== message.incarnation) return
     this.#mark("raft.membership.replicaCreated")
-    const replica = bearReplica(
-      this.#config,
-      volume,
-      message.to,
-      message.descriptor,
-      this.#chance,
-      stamp.mono,
-    )
+    const { descriptor, to } = message
+    const replica = bearReplica(this.#config, volume, to, descriptor, this.#chance, stamp.mono)
     this.#replicas.add(replica)
     replica.introduce(this.#out)
-    this.#touched(replica)
+    this.#touched(replica, stamp)
     // The message comes again; by then the creation is on its way to the disk.
   }
 
   /** A removed replica leaves a tombstone before anything of it goes. */
-  #bury(replica: Replica): void {
+  #bury(replica: Replica, stamp: Stamp): void {
     const { group } = replica
     if (this.#graveyard.isDying(group)) return
+    this.#awake.delete(group)
+    this.#pulse.forget(group)
     this.#timers.forget(group)
     this.#dirty.delete(group)
     this.#graveyard.bury(group, this.#system.append({ type: "tombstone", group, replica: replica.replica }))
+    // It led, and will not be there to repeat that it does no more.
+    if (replica.raft.owesDeFortify) this.#supportChanged(this.#pulse.giveUp(stamp, this.#out), stamp)
   }
 
   #destroyBuried(): void {
@@ -440,27 +477,27 @@ export class Kernel {
     const replica = this.#replicas.ofRange(request.rangeId)
     if (this.#phase === "running" && replica !== undefined && !replica.isRemoved) {
       replica.request(session, request, this.#moment(stamp))
-      this.#touched(replica)
+      this.#touched(replica, stamp)
       return
     }
-    const barrier = this.#phase === "running" ? null : { volume: SYSTEM_VOLUME, lsn: this.#phaseLsn }
-    const error =
-      this.#phase === "running"
-        ? ({ code: "notLeader", hint: null, term: 0 } as const)
-        : ({ code: "recovering" } as const)
-    this.#out.push({ type: "reply", session, reply: { type: "error", id: request.id, error }, barrier })
+    const error = this.#phase === "running" ? NOT_HERE : ({ code: "recovering" } as const)
+    const reply = { type: "error", id: request.id, error } as const
+    this.#out.push({ type: "reply", session, reply, barrier: this.#phaseBarrier })
   }
 
   #admin(session: number, request: AdminRequest, stamp: Stamp): void {
     const replica = this.#replicas.get(request.group)
     if (this.#phase === "running" && replica !== undefined && !replica.isRemoved) {
       replica.administer(session, request, this.#moment(stamp))
-      this.#touched(replica)
+      this.#touched(replica, stamp)
       return
     }
-    const barrier = this.#phase === "running" ? null : { volume: SYSTEM_VOLUME, lsn: this.#phaseLsn }
-    const error = { code: "notLeader", hint: null, term: 0 } as const
-    this.#out.push({ type: "adminReply", session, reply: { type: "error", id: request.id, error }, barrier })
+    const reply = { type: "error", id: request.id, error: NOT_HERE } as const
+    this.#out.push({ type: "adminReply", session, reply, barrier: this.#phaseBarrier })
+  }
+
+  get #phaseBarrier(): Barrier | null {
+    return this.#phase === "running" ? null : { volume: SYSTEM_VOLUME, lsn: this.#phaseLsn }
   }
 
   // ── Disk ─────────────────────────────────────────────────────────────────────────────────────────
@@ -472,7 +509,7 @@ export class Kernel {
       if (replica === undefined || replica.isRemoved) continue
       if (this.#phase === "running") replica.logSynced(this.#moment(stamp))
       if (replica.raft.needsSync(volume.wal.durableLsn)) volume.stillAwaits(group)
-      if (this.#phase === "running") this.#touched(replica)
+      if (this.#phase === "running") this.#touched(replica, stamp)
     }
     if (id === SYSTEM_VOLUME && this.#graveyard.hasDying) this.#destroyBuried()
   }
@@ -485,7 +522,7 @@ export class Kernel {
       const durable = applied.get(replica.group) ?? 0
       if (replica.raft.isInstalling && durable >= replica.machine.snapshotIndex) {
         replica.snapshotSynced(this.#moment(stamp))
-        this.#touched(replica)
+        this.#touched(replica, stamp)
       }
       replica.compact(durable)
     }
@@ -503,6 +540,7 @@ export class Kernel {
     this.#guard.save(sink)
     this.#salts.save(sink)
     this.#chance.save(sink)
+    this.#pulse.save(sink)
     sink.uint(this.#volumes.size)
     for (const volume of this.#volumes.values()) {
       sink.uint(this.#unlisted.get(volume.id) ?? 0)
@@ -513,12 +551,7 @@ export class Kernel {
     this.#peers.save(sink)
     sink.uint(this.#dirty.size)
     for (const group of this.#dirty) sink.uint(group)
-    const timers = this.#timers.entries()
-    sink.uint(timers.length)
-    for (const [key, time] of timers) {
-      sink.uint(key)
-      sink.uint(time)
-    }
+    this.#timers.save(sink)
     sink.bool(this.#wakeRequested !== null)
     sink.uint(this.#wakeRequested ?? 0)
   }
@@ -532,7 +565,8 @@ export class Kernel {
     const phaseLsn = reader.uint()
     const guard = ClockGuard.load(reader, config.timing.clockBoundUs)
     const salts = Sfc32.load(reader)
-    const kernel = new Kernel(config, guard, salts, Sfc32.load(reader))
+    const chance = Sfc32.load(reader)
+    const kernel = new Kernel(config, guard, salts, chance, Pulse.load(reader, config.timing, config.store))
     kernel.#incarnation = incarnation
     kernel.#boot = boot
     kernel.#phase = phase
@@ -551,11 +585,12 @@ export class Kernel {
     kernel.#replicas = Replicas.load(reader, config, (id) => kernel.#volumes.get(id)!)
     kernel.#graveyard = Graveyard.load(reader)
     kernel.#peers = Peers.load(reader)
-    for (let left = reader.count(); left > 0; left--) kernel.#dirty.add(reader.uint())
-    for (let left = reader.count(2); left > 0; left--) {
-      const key = reader.uint()
-      kernel.#timers.atLatest(key, reader.uint())
+    for (const { group, raft, isRemoved, isAwake } of kernel.#replicas.all()) {
+      if (!isRemoved) kernel.#pulse.note(group, raft.configuration, raft.promisedTo)
+      if (phase === "running" && isAwake && !isRemoved) kernel.#awake.add(group)
     }
+    for (let left = reader.count(); left > 0; left--) kernel.#dirty.add(reader.uint())
+    kernel.#timers = Timers.load(reader)
     const isWakeRequested = reader.bool()
     const wake = reader.uint()
     kernel.#wakeRequested = isWakeRequested ? wake : null

@@ -63,6 +63,8 @@ export type Observation =
       readonly index: LogIndex
       readonly configuration: Configuration
     }
+  /** A leader serves a read by its lease: nobody else may lead the group at this moment. */
+  | { readonly type: "leaseRead"; readonly group: GroupId; readonly replica: ReplicaId; readonly term: Term }
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
   | { readonly type: "recovered"; readonly volume: VolumeId; readonly verdict: string; readonly lsn: number }
   | { readonly type: "fenced"; readonly reason: string; readonly fenced: boolean }

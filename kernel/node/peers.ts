@@ -1,11 +1,27 @@
 import type { Incarnation, StoreId, VolumeId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
+import type { KernelConfig } from "./config.ts"
 import type { FrameHeader } from "./input.ts"
+import type { Identity } from "./status.ts"
 
 /** The incarnation of a volume of the store that sent a frame. */
 export function lifeOf(header: FrameHeader, volume: VolumeId): Incarnation {
   for (const life of header.volumes) if (life.volume === volume) return life.incarnation
   return header.fromIncarnation
+}
+
+/** Who a store is: its own incarnation, and beside it those of volumes that differ from it. */
+export function identityOf(
+  { cluster, store }: KernelConfig,
+  incarnation: Incarnation,
+  boot: number,
+  all: readonly { readonly id: VolumeId; readonly incarnation: Incarnation }[],
+): Identity {
+  const volumes = all
+    .filter((volume) => volume.incarnation !== incarnation)
+    .map((volume) => ({ volume: volume.id, incarnation: volume.incarnation }))
+    .sort((a, b) => a.volume - b.volume)
+  return { cluster, store, incarnation, boot, volumes, configEpoch: 0 }
 }
 
 type Seen = { readonly incarnation: Incarnation; readonly boot: number }

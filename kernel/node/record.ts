@@ -1,10 +1,10 @@
 import type { Sink } from "../lib/bytes.ts"
 import { unreachable } from "../lib/invariant.ts"
-import { writeMessage } from "../raft/message.ts"
 import { writeAdminReply, writeAdminRequest, writeReply, writeRequest } from "../range/request-codec.ts"
 import type { Barrier, Effect } from "./effect.ts"
 import { writeLives } from "./frame-codec.ts"
 import type { Input } from "./input.ts"
+import { writePeerMessage } from "./peer-message.ts"
 
 /**
  * Inputs and effects over a sink: what the trace hash covers. Every field but what is only for people
@@ -33,7 +33,7 @@ export function writeInput(input: Input, sink: Sink): void {
       sink.uint(header.configEpoch)
       sink.uint(header.wall)
       sink.uint(messages.length)
-      for (const message of messages) writeMessage(message, sink, false)
+      for (const message of messages) writePeerMessage(message, sink, false)
       break
     }
     case "request":
@@ -103,7 +103,7 @@ export function writeEffect(effect: Effect, sink: Sink): void {
       sink.uint(effect.to)
       sink.u8(LANES.indexOf(effect.lane))
       writeBarrier(effect.barrier, sink)
-      writeMessage(effect.message, sink, false)
+      writePeerMessage(effect.message, sink, false)
       break
     case "reply":
       sink.u8(2)

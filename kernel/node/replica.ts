@@ -1,5 +1,6 @@
 import type { GroupId, LogIndex, ReplicaId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
+import type { Support, SupportChange } from "../liveness/support.ts"
 import { unreachable } from "../lib/invariant.ts"
 import type { InstallSnapshot, RaftMessage } from "../raft/message.ts"
 import { Raft, type RaftEvent } from "../raft/raft.ts"
@@ -7,7 +8,7 @@ import type { RaftEffect, StepContext } from "../raft/state.ts"
 import type { Batch } from "../raft/types.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
-import { RangeService, type ServiceContext } from "../range/service.ts"
+import { RangeService, type ReadPath, type ServiceContext } from "../range/service.ts"
 import { StateMachine } from "../range/state-machine.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Effect } from "./effect.ts"
@@ -17,7 +18,17 @@ import type { GroupStatus } from "./status.ts"
 import type { Volume } from "./volume.ts"
 
 /** One moment, as every replica of the store sees it. */
-export type Moment = Stamp & { readonly isFenced: boolean; readonly out: Effect[] }
+export type Moment = Stamp & {
+  readonly isFenced: boolean
+  /** The support between this store and the others. */
+  readonly support: Support
+  readonly out: Effect[]
+}
+
+/** A store that distrusts its clock, or whose disk hangs, leads nothing. */
+function mayLead(moment: Moment): boolean {
+  return !moment.isFenced && moment.support.isAsking
+}
 
 /**
  * One replica: a Raft group, the range it replicates and the service before it, joined. What Raft wants
@@ -61,6 +72,11 @@ export class Replica {
     return Math.min(this.raft.deadline, this.service.deadline)
   }
 
+  /** Whether it waits for a time; else nothing is done for it until something happens to it. */
+  get isAwake(): boolean {
+    return this.deadline < Number.MAX_SAFE_INTEGER
+  }
+
   /** What this replica starts from, for people and checkers. */
   introduce(out: Effect[]): void {
     const { group, replica, term, votedFor, log } = this.raft
@@ -101,9 +117,14 @@ export class Replica {
 
   timePassed(moment: Moment): void {
     if (moment.mono >= this.service.deadline) this.service.timePassed(this.#serviceContext(moment))
-    if (moment.mono >= this.raft.deadline || (moment.isFenced && this.raft.isLeader)) {
+    if (moment.mono >= this.raft.deadline || (this.raft.isLeader && !mayLead(moment))) {
       this.#step({ type: "timePassed" }, moment)
     } else this.#settle(moment)
+  }
+
+  /** The support between this store and another, with which the group has to do, is not what it was. */
+  supportChanged(change: SupportChange, moment: Moment): void {
+    this.#step({ type: "supportChanged", change }, moment)
   }
 
   logSynced(moment: Moment): void {
@@ -124,11 +145,38 @@ export class Replica {
   }
 
   request(session: number, request: KvRequest, moment: Moment): void {
-    this.service.request(session, request, this.#serviceContext(moment), () => {
-      this.isDirty = true
-      return this.raft.requestRead()
-    })
+    this.service.request(session, request, this.#serviceContext(moment), this.#readPath(moment))
     this.#settle(moment)
+  }
+
+  /** Whether a read that arrives now is served without asking anybody. */
+  holdsLease(moment: Moment): boolean {
+    // Before an entry of its own term is applied it may not know all that earlier leaders committed.
+    const { raft, machine } = this
+    return machine.appliedIndex >= raft.termStartIndex && raft.holdsLease(this.#raftContext(moment))
+  }
+
+  #readPath(moment: Moment): ReadPath {
+    const { raft, machine } = this
+    const { leaseUs } = this.#config.timing
+    const say = (observation: Observation): void => void moment.out.push({ type: "observe", observation })
+    return {
+      leaseIndex: () => {
+        if (!this.holdsLease(moment)) return null
+        say({ type: "leaseRead", group: raft.group, replica: raft.replica, term: raft.term })
+        return raft.commitIndex
+      },
+      nextRound: () => {
+        this.isDirty = true
+        return raft.requestRead()
+      },
+      timelineWall: () => {
+        const statement = raft.statement(this.#raftContext(moment))
+        if (statement === null || statement.commitIndex > machine.appliedIndex) return null
+        if (moment.wall - statement.wall > leaseUs) return null
+        return statement.wall
+      },
+    }
   }
 
   administer(session: number, request: AdminRequest, moment: Moment): void {
@@ -168,7 +216,8 @@ export class Replica {
       wall: moment.wall,
       nextLsn: this.volume.wal.nextLsn,
       durableLsn: this.volume.wal.durableLsn,
-      fenced: moment.isFenced,
+      fenced: !mayLead(moment),
+      support: moment.support,
       highWater: this.service.highWater,
       switches: this.#config.switches,
     }

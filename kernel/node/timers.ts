@@ -1,4 +1,6 @@
 import type { Mono } from "../ids.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
+import { readPairs, writePairs } from "../lib/pairs.ts"
 
 /**
  * When each group wants to be woken, without touching groups that want nothing now. One valid time a
@@ -45,6 +47,16 @@ export class Timers {
   /** Every key and its time, by key. */
   entries(): readonly (readonly [number, Mono])[] {
     return [...this.#scheduled].sort((a, b) => a[0] - b[0])
+  }
+
+  save(sink: Sink): void {
+    writePairs(this.#scheduled, sink)
+  }
+
+  static load(reader: ByteReader): Timers {
+    const timers = new Timers()
+    for (const [key, time] of readPairs(reader)) timers.atLatest(key, time)
+    return timers
   }
 
   #dropStale(): void {

@@ -1,5 +1,6 @@
 import type { LogIndex, Mono, Term } from "../ids.ts"
 import type { Member } from "../range/descriptor.ts"
+import { awaitStagger, mayNotVote, sendDeFortify } from "./lease.ts"
 import type { TimeoutNow, VoteReply, VoteRequest } from "./message.ts"
 import { hasQuorum, includes, isVoter, members, quorumLost } from "./quorum.ts"
 import { becomeFollower, becomeLeader, changeRole, persistHardState, resetElectionDeadline } from "./role.ts"
@@ -24,6 +25,13 @@ function lastLog(state: RaftState): { readonly index: LogIndex; readonly term: T
 export function electionTimedOut(state: RaftState, context: StepContext, out: Outbox): void {
   resetElectionDeadline(state, context)
   state.leader = 0
+  sendDeFortify(state, out)
+  if (mayNotVote(state, context)) {
+    out.push({ type: "observe", observation: { type: "mark", name: "raft.election.heldBack" } })
+    const { forgetfulUntil } = context.support
+    if (context.mono < forgetfulUntil) awaitStagger(state, forgetfulUntil)
+    return
+  }
   if (state.recovery !== null || state.installing !== null || context.fenced) return
   if (!isVoter(state.configurations.current, state.replica)) {
     // It can win nothing. But whoever was removed, or given a place by an entry that was never committed,
@@ -112,10 +120,14 @@ export function handleVoteRequest(
   out: Outbox,
 ): void {
   const fresh = leaderIsFresh(state, context.mono) || state.role === "leader"
-  if (fresh && !request.transfer && request.term > state.term) {
-    out.push({ type: "observe", observation: { type: "mark", name: "raft.vote.leaderFresh" } })
+  // Whoever was asked to take over says so: the leader that asked has given up its lease, and with it fell all
+  // that rested on earlier ones.
+  const isBound = !request.transfer && mayNotVote(state, context)
+  if (isBound || (fresh && !request.transfer && request.term > state.term)) {
+    const name = isBound ? "raft.vote.bound" : "raft.vote.leaderFresh"
+    out.push({ type: "observe", observation: { type: "mark", name } })
     // Answered, not ignored, so that a candidate cut off in one direction learns to wait; the term stays.
-    if (request.preVote) reply(state, request, from, false, context, out)
+    if (request.preVote || request.term <= state.term) reply(state, request, from, false, context, out)
     return
   }
   if (!request.preVote && request.term > state.term) becomeFollower(state, request.term, 0, context, out)
@@ -202,6 +214,7 @@ export function handleTimeoutNow(
   if (state.installing !== null || context.fenced || !isVoter(state.configurations.current, state.replica))
     return
   out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.campaign" } })
+  state.lease.promised = null
   state.transferHighWater = message.highWater
   state.transferTerm = state.term + 1
   resetElectionDeadline(state, context)

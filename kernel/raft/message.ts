@@ -1,4 +1,4 @@
-import type { GroupId, Incarnation, LogIndex, Mono, ReplicaId, Term, Timestamp } from "../ids.ts"
+import type { GroupId, Incarnation, LogIndex, Mono, ReplicaId, Term, Timestamp, Wall } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { RangeDescriptor } from "../range/descriptor.ts"
 import { readDescriptor, writeDescriptor } from "../range/descriptor.ts"
@@ -44,12 +44,18 @@ export type AppendReply = Envelope & {
   readonly hintTerm: Term
 }
 
-/** Authority, commit and one read-index `round` for all reads that waited when it was sent. */
+/**
+ * Authority, commit and one read-index `round` for all reads that waited when it was sent. A leader with a
+ * lease also states that whatever was acknowledged before `statedWall`, by its clock, is committed by
+ * `statedCommit`; zeros: it cannot say.
+ */
 export type Heartbeat = Envelope & {
   readonly type: "heartbeat"
   readonly leaderCommit: LogIndex
   readonly round: number
   readonly sentMono: Mono
+  readonly statedWall: Wall
+  readonly statedCommit: LogIndex
 }
 
 export type HeartbeatReply = Envelope & {
@@ -58,6 +64,11 @@ export type HeartbeatReply = Envelope & {
   /** The heartbeat's own stamp: the leader bounds the follower's clock by it. */
   readonly sentMono: Mono
   readonly lastIndex: LogIndex
+  readonly commitIndex: LogIndex
+  /** The store's own incarnation, its boot, and the epoch of its support in which it promises not to depose the leader; 0: it does not. */
+  readonly home: Incarnation
+  readonly boot: number
+  readonly epoch: number
 }
 
 /** §5.2; with `preVote` the question of §9.6 of the Raft thesis: `term` is the one it would campaign in. */
@@ -81,6 +92,9 @@ export type VoteReply = Envelope & {
  * above `highWater` and never will again in its term.
  */
 export type TimeoutNow = Envelope & { readonly type: "timeoutNow"; readonly highWater: Timestamp }
+
+/** From one who led `term` and gives up its office: no lease of it, or of an earlier leader, stands. */
+export type DeFortify = Envelope & { readonly type: "deFortify" }
 
 /** To a replica that a committed configuration no longer names: it may destroy itself. */
 export type Removed = Envelope & { readonly type: "removed" }
@@ -145,6 +159,7 @@ export type RaftMessage =
   | Stored
   | RepairAsk
   | RepairAnswer
+  | DeFortify
 
 const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   appendEntries: 1,
@@ -157,6 +172,8 @@ const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   installSnapshot: 8,
   snapshotReply: 9,
   removed: 10,
+  // 11 is a store's heartbeat, which belongs to no group.
+  deFortify: 12,
   absent: 20,
   stored: 21,
   repairAsk: 22,
@@ -197,11 +214,17 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
       sink.uint(message.leaderCommit)
       sink.uint(message.round)
       sink.uint(message.sentMono)
+      sink.uint(message.statedWall)
+      sink.uint(message.statedCommit)
       break
     case "heartbeatReply":
       sink.uint(message.round)
       sink.uint(message.sentMono)
       sink.uint(message.lastIndex)
+      sink.uint(message.commitIndex)
+      sink.uint(message.home)
+      sink.uint(message.boot)
+      sink.uint(message.epoch)
       break
     case "voteRequest":
       sink.bool(message.preVote)
@@ -217,6 +240,7 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
       sink.uint(message.highWater)
       break
     case "removed":
+    case "deFortify":
       break
     case "absent":
       sink.uint(message.sentMono)
@@ -256,7 +280,11 @@ function writeEntryDigest(entry: Entry, sink: Sink): void {
 
 /** Turns the reader `failed` when the bytes are no message. */
 export function readMessage(reader: ByteReader): RaftMessage {
-  const tag = reader.u8()
+  return readTagged(reader.u8(), reader)
+}
+
+/** The same, after its tag. */
+export function readTagged(tag: number, reader: ByteReader): RaftMessage {
   const group = reader.uint()
   const from = reader.uint()
   const to = reader.uint()
@@ -306,12 +334,44 @@ export function readMessage(reader: ByteReader): RaftMessage {
     case 3: {
       const leaderCommit = reader.uint()
       const round = reader.uint()
-      return { type: "heartbeat", group, from, to, term, leaderCommit, round, sentMono: reader.uint() }
+      const sentMono = reader.uint()
+      const statedWall = reader.uint()
+      const statedCommit = reader.uint()
+      return {
+        type: "heartbeat",
+        group,
+        from,
+        to,
+        term,
+        leaderCommit,
+        round,
+        sentMono,
+        statedWall,
+        statedCommit,
+      }
     }
     case 4: {
       const round = reader.uint()
       const sentMono = reader.uint()
-      return { type: "heartbeatReply", group, from, to, term, round, sentMono, lastIndex: reader.uint() }
+      const lastIndex = reader.uint()
+      const commitIndex = reader.uint()
+      const home = reader.uint()
+      const boot = reader.uint()
+      const epoch = reader.uint()
+      return {
+        type: "heartbeatReply",
+        group,
+        from,
+        to,
+        term,
+        round,
+        sentMono,
+        lastIndex,
+        commitIndex,
+        home,
+        boot,
+        epoch,
+      }
     }
     case 5: {
       const preVote = reader.bool()
@@ -375,6 +435,8 @@ export function readMessage(reader: ByteReader): RaftMessage {
       const nonce = reader.uint()
       return { type: "repairAnswer", group, from, to, term, nonce, index: reader.uint() }
     }
+    case 12:
+      return { type: "deFortify", group, from, to, term }
     default:
       reader.fail()
       return { type: "removed", group: 0, from: 0, to: 0, term: 0 }

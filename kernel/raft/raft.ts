@@ -1,5 +1,6 @@
 import type { LogIndex, ReplicaId, StoreId, Term } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
+import type { SupportChange } from "../liveness/support.ts"
 import { invariant, unreachable } from "../lib/invariant.ts"
 import { Sfc32 } from "../lib/rng.ts"
 import type { KernelError } from "../errors.ts"
@@ -13,9 +14,18 @@ import {
   handleTimeoutNow,
   handleVoteReply,
   handleVoteRequest,
-  leaderIsFresh,
 } from "./election.ts"
 import { administer, memberAbsent, promote, replaceLost, transferLeadership } from "./change.ts"
+import {
+  endRest,
+  handleDeFortify,
+  holdsLease,
+  isFortified,
+  LeaseState,
+  mayRest,
+  promiseEnded,
+  type Statement,
+} from "./lease.ts"
 import { RaftLog } from "./log.ts"
 import { ConfigurationLog, EMPTY_CONFIGURATION, isGone } from "./membership.ts"
 import type { RaftMessage } from "./message.ts"
@@ -53,6 +63,8 @@ export type RaftEvent =
   /** Everything the host had was handed over: what gathered meanwhile leaves together. */
   | { readonly type: "turnEnded" }
   | { readonly type: "snapshotSynced"; readonly from: Member }
+  /** The support between this store and one with which the group has to do is not what it was. */
+  | { readonly type: "supportChanged"; readonly change: SupportChange }
 
 /** What a replica starts from: a bootstrap, a recovered log, or nothing. */
 export type RaftStart = {
@@ -116,6 +128,7 @@ export class Raft {
       reads: new ReadIndexQueue(),
       transfer: null,
       promotionDeadline: 0,
+      lease: new LeaseState(),
       installing: null,
       recovery: start.recovery,
     }
@@ -194,10 +207,41 @@ export class Raft {
   /** When `timePassed` is wanted next. */
   get deadline(): number {
     const state = this.#state
-    if (state.role !== "leader") return state.electionDeadline
+    const { lease } = state
+    if (state.role !== "leader") {
+      // The support it has promised for is its timeout: whoever watches it says when it ends.
+      const isBound = state.role === "follower" && lease.promised !== null && state.leader !== 0
+      return isBound ? NEVER : state.electionDeadline
+    }
+    if (lease.isResting) return NEVER
     let deadline = Math.min(state.heartbeatDeadline, state.quorumDeadline)
     if (state.transfer !== null) deadline = Math.min(deadline, state.transfer.deadline)
     return deadline
+  }
+
+  /** The store of the leader that this replica has promised not to depose; 0: none. */
+  get promisedTo(): StoreId {
+    return this.#state.lease.promised?.store ?? 0
+  }
+
+  /** This replica led and gave up, and nobody else is known to lead: what it was promised may still stand. */
+  get owesDeFortify(): boolean {
+    return this.#state.role === "leader" || this.#state.lease.gaveUp !== 0
+  }
+
+  /** Whether this replica may serve a read now, without asking anybody. */
+  holdsLease(context: StepContext): boolean {
+    return holdsLease(this.#state, context)
+  }
+
+  /**
+   * What this follower knows of its own age: what a leader with a lease stated last. Null without a promise
+   * to a leader that stands, or when nothing was stated.
+   */
+  statement(context: StepContext): Statement | null {
+    return this.#state.role === "follower" && isFortified(this.#state, context)
+      ? this.#state.lease.statement
+      : null
   }
 
   /** The round that will serve a read that arrives now. */
@@ -223,16 +267,22 @@ export class Raft {
         checkRepaired(state, out)
         break
       case "proposed":
+        endRest(state, context)
         appendOwn(state, event.payload, context, out)
         break
       case "turnEnded":
         if (state.role !== "leader") break
+        if (state.reads.isWanted) endRest(state, context)
         broadcastAppend(state, context, out)
         if (state.reads.isWanted) broadcastHeartbeat(state, context, out)
         break
       case "snapshotSynced":
         snapshotDurable(state, event.from, context, out)
         checkRepaired(state, out)
+        break
+      case "supportChanged":
+        if (promiseEnded(state, event.change, context, out)) resetElectionDeadline(state, context)
+        if (state.lease.isResting && !mayRest(state, context)) endRest(state, context)
         break
       default:
         unreachable(event)
@@ -251,6 +301,7 @@ export class Raft {
   ): { readonly error: KernelError | null; readonly effects: readonly RaftEffect[] } {
     const out = this.#out
     const error = administer(this.#state, action, context, out)
+    if (error === null) endRest(this.#state, context)
     if (error === null && this.#state.role === "leader") this.#lead(context, out)
     this.#out = []
     return { error, effects: out }
@@ -286,10 +337,13 @@ export class Raft {
       return
     }
     if (message.type === "voteRequest") {
-      if (!this.#tellRemoved(message.from, from, out)) handleVoteRequest(state, message, from, context, out)
-      return
+      if (this.#tellRemoved(message.from, from, out)) return
+      // Somebody knows no leader.
+      if (known !== null) endRest(state, context)
+      return handleVoteRequest(state, message, from, context, out)
     }
     if (message.type === "voteReply") return handleVoteReply(state, message, context, out)
+    if (message.type === "deFortify") return handleDeFortify(state, message, from, context)
     if (message.type === "removed") {
       out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.toldRemoved" } })
       out.push({ type: "removed" })
@@ -319,6 +373,7 @@ export class Raft {
     if (state.role !== "leader") return
     switch (message.type) {
       case "appendReply":
+        if (!message.success) endRest(state, context)
         return handleAppendReply(state, message, from, context, out)
       case "heartbeatReply":
         return handleHeartbeatReply(state, message, from, context, out)
@@ -363,6 +418,7 @@ export class Raft {
       if (context.mono >= state.electionDeadline) electionTimedOut(state, context, out)
       return
     }
+    if (state.lease.isResting) return
     if (context.mono >= state.quorumDeadline) {
       state.quorumDeadline = context.mono + state.timing.electionUsMax
       if (!quorumIsActive(state, context)) {
@@ -371,7 +427,11 @@ export class Raft {
         return
       }
     }
-    if (context.mono >= state.heartbeatDeadline) broadcastHeartbeat(state, context, out)
+    if (context.mono < state.heartbeatDeadline) return
+    state.lease.isResting = mayRest(state, context)
+    if (state.lease.isResting) {
+      out.push({ type: "observe", observation: { type: "mark", name: "raft.leader.rests" } })
+    } else broadcastHeartbeat(state, context, out)
   }
 
   /** What a leader looks after whatever happened: its clock, a transfer, learners, members that left. */
@@ -418,11 +478,6 @@ export class Raft {
     return log.durableIndex < log.lastIndex || hardStateLsn > durableLsn
   }
 
-  /** Whether a fresh leader speaks to this replica. */
-  hearsLeader(mono: number): boolean {
-    return this.isLeader || leaderIsFresh(this.#state, mono)
-  }
-
   save(sink: Sink): void {
     saveState(this.#state, sink)
   }
@@ -445,4 +500,6 @@ export class Raft {
   }
 }
 
+/** No time is waited for. */
+const NEVER: number = Number.MAX_SAFE_INTEGER
 const NO_LOG: LogEnd = { index: 0, term: 0 }

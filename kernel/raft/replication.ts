@@ -2,6 +2,7 @@ import type { LogIndex, Lsn, ReplicaId } from "../ids.ts"
 import { invariant } from "../lib/invariant.ts"
 import type { Member } from "../range/descriptor.ts"
 import { becomeFollower, resetElectionDeadline } from "./role.ts"
+import { fortify, hearStatement, holdsLease, isFortifiedBy, noteFortifier } from "./lease.ts"
 import { leaveJoint } from "./membership.ts"
 import type { AppendEntries, AppendReply, Heartbeat, HeartbeatReply, RaftMessage, Stored } from "./message.ts"
 import { Progress } from "./progress.ts"
@@ -163,6 +164,7 @@ function sendAppend(
 /** Authority for the followers and one round for all reads that wait. */
 export function broadcastHeartbeat(state: RaftState, context: StepContext, out: Outbox): void {
   state.heartbeatDeadline = context.mono + state.timing.heartbeatUs
+  const hasLease = holdsLease(state, context)
   const round = state.reads.isWanted ? state.reads.start(state.commitIndex) : state.reads.round
   for (const member of peers(state)) {
     const progress = state.progress.get(member.replica)
@@ -182,6 +184,8 @@ export function broadcastHeartbeat(state: RaftState, context: StepContext, out: 
         leaderCommit: Math.min(state.commitIndex, progress.matchIndex),
         round,
         sentMono: context.mono,
+        statedWall: hasLease ? context.wall : 0,
+        statedCommit: hasLease ? state.commitIndex : 0,
       },
     })
     progress.toldCommit = Math.max(progress.toldCommit, Math.min(state.commitIndex, progress.matchIndex))
@@ -356,6 +360,8 @@ export function handleHeartbeat(
   out: Outbox,
 ): void {
   followLeader(state, message, context, out)
+  hearStatement(state, message)
+  const epoch = fortify(state, message, from, context)
   if (state.installing === null)
     advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)
   askRepair(state, message, from, out)
@@ -376,6 +382,10 @@ export function handleHeartbeat(
       round: message.round,
       sentMono: message.sentMono,
       lastIndex: state.log.lastIndex,
+      commitIndex: state.commitIndex,
+      home: context.support.incarnation,
+      boot: context.support.boot,
+      epoch,
     },
   })
 }
@@ -421,6 +431,7 @@ export function handleHeartbeatReply(
   const progress = state.progress.get(message.from)
   if (progress === undefined) return
   progress.heardAt = context.mono
+  noteFortifier(state, message)
   confirmReads(state, message.from, message.round, out)
   confirmRepairs(state, message.from, message.round, out)
   sendAgain(state, message, from, progress, context, out)
@@ -530,12 +541,12 @@ export function appendConfiguration(
   advanceLeaderCommit(state, context, out)
 }
 
-/** Whether a quorum has been heard of lately; a leader without one steps down (check-quorum). */
+/** Whether a quorum has been heard of lately, or stands by its promise without a word; a leader without one steps down (check-quorum). */
 export function quorumIsActive(state: RaftState, context: StepContext): boolean {
   const since = context.mono - state.timing.electionUsMax
   return hasQuorum(state.configurations.current, (replica) => {
     if (replica === state.replica) return true
     const progress = state.progress.get(replica)
-    return progress !== undefined && progress.heardAt >= since
+    return (progress !== undefined && progress.heardAt >= since) || isFortifiedBy(state, replica, context)
   })
 }

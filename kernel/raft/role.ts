@@ -1,5 +1,6 @@
 import type { Term } from "../ids.ts"
 import { below } from "../lib/rng.ts"
+import { sendDeFortify } from "./lease.ts"
 import { Progress } from "./progress.ts"
 import { includes, members } from "./quorum.ts"
 import type { Outbox, RaftState, Role, StepContext } from "./state.ts"
@@ -52,6 +53,7 @@ export function becomeFollower(
   out: Outbox,
 ): void {
   const wasLeader = state.role === "leader"
+  const ledTerm = state.term
   if (term > state.term) {
     state.term = term
     state.votedFor = 0
@@ -62,11 +64,19 @@ export function becomeFollower(
   state.votes.clear()
   state.transfer = null
   state.reads.clear()
+  const { lease } = state
+  if (leader !== 0) lease.gaveUp = 0
+  else if (wasLeader) {
+    lease.gaveUp = ledTerm
+    sendDeFortify(state, out)
+  }
   if (wasLeader) {
     state.progress.clear()
     state.lost.clear()
     state.questions.clear()
     state.departing = []
+    lease.fortifiers.clear()
+    lease.isResting = false
   }
   if (wasLeader || leader !== 0 || state.role === "candidate") resetElectionDeadline(state, context)
   changeRole(state, state.recovery === null ? "follower" : "recovering", out)
@@ -76,6 +86,10 @@ export function becomeLeader(state: RaftState, context: StepContext, out: Outbox
   state.leader = state.replica
   state.votes.clear()
   state.reads.clear()
+  state.lease.promised = null
+  state.lease.fortifiers.clear()
+  state.lease.isResting = false
+  state.lease.gaveUp = 0
   state.transfer = null
   state.departing = []
   state.progress.clear()

@@ -9,6 +9,7 @@ import {
   writeMember,
   type RangeDescriptor,
 } from "../range/descriptor.ts"
+import { LeaseState } from "./lease.ts"
 import { RaftLog } from "./log.ts"
 import { ConfigurationLog } from "./membership.ts"
 import { readMessage, writeMessage } from "./message.ts"
@@ -60,6 +61,7 @@ export function saveState(state: RaftState, sink: Sink): void {
   sink.uint(state.quorumDeadline)
   sink.uint(state.termStartIndex)
   state.reads.save(sink)
+  state.lease.save(sink)
   sink.bool(state.transfer !== null)
   if (state.transfer !== null) {
     sink.uint(state.transfer.target)
@@ -112,6 +114,7 @@ export function loadState(into: RaftState, reader: ByteReader): void {
   state.quorumDeadline = reader.uint()
   state.termStartIndex = reader.uint()
   state.reads = ReadIndexQueue.load(reader)
+  state.lease = LeaseState.load(reader)
   state.transfer = reader.bool()
     ? { target: reader.uint(), deadline: reader.uint(), asked: reader.bool() }
     : null

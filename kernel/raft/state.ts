@@ -1,4 +1,5 @@
 import type { GroupId, Incarnation, LogIndex, Lsn, Mono, ReplicaId, Term, Timestamp, Wall } from "../ids.ts"
+import type { Support } from "../liveness/support.ts"
 import type { Sfc32 } from "../lib/rng.ts"
 import type { Observation } from "../node/observation.ts"
 import type { Member, RangeDescriptor } from "../range/descriptor.ts"
@@ -7,6 +8,7 @@ import type { Limits, Timing } from "../node/config.ts"
 import type { Lane } from "../node/effect.ts"
 import type { Switches } from "../node/switches.ts"
 import type { ConfigurationLog } from "./membership.ts"
+import type { LeaseState } from "./lease.ts"
 import type { RaftLog } from "./log.ts"
 import type { InstallSnapshot, RaftMessage } from "./message.ts"
 import type { Configuration } from "./types.ts"
@@ -24,8 +26,10 @@ export type StepContext = {
   /** The frame in which anything persisted by this step will travel. */
   readonly nextLsn: Lsn
   readonly durableLsn: Lsn
-  /** This store does not trust its own clock: it leads nothing. */
+  /** This store does not trust its own clock, or its disk hangs: it leads nothing. */
   readonly fenced: boolean
+  /** The support between this store and the others, which leases rest on. */
+  readonly support: Support
   /** Nothing was assigned or served above this timestamp: what a transfer hands over. */
   readonly highWater: Timestamp
   readonly switches: Switches
@@ -108,6 +112,8 @@ export type RaftState = {
   reads: ReadIndexQueue
   transfer: Transfer | null
   promotionDeadline: Mono
+
+  readonly lease: LeaseState
 
   /** A snapshot was taken in, and its checkpoint is not durable yet. */
   installing: InstallSnapshot | null

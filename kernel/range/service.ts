@@ -1,18 +1,18 @@
 import type { KernelError } from "../errors.ts"
 import type { LogIndex, Mono, StoreId, Timestamp, Wall } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
-import { invariant, InvariantError } from "../lib/invariant.ts"
+import { invariant } from "../lib/invariant.ts"
 import type { Timing, Limits } from "../node/config.ts"
 import type { Observation } from "../node/observation.ts"
 import type { Switches } from "../node/switches.ts"
 import type { Batch, Entry } from "../raft/types.ts"
-import type { Span } from "../mvcc/key.ts"
 import { Hlc, aheadUs, fromWall } from "../time/hlc.ts"
 import type { OutcomeBody } from "../txn/outcome.ts"
 import { expireWrites, lookup, recordWrites } from "../txn/tokens.ts"
+import { anchorOf, isReadOnly, latchedKeys } from "./asked.ts"
 import { evaluate } from "./evaluate.ts"
 import { Latches } from "./latches.ts"
-import type { KvOp, KvReply, KvRequest } from "./request.ts"
+import type { KvReply, KvRequest } from "./request.ts"
 import { readReply, writeReply } from "./request-codec.ts"
 import { outside, touched, validate } from "./validate.ts"
 import { horizonWrite, type Applied, type StateMachine } from "./state-machine.ts"
@@ -42,6 +42,16 @@ export type ServiceContext = {
   readonly termStartIndex: number
   readonly uncommittedBytes: number
   readonly switches: Switches
+}
+
+/** What a group can say of a read that arrives now. */
+export interface ReadPath {
+  /** The index from which on this leader may serve it without asking anybody; null when it holds no lease. */
+  leaseIndex(): LogIndex | null
+  /** The round of the read-index that will confirm it. */
+  nextRound(): number
+  /** The wall clock of the leader as of which this follower holds everything; null when it cannot know. */
+  timelineWall(): Wall | null
 }
 
 export type ServiceEffect =
@@ -128,13 +138,18 @@ export class RangeService {
     return out
   }
 
-  /** Takes a request in. `nextRound` gives the read-index round that a read arriving now belongs to. */
-  request(session: number, request: KvRequest, context: ServiceContext, nextRound: () => number): void {
-    const refusal = this.#refusal(request, context)
+  /** Takes a request in. */
+  request(session: number, request: KvRequest, context: ServiceContext, path: ReadPath): void {
+    const refusal = this.#refusal(request, context, path)
     if (refusal !== null) return this.#refuse(session, request.id, refusal)
     const deadline =
       context.mono + (request.deadlineUs === 0 ? this.#timing.requestDeadlineUs : request.deadlineUs)
-    if (request.read === "eventual" && isReadOnly(request)) return this.#read(session, request, 0, context)
+    if (request.read === "eventual" && isReadOnly(request))
+      return this.#readHere(session, request, Math.max(this.#machine.lowWater, fromWall(context.wall)))
+    if (!context.isLeader) {
+      this.#out.push({ type: "observe", observation: { type: "mark", name: "range.read.timeline" } })
+      return this.#readHere(session, request, fromWall(path.timelineWall()!))
+    }
     const { reads, writes } = touched(request.ops)
     const isWrite = writes.length > 0
     const waiting: Waiting = {
@@ -153,12 +168,14 @@ export class RangeService {
       this.#waiting.set(waiting.ticket, waiting)
       if (this.#latches.isReady(waiting.ticket)) this.#admitted.push(waiting.ticket)
     } else {
-      waiting.round = nextRound()
+      const index = path.leaseIndex()
+      if (index === null) waiting.round = path.nextRound()
+      else waiting.index = index
       this.#reads.push(waiting)
     }
   }
 
-  #refusal(request: KvRequest, context: ServiceContext): KernelError | null {
+  #refusal(request: KvRequest, context: ServiceContext, path: ReadPath): KernelError | null {
     const invalid = validate(request)
     if (invalid !== null) return invalid
     const { descriptor } = this.#machine
@@ -169,6 +186,8 @@ export class RangeService {
     if (misplaced !== null) return misplaced
     if (context.isRecovering) return { code: "recovering" }
     if (request.read === "eventual" && isReadOnly(request)) return null
+    if (!context.isLeader && request.read === "timeline" && request.readTs === 0 && !context.isFenced)
+      return path.timelineWall() === null ? this.#notLeader(context) : null
     if (!context.isLeader || context.isTransferring) return this.#notLeader(context)
     if (context.isFenced) return { code: "clockOutOfBound" }
     if (
@@ -271,9 +290,20 @@ export class RangeService {
     return readTs
   }
 
-  /** `readTs` 0: whatever is applied here, without a promise. */
+  /** Whatever is applied here, which is all there was at `asOf`, if a caller knows that. */
+  #readHere(session: number, request: KvRequest, asOf: Timestamp): void {
+    this.#out.push({
+      type: "reply",
+      session,
+      reply: this.#evaluateReads(request, Number.MAX_SAFE_INTEGER, asOf),
+    })
+  }
+
   #read(session: number, request: KvRequest, readTs: Timestamp, context: ServiceContext): void {
-    const at = readTs === 0 ? Number.MAX_SAFE_INTEGER : readTs
+    this.#answer(session, this.#evaluateReads(request, readTs, readTs), readTs, context)
+  }
+
+  #evaluateReads(request: KvRequest, at: Timestamp, commitTs: Timestamp): KvReply {
     const evaluated = evaluate(
       this.#machine.view,
       this.#machine.descriptor.tenant,
@@ -282,12 +312,9 @@ export class RangeService {
       0,
       this.#machine.descriptor.end,
     )
-    const commitTs = readTs === 0 ? Math.max(this.#machine.lowWater, fromWall(context.wall)) : readTs
-    const reply: KvReply = evaluated.ok
+    return evaluated.ok
       ? { type: "ok", id: request.id, commitTs, results: evaluated.results }
       : { type: "error", id: request.id, error: evaluated.error }
-    if (readTs === 0) this.#out.push({ type: "reply", session, reply })
-    else this.#answer(session, reply, commitTs, context)
   }
 
   /** No acknowledgement shows a timestamp before this clock has reached it. */
@@ -560,29 +587,3 @@ export class RangeService {
 }
 
 const NOTHING: readonly ServiceEffect[] = []
-
-function writesKey(op: KvOp): op is Exclude<KvOp, { readonly type: "get" | "scan" }> {
-  return op.type !== "get" && op.type !== "scan"
-}
-
-/** The first key a writing request names: where its token's record lies. */
-function anchorOf(request: KvRequest): string {
-  for (const op of request.ops) if (writesKey(op)) return op.key
-  throw new InvariantError("Only a request that writes has an anchor")
-}
-
-function isReadOnly(request: KvRequest): boolean {
-  for (const op of request.ops) if (writesKey(op)) return false
-  return true
-}
-
-/** What a writing request latches: the keys it names, or the whole range when it also scans. */
-function latchedKeys(reads: readonly Span[], writes: readonly string[]): readonly string[] | null {
-  if (reads.length === 0) return writes
-  const keys = [...writes]
-  for (const span of reads) {
-    if (span.end !== span.start + "\0") return null
-    if (!keys.includes(span.start)) keys.push(span.start)
-  }
-  return keys
-}

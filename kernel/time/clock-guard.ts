@@ -67,8 +67,13 @@ export class ClockGuard {
   /** True when the answer to `isFenced` has changed. */
   check(mono: Mono, wall: Wall): boolean {
     const before = this.#fenced
-    this.#fenced = this.#jumped(mono, wall) || this.#outvoted(mono)
+    this.#fenced = !this.trusts(mono, wall)
     return this.#fenced !== before
+  }
+
+  /** Whether these clocks would pass `check`. */
+  trusts(mono: Mono, wall: Wall): boolean {
+    return !this.#jumped(mono, wall) && !this.#outvoted(mono)
   }
 
   #jumped(mono: Mono, wall: Wall): boolean {

@@ -15,6 +15,8 @@ export type Violation = {
 export interface WorldView {
   readonly now: number
   readonly event: number
+  /** Who would serve a read of this group now without asking anybody, by what it knows and its own clocks. */
+  leaseHolders(group: number): readonly { readonly store: number; readonly term: number }[]
   /** Called by a checker; the run stops at the first one. */
   report(oracle: string, message: string): void
 }

@@ -93,6 +93,7 @@ export function messageReleased(
     case "heartbeat":
     case "timeoutNow":
     case "installSnapshot":
+    case "deFortify":
       promise(replica, message.term)
       return
     case "stored":

@@ -343,6 +343,8 @@ export class LivelockChecker implements OnlineChecker {
     for (let i = 0; i < effects.length; i++) {
       const effect = effects[i]!
       if (effect.type === "send") {
+        // A heartbeat between stores is of no group.
+        if (effect.message.type === "storeHeartbeat") continue
         const group = this.#groups[effect.message.group]
         if (group !== undefined) group.sends++
       } else if (effect.type === "observe" && effect.observation.type === "roleChanged") {

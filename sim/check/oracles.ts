@@ -3,6 +3,7 @@ import type { FaultKind, Plan } from "../plan/plan.ts"
 import { classify, promisesLiveness } from "../faults/atlas.ts"
 import { forgetfulStores } from "../faults/disk-atlas.ts"
 import type { OnlineChecker } from "./checker.ts"
+import { LeaseChecker } from "./leases.ts"
 import { LivelockChecker } from "./liveness.ts"
 import { AppendSizeChecker } from "./resources.ts"
 import { SafetyChecker } from "./safety.ts"
@@ -90,6 +91,12 @@ export const ORACLES: readonly Oracle[] = [
     promises:
       "What an acknowledgement names (term, entries, snapshot) is on the disk when it leaves the store, and is not dropped in that term.",
     notVerified: "Acknowledgements that leave after their store has heard of a newer term.",
+  },
+  {
+    id: "LEASE-disjoint",
+    promises:
+      "In true time nobody is elected while an earlier leader could serve a read alone, and nobody serves one by a lease once another was elected.",
+    notVerified: "Leases that nobody reads by and that end before the next election.",
   },
   {
     id: "WAL-recoverable",
@@ -257,6 +264,7 @@ export function onlineCheckers(plan: Plan, itemsOf: FrameItems): OnlineChecker[]
       damagesSynced: plan.faults.some((fault) => DAMAGES_SYNCED[fault.kind]),
       forgetful: forgetfulStores(plan),
     }),
+    new LeaseChecker(),
   )
   if (!promisesLiveness(plan)) return checkers
   const groups = ranges.map(({ descriptor }) => ({ group: descriptor.groupId, replicas: stores }))

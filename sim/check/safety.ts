@@ -71,7 +71,7 @@ export class SafetyChecker implements OnlineChecker {
           this.#observe(world, store, effect.observation)
           break
         case "send":
-          this.#sent(world, store, effect.message)
+          if (effect.message.type !== "storeHeartbeat") this.#sent(world, store, effect.message)
           break
         case "append":
           appended(world, store, effect, this.#itemsOf)
@@ -103,10 +103,10 @@ export class SafetyChecker implements OnlineChecker {
     const store = this.#mirror.store(storeId)
     switch (effect.type) {
       case "send": {
-        const { group, from, type } = effect.message
-        if (type === "absent") break
-        const replica = this.#mirror.replica(storeId, group, from)
-        if (replica !== null) messageReleased(world, store, replica, effect.message)
+        const { message } = effect
+        if (message.type === "storeHeartbeat" || message.type === "absent") break
+        const replica = this.#mirror.replica(storeId, message.group, message.from)
+        if (replica !== null) messageReleased(world, store, replica, message)
         break
       }
       case "append":
@@ -158,7 +158,8 @@ export class SafetyChecker implements OnlineChecker {
         checkpointDropped(store, input.volume, input.checkpoint)
         break
       case "frame":
-        for (const message of input.frame.messages) this.#heard(store, message)
+        for (const message of input.frame.messages)
+          if (message.type !== "storeHeartbeat") this.#heard(store, message)
         break
       case "wake":
         if (store.woken(input.mono) > WAKES_AT_ONCE_MAX) {
@@ -194,6 +195,7 @@ export class SafetyChecker implements OnlineChecker {
       case "mark":
       case "fenced":
       case "lowWaterSet":
+      case "leaseRead":
         return
       case "recovered":
         if (this.#damagesSynced) this.#recoveredAnyhow(store, observation.volume, observation.lsn)
@@ -219,7 +221,10 @@ export class SafetyChecker implements OnlineChecker {
     world: WorldView,
     store: StoreMirror,
     replica: ReplicaMirror,
-    observation: Exclude<Observation, { readonly type: "mark" | "fenced" | "lowWaterSet" | "recovered" }>,
+    observation: Exclude<
+      Observation,
+      { readonly type: "mark" | "fenced" | "lowWaterSet" | "recovered" | "leaseRead" }
+    >,
   ): void {
     const booting = store.booting
     switch (observation.type) {

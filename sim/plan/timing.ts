@@ -11,12 +11,21 @@ export function drawTiming(chance: Chance, fixed: Partial<Timing>): Timing {
   if (chance.percent(70)) return { ...DEFAULT_TIMING, tokenTtlUs, ...fixed }
   const heartbeatUs = chance.between(50, 150) * MS
   // At least six heartbeats: one or two lost ones are no silence.
+  // Three heartbeats between stores, and what a lease is shorter than the support it rests on.
+  const clockBoundUs = chance.between(100, 500) * MS
+  const livenessUs = chance.between(400, 1_000) * MS
+  const supportUs = 3 * livenessUs + clockBoundUs
   const electionUsMin = Math.max(6 * heartbeatUs, chance.between(600, 1_500) * MS)
   return {
     heartbeatUs,
     electionUsMin,
     electionUsMax: electionUsMin + chance.between(400, 1_000) * MS,
-    clockBoundUs: chance.between(100, 500) * MS,
+    clockBoundUs,
+    livenessUs,
+    supportUs,
+    leaseUs: supportUs,
+    staggerUs: chance.between(100, 400) * MS,
+    syncOverdueUs: Math.floor(supportUs / 2),
     requestDeadlineUs: chance.between(3, 10) * SECOND,
     tokenTtlUs,
     ...fixed,

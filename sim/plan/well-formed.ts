@@ -18,6 +18,14 @@ function flawInCluster({ cluster, builds }: Plan): PlanError | null {
       `electionUsMin ${electionUsMin} must be below electionUsMax ${electionUsMax}`,
     )
   }
+  const { livenessUs, supportUs, clockBoundUs, staggerUs } = cluster.config.timing
+  // What a lease is shorter than its support must leave room for the next heartbeat.
+  if (livenessUs === 0 || staggerUs === 0 || supportUs - supportUs / 100 - clockBoundUs < livenessUs) {
+    return planError(
+      "$.cluster.config.timing",
+      `supportUs ${supportUs} less 1 % and clockBoundUs ${clockBoundUs} must be no less than livenessUs ${livenessUs}, and neither that nor staggerUs 0`,
+    )
+  }
   const ranges = new Set<number>()
   const groups = new Set<number>()
   for (let index = 0; index < cluster.ranges.length; index++) {

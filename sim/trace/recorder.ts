@@ -1,4 +1,4 @@
-import { unreachable, type Effect, type Input, type RaftMessage } from "#kernel"
+import { unreachable, type Effect, type Input, type PeerMessage } from "#kernel"
 
 /** Follows a run for people. It may look at everything and change nothing. */
 export interface Listener {
@@ -123,7 +123,9 @@ function observationText(observation: Extract<Effect, { readonly type: "observe"
   }
 }
 
-function messageText(message: RaftMessage): string {
+function messageText(message: PeerMessage): string {
+  if (message.type === "storeHeartbeat")
+    return `storeHeartbeat life ${message.life}${message.asks ? "" : " asks nothing"}, supports in ${message.epoch}`
   const about = `g${message.group} t${message.term}`
   switch (message.type) {
     case "appendEntries":
@@ -144,6 +146,7 @@ function messageText(message: RaftMessage): string {
     case "stored":
     case "repairAsk":
     case "repairAnswer":
+    case "deFortify":
     case "snapshotReply":
       return `${message.type} ${about}`
     default:

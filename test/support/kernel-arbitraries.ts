@@ -3,7 +3,8 @@ import type { Space, Write } from "#kernel/engine/engine.ts"
 import type { KernelError } from "#kernel/errors.ts"
 import { ByteWriter, type Sink } from "#kernel/lib/bytes.ts"
 import type { Frame } from "#kernel/node/input.ts"
-import type { RaftMessage } from "#kernel/raft/message.ts"
+import type { StoreHeartbeat } from "#kernel/liveness/message.ts"
+import type { PeerMessage } from "#kernel/node/peer-message.ts"
 import { makeEntry, type Batch, type Configuration, type Entry, type Payload } from "#kernel/raft/types.ts"
 import type { Member, RangeDescriptor } from "#kernel/range/descriptor.ts"
 import type { KvOp, KvReply, KvRequest, KvResult, Token } from "#kernel/range/request.ts"
@@ -75,7 +76,23 @@ export const entry: fc.Arbitrary<Entry> = fc
 
 const envelope = { group: uint, from: uint, to: uint, term: uint }
 
-export const message: fc.Arbitrary<RaftMessage> = fc.oneof(
+const storeHeartbeat: fc.Arbitrary<StoreHeartbeat> = fc.record({
+  type: fc.constant("storeHeartbeat" as const),
+  life: uint,
+  asks: fc.boolean(),
+  sentMono: uint,
+  sentWall: uint,
+  epoch: uint,
+  ofIncarnation: uint,
+  ofBoot: uint,
+  ofLife: uint,
+  askedMono: uint,
+  askedWall: uint,
+  heldUs: uint,
+})
+
+export const message: fc.Arbitrary<PeerMessage> = fc.oneof(
+  storeHeartbeat,
   fc
     .record({
       type: fc.constant("appendEntries" as const),
@@ -104,6 +121,8 @@ export const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     leaderCommit: uint,
     round: uint,
     sentMono: uint,
+    statedWall: uint,
+    statedCommit: uint,
   }),
   fc.record({
     type: fc.constant("heartbeatReply" as const),
@@ -111,6 +130,10 @@ export const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     round: uint,
     sentMono: uint,
     lastIndex: uint,
+    commitIndex: uint,
+    home: uint,
+    boot: uint,
+    epoch: uint,
   }),
   fc.record({
     type: fc.constant("voteRequest" as const),
@@ -129,6 +152,7 @@ export const message: fc.Arbitrary<RaftMessage> = fc.oneof(
   fc.record({ type: fc.constant("timeoutNow" as const), ...envelope, highWater: uint }),
   fc.record({ type: fc.constant("removed" as const), ...envelope }),
   fc.record({ type: fc.constant("absent" as const), ...envelope, sentMono: uint }),
+  fc.record({ type: fc.constant("deFortify" as const), ...envelope }),
   fc.record({
     type: fc.constant("stored" as const),
     ...envelope,

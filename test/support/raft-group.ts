@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { invariant } from "#kernel/lib/invariant.ts"
+import type { Support } from "#kernel/liveness/support.ts"
 import { Sfc32 } from "#kernel/lib/rng.ts"
 import { DEFAULT_LIMITS, DEFAULT_TIMING, type Limits, type Timing } from "#kernel/node/config.ts"
 import { NO_SWITCHES } from "#kernel/node/switches.ts"
@@ -12,6 +13,7 @@ import { makeEntry, type Configuration, type Entry, type LogEnd, type Payload } 
 import type { Member, RangeDescriptor } from "#kernel/range/descriptor.ts"
 import type { AdminRequest } from "#kernel/range/request.ts"
 import type { WalItem } from "#kernel/wal/item.ts"
+import { NO_SUPPORT } from "./no-support.ts"
 
 /** Replica n lives on store n, whose disk has incarnation n. */
 export const GROUP = 1
@@ -96,6 +98,7 @@ export class Peer {
   raft: Raft
   mono: number
   isFenced = false
+  support: Support = NO_SUPPORT
   isRemoved = false
   highWater = 0
   nextLsn = 1
@@ -160,7 +163,16 @@ export class Peer {
 
   get context(): StepContext {
     const { mono, nextLsn, durableLsn, isFenced: fenced, highWater } = this
-    return { mono, wall: mono, nextLsn, durableLsn, fenced, highWater, switches: NO_SWITCHES }
+    return {
+      mono,
+      wall: mono,
+      nextLsn,
+      durableLsn,
+      fenced,
+      support: this.support,
+      highWater,
+      switches: NO_SWITCHES,
+    }
   }
 
   get isDurable(): boolean {
@@ -357,7 +369,18 @@ export function appendReply(from: number, to: number, term: number, matchIndex: 
 }
 
 export function heartbeat(from: number, to: number, term: number, leaderCommit = 0, round = 0): RaftMessage {
-  return { type: "heartbeat", group: GROUP, from, to, term, leaderCommit, round, sentMono: 0 }
+  return {
+    type: "heartbeat",
+    group: GROUP,
+    from,
+    to,
+    term,
+    leaderCommit,
+    round,
+    sentMono: 0,
+    statedWall: 0,
+    statedCommit: 0,
+  }
 }
 
 export function heartbeatReply(
@@ -367,7 +390,8 @@ export function heartbeatReply(
   round = 0,
   lastIndex = 0,
 ): RaftMessage {
-  return { type: "heartbeatReply", group: GROUP, from, to, term, round, sentMono: 0, lastIndex }
+  const nothing = { sentMono: 0, commitIndex: 0, home: 1, boot: 1, epoch: 0 }
+  return { type: "heartbeatReply", group: GROUP, from, to, term, round, lastIndex, ...nothing }
 }
 
 export function installSnapshot(

@@ -21,6 +21,10 @@ export class ServiceRig {
   readonly log: Entry[] = []
   /** Told to whoever reads next; confirmed by the test. */
   round = 0
+  /** From which index on reads need no round; null: no lease. */
+  leaseIndex: number | null = null
+  /** As of when a follower here holds everything. */
+  timelineWall: number | null = null
   mono = 1_000_000
   wallOffsetUs = 0
   context: Partial<ServiceContext> = {}
@@ -62,7 +66,11 @@ export class ServiceRig {
   /** Gives its id. */
   ask(ops: readonly KvOp[], more: Partial<KvRequest> = {}): number {
     const id = more.id ?? ++this.#id
-    this.service.request(1, requestOf(ops, { ...more, id }), this.now, () => this.round + 1)
+    this.service.request(1, requestOf(ops, { ...more, id }), this.now, {
+      leaseIndex: () => this.leaseIndex,
+      nextRound: () => this.round + 1,
+      timelineWall: () => this.timelineWall,
+    })
     this.#drain()
     return id
   }

@@ -11,8 +11,8 @@ import type { Frame, Input } from "#kernel/node/input.ts"
 import { Kernel } from "#kernel/node/kernel.ts"
 import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { writeEffect } from "#kernel/node/record.ts"
+import type { PeerMessage } from "#kernel/node/peer-message.ts"
 import type { VolumeImage } from "#kernel/node/status.ts"
-import type { RaftMessage } from "#kernel/raft/message.ts"
 import type { KvOp, KvReply, KvRequest } from "#kernel/range/request.ts"
 import { bytesOf } from "./kernel-arbitraries.ts"
 import { configurationOf, DESCRIPTOR } from "./raft-group.ts"
@@ -264,7 +264,7 @@ export class Store {
     this.step({ type: "wake" })
   }
 
-  frame(messages: readonly RaftMessage[], header: Partial<Frame["header"]> = {}): void {
+  frame(messages: readonly PeerMessage[], header: Partial<Frame["header"]> = {}): void {
     const from = header.fromStore ?? 2
     const frame: Frame = {
       header: {

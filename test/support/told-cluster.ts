@@ -76,6 +76,7 @@ export class ToldCluster {
         return timeOf()
       },
       event: 0,
+      leaseHolders: () => [],
       report: (oracle, message) => violations.push({ oracle, message }),
     }
   }

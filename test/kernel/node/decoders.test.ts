@@ -2,7 +2,7 @@ import { assert, test } from "vitest"
 import { fuzzDecoders } from "../../../bench/kernel/decoder-fuzz.ts"
 import { ByteReader, ByteWriter } from "#kernel/lib/bytes.ts"
 import { decodeFrame } from "#kernel/node/frame-codec.ts"
-import { readMessage } from "#kernel/raft/message.ts"
+import { readPeerMessage } from "#kernel/node/peer-message.ts"
 import { readRequest } from "#kernel/range/request-codec.ts"
 import { decodeSnapshot } from "#kernel/range/state-machine.ts"
 
@@ -19,7 +19,7 @@ test("of 100,000 damaged frames, messages, snapshots, requests and replies none 
 })
 
 test("whatever is accepted encodes to the same bytes, and none with another's checksum is", () => {
-  const { counts } = fuzzDecoders(100_000, 2)
+  const { counts } = fuzzDecoders(150_000, 2)
   for (const [name, { accepted, roundTripped, wrong }] of Object.entries(counts)) {
     assert.deepEqual([wrong, roundTripped], [0, accepted], name)
     assert.isAbove(accepted, 50, name)
@@ -36,7 +36,7 @@ test("a count of very many costs nothing: it is refused against what is left to 
     // The lie at every place where a count may stand.
     for (let at = 0; at <= lie.length; at++) {
       const bytes = new Uint8Array([tag, ...lie.subarray(at), ...lie, ...lie])
-      readMessage(new ByteReader(bytes))
+      readPeerMessage(new ByteReader(bytes))
       readRequest(new ByteReader(bytes))
       decodeSnapshot(bytes)
       assert.isNull(decodeFrame(bytes))

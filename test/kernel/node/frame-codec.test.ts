@@ -3,7 +3,7 @@ import { assert, test } from "vitest"
 import { ByteReader, ByteWriter } from "#kernel/lib/bytes.ts"
 import { Digest } from "#kernel/lib/digest.ts"
 import { decodeFrame, encodeFrame } from "#kernel/node/frame-codec.ts"
-import { readMessage, writeMessage } from "#kernel/raft/message.ts"
+import { readPeerMessage, writePeerMessage } from "#kernel/node/peer-message.ts"
 import { frame, message } from "../../support/kernel-arbitraries.ts"
 
 test("every frame decodes to what was encoded, entries with their lengths and digests", () => {
@@ -19,13 +19,13 @@ test("a message as an object and as bytes gives one hash", () => {
   fc.assert(
     fc.property(message, (original) => {
       const writer = new ByteWriter()
-      writeMessage(original, writer, true)
+      writePeerMessage(original, writer, true)
       const reader = new ByteReader(writer.finish())
-      const decoded = readMessage(reader)
+      const decoded = readPeerMessage(reader)
       assert.deepEqual([reader.failed, reader.remaining], [false, 0])
       const [a, b] = [new Digest(), new Digest()]
-      writeMessage(original, a, false)
-      writeMessage(decoded, b, false)
+      writePeerMessage(original, a, false)
+      writePeerMessage(decoded, b, false)
       assert.deepEqual([a.hex(), a.length], [b.hex(), b.length])
     }),
     { numRuns: 1000 },
@@ -37,12 +37,12 @@ test("messages that differ in any field differ in their hash", () => {
     fc.property(message, message, (a, b) => {
       const bytes = [a, b].map((each) => {
         const writer = new ByteWriter()
-        writeMessage(each, writer, true)
+        writePeerMessage(each, writer, true)
         return writer.finish()
       })
       const hashes = [a, b].map((each) => {
         const digest = new Digest()
-        writeMessage(each, digest, false)
+        writePeerMessage(each, digest, false)
         return digest.hex()
       })
       const isSame = Buffer.compare(bytes[0]!, bytes[1]!) === 0

@@ -1,10 +1,13 @@
 import fc from "fast-check"
 import { assert, test } from "vitest"
 import { Sfc32 } from "#kernel/lib/rng.ts"
+import { DEFAULT_TIMING } from "#kernel/node/config.ts"
 import type { KvOp, KvRequest } from "#kernel/range/request.ts"
 import { fromWall } from "#kernel/time/hlc.ts"
 import { Cluster, configOf, EPOCH_US, type SendEffect, type Store } from "../../support/store-rig.ts"
 
+/** Who was started again grants no vote for a while, or these lives would be spent waiting. */
+const TIMING = { ...DEFAULT_TIMING, livenessUs: 200_000, supportUs: 950_000, leaseUs: 950_000 }
 /** Small enough that checkpoints, compaction and snapshots happen in a short life. */
 const LIMITS = { ...configOf(1).limits, checkpointLogBytes: 3_000, logKeepEntries: 3, windowMessagesMax: 3 }
 
@@ -23,7 +26,7 @@ class Life {
 
   constructor(seed: number) {
     this.#rng = new Sfc32(seed, 5)
-    this.cluster = new Cluster([1, 2, 3], (id) => ({ ...configOf(id), limits: LIMITS }))
+    this.cluster = new Cluster([1, 2, 3], (id) => ({ ...configOf(id), timing: TIMING, limits: LIMITS }))
     this.cluster.elect()
     for (const store of this.cluster.stores) store.bearTwin()
   }

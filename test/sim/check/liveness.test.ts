@@ -141,6 +141,10 @@ class Reports implements WorldView {
   now = 0
   readonly event = 0
   readonly oracles: string[] = []
+  leaseHolders(): readonly [] {
+    return []
+  }
+
   report(oracle: string): void {
     this.oracles.push(oracle)
   }
@@ -161,6 +165,8 @@ const HEARTBEAT: RaftMessage = {
   leaderCommit: 0,
   round: 0,
   sentMono: 0,
+  statedWall: 0,
+  statedCommit: 0,
 }
 const SEND: Effect = { type: "send", to: 2, lane: "liveness", message: HEARTBEAT, barrier: null }
 

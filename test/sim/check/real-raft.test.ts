@@ -6,6 +6,7 @@ import {
   type Effect,
   type Input,
   type Observation,
+  type PeerMessage,
   type RaftMessage,
 } from "#kernel"
 import { Sfc32 } from "#kernel/lib/rng.ts"
@@ -14,6 +15,7 @@ import { RaftLog } from "#kernel/raft/log.ts"
 import { Raft, type RaftEvent } from "#kernel/raft/raft.ts"
 import type { WalItem } from "#kernel/wal/item.ts"
 import { SafetyChecker } from "#sim/check/safety.ts"
+import { NO_SUPPORT } from "../../support/no-support.ts"
 import { applied, BIRTH, entry, GROUP, log, role, voted, VOLUME } from "../../support/told-cluster.ts"
 
 /** What a host of this test does wrong. */
@@ -50,11 +52,16 @@ class Run {
     this.#hosts = [1, 2, 3].map((store) => new Host(this, store, sabotage))
   }
 
+  leaseHolders(): readonly [] {
+    return []
+  }
+
   report(oracle: string, message: string): void {
     this.reports.push(`${oracle}: ${message}`)
   }
 
-  post(message: RaftMessage): void {
+  post(message: PeerMessage): void {
+    if (message.type === "storeHeartbeat") return
     if (this.rng.below(100) < 10) return
     const copies = this.rng.below(100) < 5 ? 2 : 1
     for (let i = 0; i < copies; i++)
@@ -217,6 +224,7 @@ class Host {
       // A host that says "durable" of what it has only been handed.
       durableLsn: this.#sabotage === "confirmsUnsynced" ? this.#appendedLsn + 1 : this.#durableLsn,
       fenced: false,
+      support: NO_SUPPORT,
       highWater: 0,
       switches: NO_SWITCHES,
     }

@@ -92,6 +92,8 @@ export class ToyKernel implements StoreKernel {
             leaderCommit: this.heard,
             round,
             sentMono: input.mono,
+            statedWall: 0,
+            statedCommit: 0,
           }
           effects.push({ type: "send", to, lane: "liveness", message, barrier: null })
           effects.push({ type: "send", to, lane: "raft", message, barrier: { volume: 1, lsn: this.#lsn } })
@@ -204,6 +206,10 @@ export class ToyKernel implements StoreKernel {
     kernel.#checkpointing = reader.bool()
     kernel.#nextBeat = reader.uint()
     return kernel
+  }
+
+  leaseTerm(): number {
+    return 0
   }
 
   identity(): Identity {

@@ -1,0 +1,64 @@
+import type { Incarnation, Mono, Wall } from "../ids.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
+
+/**
+ * From one store to another, for all groups at once: asks for support and says what support is given.
+ * Numbers of the asker are handed back by the supporter, so that the asker can count from when it asked.
+ */
+export type StoreHeartbeat = {
+  readonly type: "storeHeartbeat"
+  /** Rises whenever the sender gives up the support it had: older support ends with it. From 1 in each boot. */
+  readonly life: number
+  /** False: the sender wants no support for now. */
+  readonly asks: boolean
+  readonly sentMono: Mono
+  readonly sentWall: Wall
+  /** The unbroken stretch of support that the sender gives to the receiver, numbered in its boot; 0: none. */
+  readonly epoch: number
+  /** Whose heartbeat was granted last, and its own stamps; zeros when `epoch` is 0. */
+  readonly ofIncarnation: Incarnation
+  readonly ofBoot: number
+  readonly ofLife: number
+  readonly askedMono: Mono
+  readonly askedWall: Wall
+  /** Microseconds for which the sender has had that heartbeat: the way back and forth took the rest. */
+  readonly heldUs: number
+}
+
+export type StoreMessage = StoreHeartbeat
+
+/** Stands where a message of a group has a tag of its own. */
+export const STORE_HEARTBEAT_TAG = 11
+
+export function writeStoreMessage(message: StoreMessage, sink: Sink): void {
+  sink.u8(STORE_HEARTBEAT_TAG)
+  sink.uint(message.life)
+  sink.bool(message.asks)
+  sink.uint(message.sentMono)
+  sink.uint(message.sentWall)
+  sink.uint(message.epoch)
+  sink.uint(message.ofIncarnation)
+  sink.uint(message.ofBoot)
+  sink.uint(message.ofLife)
+  sink.uint(message.askedMono)
+  sink.uint(message.askedWall)
+  sink.uint(message.heldUs)
+}
+
+/** What follows the tag. Turns the reader `failed` when the bytes are no message. */
+export function readStoreMessage(reader: ByteReader): StoreMessage {
+  return {
+    type: "storeHeartbeat",
+    life: reader.uint(),
+    asks: reader.bool(),
+    sentMono: reader.uint(),
+    sentWall: reader.uint(),
+    epoch: reader.uint(),
+    ofIncarnation: reader.uint(),
+    ofBoot: reader.uint(),
+    ofLife: reader.uint(),
+    askedMono: reader.uint(),
+    askedWall: reader.uint(),
+    heldUs: reader.uint(),
+  }
+}

@@ -1,0 +1,11 @@
+import type { Support } from "#kernel/liveness/support.ts"
+
+/** Stores that promise each other nothing, and have forgotten nothing: Raft as the paper has it, without leases. */
+export const NO_SUPPORT: Support = {
+  incarnation: 1,
+  boot: 1,
+  forgetfulUntil: 0,
+  isAsking: true,
+  givenTo: () => 0,
+  hadFrom: () => null,
+}
