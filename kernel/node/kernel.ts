@@ -7,6 +7,7 @@ import { invariant, unreachable } from "../lib/invariant.ts"
 import { Sfc32 } from "../lib/rng.ts"
 import type { RaftMessage } from "../raft/message.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
+import { SnapshotTraffic } from "../snapshot/traffic.ts"
 import { ClockGuard } from "../time/clock-guard.ts"
 import { bearReplica, bootstrapReplica } from "./birth.ts"
 import { bootStore, walPorts } from "./boot.ts"
@@ -57,6 +58,7 @@ export class Kernel {
   #peers = new Peers()
   #dirty = new Set<GroupId>()
   #timers = new Timers()
+  #traffic: SnapshotTraffic
   #wakeRequested: number | null = null
   #guard: ClockGuard
   #salts: Sfc32
@@ -69,6 +71,7 @@ export class Kernel {
     this.#salts = salts
     this.#chance = chance
     this.#identity = this.#identify()
+    this.#traffic = new SnapshotTraffic(config.limits)
   }
 
   /** Starts a store from what its host read of its directory. Call `turnEnded` next. */
@@ -149,7 +152,8 @@ export class Kernel {
   }
 
   #moment(stamp: Stamp): Moment {
-    return { mono: stamp.mono, wall: stamp.wall, isFenced: this.#guard.isFenced, out: this.#out }
+    const { mono, wall } = stamp
+    return { mono, wall, isFenced: this.#guard.isFenced, out: this.#out, traffic: this.#traffic }
   }
 
   #handle(input: Exclude<Input, { type: "turnEnded" }>): void {
@@ -417,6 +421,7 @@ export class Kernel {
     if (this.#graveyard.isDying(group)) return
     this.#timers.forget(group)
     this.#dirty.delete(group)
+    this.#traffic.forget(group)
     this.#graveyard.bury(group, this.#system.append({ type: "tombstone", group, replica: replica.replica }))
   }
 
@@ -487,7 +492,7 @@ export class Kernel {
         replica.snapshotSynced(this.#moment(stamp))
         this.#touched(replica)
       }
-      replica.compact(durable)
+      replica.compact(durable, this.#moment(stamp))
     }
     volume.wal.release((group) => this.#replicas.get(group)?.raft.log.start.index ?? 0)
   }
@@ -511,6 +516,7 @@ export class Kernel {
     this.#replicas.save(sink)
     this.#graveyard.save(sink)
     this.#peers.save(sink)
+    this.#traffic.save(sink)
     sink.uint(this.#dirty.size)
     for (const group of this.#dirty) sink.uint(group)
     const timers = this.#timers.entries()
@@ -551,6 +557,7 @@ export class Kernel {
     kernel.#replicas = Replicas.load(reader, config, (id) => kernel.#volumes.get(id)!)
     kernel.#graveyard = Graveyard.load(reader)
     kernel.#peers = Peers.load(reader)
+    kernel.#traffic = SnapshotTraffic.load(reader, config.limits)
     for (let left = reader.count(); left > 0; left--) kernel.#dirty.add(reader.uint())
     for (let left = reader.count(2); left > 0; left--) {
       const key = reader.uint()
