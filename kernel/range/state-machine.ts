@@ -64,6 +64,7 @@ export class StateMachine {
   /** For a replica that was never here: what the engine holds of its group is another's and goes. */
   static fresh(engine: Engine, descriptor: RangeDescriptor, replica: ReplicaId): StateMachine {
     StateMachine.open(engine, descriptor.groupId, replica)?.destroy()
+    engine.apply([clearStaging(descriptor.groupId)])
     return StateMachine.create(engine, descriptor, replica)
   }
 
