@@ -13,6 +13,7 @@ const BENCHES = [
   "sim/linearizable",
   "kernel/commits",
   "kernel/engine",
+  "kernel/snapshot",
 ]
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"))

@@ -12,6 +12,8 @@ import { main as diskFull } from "./disks/disk-full.ts"
 import { main as syncError } from "./disks/sync-error.ts"
 import { main as stalledDisk } from "./disks/stalled-disk.ts"
 import { main as slowFollower } from "./disks/slow-follower.ts"
+import { main as offlinePastCompaction } from "./snapshots/offline-past-compaction.ts"
+import { main as crashOfBothEnds } from "./snapshots/crash-of-both-ends.ts"
 import { main as hourBack } from "./clocks/hour-back.ts"
 import { main as drift } from "./clocks/drift.ts"
 import { main as churn } from "./membership/churn.ts"
@@ -35,6 +37,8 @@ export const SCENARIOS: readonly Scenario[] = [
   syncError,
   stalledDisk,
   slowFollower,
+  offlinePastCompaction,
+  crashOfBothEnds,
   hourBack,
   drift,
   churn,

@@ -11,7 +11,7 @@ import {
   Group,
   heartbeat,
   heartbeatReply,
-  installSnapshot,
+  snapshotOffer,
   leaderOf,
   member,
   onlySend,
@@ -367,7 +367,7 @@ describe("§7 log compaction", () => {
       [1, 1, 2, 2, 2, 2],
     ]) {
       const peer = new Peer(1, { log, term: 3 })
-      const message = installSnapshot(2, 1, 3, 5, 3)
+      const message = snapshotOffer(2, 1, 3, 5, 3)
       peer.receive(message)
       peer.snapshotDurable(message)
       assert.deepEqual([peer.raft.log.start, peer.terms()], [{ index: 5, term: 3 }, []])
@@ -377,7 +377,7 @@ describe("§7 log compaction", () => {
 
   test("§7 entries after a snapshot that describes a prefix of the log stay", () => {
     const peer = new Peer(1, { log: [1, 1, 2, 2], term: 3 })
-    const effects = peer.receive(installSnapshot(2, 1, 3, 3, 2))
+    const effects = peer.receive(snapshotOffer(2, 1, 3, 3, 2))
     assert.isFalse(
       effects.some((effect) => effect.type === "installSnapshot"),
       "it has all that is in it",
@@ -389,14 +389,14 @@ describe("§7 log compaction", () => {
   test("§7 a snapshot of what is committed here already changes nothing and is acknowledged", () => {
     const peer = new Peer(1, { log: [1, 1, 2, 2], term: 3 })
     peer.receive(appendEntries(2, 1, 3, [4, 2], [], 4))
-    const { message } = onlySend(peer.receive(installSnapshot(2, 1, 3, 3, 2)), "snapshotReply")
+    const { message } = onlySend(peer.receive(snapshotOffer(2, 1, 3, 3, 2)), "snapshotReply")
     assert.deepEqual([message.success, message.lastIndex], [true, 3])
     assert.deepEqual([peer.terms(), peer.raft.commitIndex], [[1, 1, 2, 2], 4])
   })
 
   test("§7 a snapshot is acknowledged when its checkpoint is durable; until then the old log stays", () => {
     const peer = new Peer(1, { log: [1], term: 3 })
-    const message = installSnapshot(2, 1, 3, 5, 3)
+    const message = snapshotOffer(2, 1, 3, 5, 3)
     assert.deepEqual(sendsOf(peer.receive(message)), [])
     assert.deepEqual([peer.terms(), peer.raft.commitIndex, peer.raft.isInstalling], [[1], 0, true])
     peer.receive(appendEntries(2, 1, 3, [5, 3], [entry(6, 3)]))
@@ -409,7 +409,7 @@ describe("§7 log compaction", () => {
   test("§7 a snapshot brings the configuration it was taken with", () => {
     const configuration = configurationOf([1, 2, 5], [], [6])
     const peer = new Peer(1)
-    const message = installSnapshot(2, 1, 3, 9, 3, { configuration, configurationIndex: 7 })
+    const message = snapshotOffer(2, 1, 3, 9, 3, { configuration, configurationIndex: 7 })
     peer.receive(message)
     peer.snapshotDurable(message)
     assert.deepEqual(peer.raft.configurationAt(9), { index: 7, configuration })
@@ -423,11 +423,18 @@ describe("§7 log compaction", () => {
     old.compact(4)
     old.propose("y")
     old.takeReleased()
-    const refusal = { success: false, matchIndex: 0, rejectedIndex: 3, hintIndex: 0, hintTerm: 0 } as const
+    const refusal = {
+      success: false,
+      matchIndex: 0,
+      rejectedIndex: 3,
+      hintIndex: 0,
+      hintTerm: 0,
+      wantsSnapshot: false,
+    } as const
     old.receive({ type: "appendReply", group: 1, from: 3, to: 1, term: 3, ...refusal })
     assert.deepEqual(
       old.takeReleased().map(({ to, message }) => [to.replica, message.type]),
-      [[3, "installSnapshot"]],
+      [[3, "snapshotOffer"]],
     )
     const { message } = onlySend(old.receive(snapshotReply(3, 1, 3, 4)), "appendEntries")
     assert.deepEqual([message.prevIndex, message.entries.map(({ index }) => index)], [4, [5]])

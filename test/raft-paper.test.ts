@@ -11,7 +11,7 @@ import {
   Group,
   heartbeat,
   heartbeatReply,
-  installSnapshot,
+  snapshotOffer,
   leaderOf,
   member,
   onlySend,
@@ -38,7 +38,7 @@ function messagesOf(term: number): readonly RaftMessage[] {
     appendReply(2, 1, term, 0),
     heartbeat(2, 1, term),
     heartbeatReply(2, 1, term),
-    installSnapshot(2, 1, term, 50, term),
+    snapshotOffer(2, 1, term, 50, term),
     snapshotReply(2, 1, term, 1),
   ]
 }
@@ -103,7 +103,7 @@ describe("§5.1 terms", () => {
       for (const send of sendsOf(effects)) assert.equal(send.message.term, 3, message.type)
     }
     const asked = [voteRequest(2, 1, 2, [9, 2]), appendEntries(2, 1, 2, [0, 0]), heartbeat(2, 1, 2)]
-    for (const message of [...asked, installSnapshot(2, 1, 2, 50, 2)]) {
+    for (const message of [...asked, snapshotOffer(2, 1, 2, 50, 2)]) {
       assert.equal(sendsOf(new Peer(1, { term: 3 }).receive(message)).length, 1, message.type)
     }
   })
@@ -423,11 +423,9 @@ describe("§5.3 log replication", () => {
     const leader = leaderOf(6, { log: [1, 1, 1, 5] })
     const [first] = sendsOf(leader.step({ type: "turnEnded" }))
     assert.deepInclude(first!.message, { prevIndex: 4, prevTerm: 5 })
-    const refusal = { success: false, matchIndex: 0, rejectedIndex: 4, hintIndex: 2, hintTerm: 1 } as const
-    const { message } = onlySend(
-      leader.receive({ type: "appendReply", group: 1, from: 2, to: 1, term: 6, ...refusal }),
-      "appendEntries",
-    )
+    const refusal = { success: false, rejectedIndex: 4, hintIndex: 2, hintTerm: 1 }
+    const reply = { ...appendReply(2, 1, 6, 0), ...refusal } as RaftMessage
+    const { message } = onlySend(leader.receive(reply), "appendEntries")
     assert.deepEqual([message.prevIndex, message.entries.map(({ index }) => index)], [2, [3, 4, 5]])
   })
 
@@ -587,8 +585,7 @@ describe("§5.4 safety", () => {
     leader.receive(appendReply(2, 1, 1, 3))
     leader.takeReleased()
     leader.receive(appendReply(2, 1, 1, 1))
-    const refusal = { success: false, matchIndex: 0, rejectedIndex: 1, hintIndex: 0, hintTerm: 0 } as const
-    leader.receive({ type: "appendReply", group: 1, from: 2, to: 1, term: 1, ...refusal })
+    leader.receive({ ...appendReply(2, 1, 1, 0), success: false, rejectedIndex: 1 } as RaftMessage)
     const again = leader.takeReleased().filter(({ to }) => to.replica === member(2).replica)
     assert.deepEqual([leader.raft.commitIndex, again], [3, []])
   })

@@ -50,6 +50,9 @@ class LiveBase implements Base {
   cursor(space: Space, start: string, end: string, reverse: boolean): Cursor {
     return this.current.cursor(space, start, end, reverse)
   }
+  snapshot(): MemoryBase {
+    return this.current
+  }
 }
 
 /** One store: a kernel, and a host whose disk is never slow. */

@@ -6,12 +6,12 @@ import type { ReadView } from "./engine.ts"
  *
  * Between `freeze(c)` and `settle(c)` it may answer with or without the changes of `c`, and may turn from
  * one to the other at any moment: the frozen layer above hides the difference from the engine and from
- * snapshots taken since the freeze. Nothing can hide it from a snapshot older than the freeze. So while
- * such a snapshot is in use the object under it must not change: a host that lets snapshots live that
- * long keeps each `Base` object on one state (in LMDB a read transaction of its own), and hands over a
- * new one at `settle`.
+ * snapshots taken since the freeze. Nothing can hide it from a snapshot older than the freeze, so those
+ * stand on `snapshot()`, which no checkpoint moves (in LMDB a read transaction of its own).
  */
 export interface Base extends ReadView {
   /** The last checkpoint it contains; 0 is "none". */
   readonly checkpoint: number
+  /** The content now, whatever checkpoints come after. O(1). */
+  snapshot(): ReadView
 }

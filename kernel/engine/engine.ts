@@ -2,13 +2,15 @@ import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { Digest } from "../lib/digest.ts"
 
 /** Part of the keyspace. A range owns its span of keys in all but `system`. */
-export type Space = 1 | 2 | 3 | 4 | 5 | 6
+export type Space = 1 | 2 | 3 | 4 | 5 | 6 | 7
 export const SPACE_VERSIONS: Space = 1
 export const SPACE_INTENTS: Space = 2
 export const SPACE_RECORDS: Space = 3
 export const SPACE_IDEMPOTENCY: Space = 4
 export const SPACE_META: Space = 5
 export const SPACE_SYSTEM: Space = 6
+/** Rows of a snapshot that is being received: part of no range, and in no write of an entry. */
+export const SPACE_STAGING: Space = 7
 
 /**
  * One physical write. Keys and values are byte strings: one char a byte, so `<` is byte order and

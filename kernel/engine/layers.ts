@@ -1,10 +1,9 @@
 import { invariant } from "../lib/invariant.ts"
-import type { Base } from "./base.ts"
 import type { Cursor, ReadView, Space } from "./engine.ts"
 import { Tree, type TreeCursor } from "./tree.ts"
 
 /** Spaces are numbered from 1 to this. */
-export const SPACE_MAX = 6
+export const SPACE_MAX = 7
 
 /** What one layer says of a key: its value, or that it is deleted (null) whatever lies below. */
 export type Slot = string | null
@@ -37,7 +36,7 @@ export function layerOf(layer: Layer, space: Space): Tree<Slot> {
 export function getLayered(
   active: Layer,
   frozen: Layer | null,
-  base: Base,
+  base: ReadView,
   space: Space,
   key: string,
 ): string | null {
@@ -53,7 +52,7 @@ export function getLayered(
 export function cursorLayered(
   active: Layer,
   frozen: Layer | null,
-  base: Base,
+  base: ReadView,
   space: Space,
   start: string,
   end: string,
@@ -77,9 +76,9 @@ export function cursorLayered(
 export class LayeredView implements ReadView {
   readonly #active: Layer
   readonly #frozen: Layer | null
-  readonly #base: Base
+  readonly #base: ReadView
 
-  constructor(active: Layer, frozen: Layer | null, base: Base) {
+  constructor(active: Layer, frozen: Layer | null, base: ReadView) {
     this.#active = active
     this.#frozen = frozen
     this.#base = base

@@ -44,6 +44,11 @@ export class MemoryBase implements Base {
     return this.#trees[space - 1]!.cursor(start, end, reverse)
   }
 
+  /** It never changes. */
+  snapshot(): MemoryBase {
+    return this
+  }
+
   /** The base that also contains these changes; this one stays as it is. */
   apply(changes: FrozenOverlay): MemoryBase {
     invariant(

@@ -100,7 +100,7 @@ export class OverlayEngine implements Engine {
   }
 
   snapshot(): ReadView {
-    this.#snapshot ??= new LayeredView(snapshotLayer(this.#active), this.#frozenLayer, this.#base)
+    this.#snapshot ??= new LayeredView(snapshotLayer(this.#active), this.#frozenLayer, this.#base.snapshot())
     return this.#snapshot
   }
 

@@ -8,6 +8,7 @@ import { RaftLog } from "../raft/log.ts"
 import type { RaftStart } from "../raft/raft.ts"
 import { newRecovery } from "../raft/repair.ts"
 import { StateMachine } from "../range/state-machine.ts"
+import { sweepStaging } from "../snapshot/staging.ts"
 import { recoverVolume, type RecoveredVolume } from "../wal/recovery.ts"
 import type { RecoveredGroup } from "../wal/replay.ts"
 import { emptyWalStart, Wal, type WalPorts } from "../wal/wal.ts"
@@ -152,6 +153,9 @@ export function bootStore(
       endBurial(volume, group, effects)
       effects.push({ type: "observe", observation: { type: "mark", name: "node.replica.forgotten" } })
     }
+    sweepStaging(volume.engine, (group, staged) =>
+      replicas.some((replica) => replica.group === group && replica.replica === staged.replica),
+    )
   }
   return { incarnation, boot, volumes, replicas, tombstones, unlisted, effects }
 }

@@ -68,6 +68,16 @@ export type Limits = {
   readonly logKeepEntries: number
   /** A volume is checkpointed after this much log. */
   readonly checkpointLogBytes: number
+  /** A chunk of a snapshot is closed by the row that brings it to this. */
+  readonly snapshotChunkBytes: number
+  /** Chunks on their way to one receiver that it has not answered for. */
+  readonly snapshotWindowChunks: number
+  /** Bytes of chunks a store sends in a second. */
+  readonly snapshotBytesPerSecond: number
+  readonly snapshotsSendingMax: number
+  readonly snapshotsReceivingMax: number
+  /** Bytes of log a leader keeps for a snapshot under way; beyond that the receiver needs a newer one. */
+  readonly snapshotLogBytesMax: number
   readonly segmentBytesFirst: number
   readonly segmentBytesMax: number
 }
@@ -94,6 +104,12 @@ export const DEFAULT_LIMITS: Limits = {
   requestsMax: 4_096,
   logKeepEntries: 4_096,
   checkpointLogBytes: 16 << 20,
+  snapshotChunkBytes: 256 << 10,
+  snapshotWindowChunks: 4,
+  snapshotBytesPerSecond: 64 << 20,
+  snapshotsSendingMax: 4,
+  snapshotsReceivingMax: 2,
+  snapshotLogBytesMax: 64 << 20,
   segmentBytesFirst: 1 << 20,
   segmentBytesMax: 128 << 20,
 }

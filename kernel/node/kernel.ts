@@ -10,9 +10,10 @@ import { Pulse, type GroupChange } from "../liveness/pulse.ts"
 import { StoreSupport } from "../liveness/support.ts"
 import type { RaftMessage } from "../raft/message.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
+import { SnapshotTraffic } from "../snapshot/traffic.ts"
 import { ClockGuard } from "../time/clock-guard.ts"
 import { bearReplica, bootstrapReplica, unborn } from "./birth.ts"
-import { bootStore, walPorts } from "./boot.ts"
+import { bootStore } from "./boot.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Barrier, Effect } from "./effect.ts"
 import { FRAME_VERSION } from "./frame-codec.ts"
@@ -24,7 +25,8 @@ import type { Moment, Replica } from "./replica.ts"
 import { Replicas } from "./replicas.ts"
 import type { BootStamp, GroupStatus, Identity, VolumeImage } from "./status.ts"
 import { Timers } from "./timers.ts"
-import { Volume } from "./volume.ts"
+import type { Volume } from "./volume.ts"
+import { loadVolumes, saveVolumes } from "./volumes.ts"
 
 /**
  * How far a start has come. Nothing is sent or answered before `running`: first the boot number is made
@@ -63,6 +65,7 @@ export class Kernel {
   /** Groups that wait for a time: the others are not looked at unless something happens to them. */
   #awake = new Set<GroupId>()
   #timers = new Timers()
+  #traffic: SnapshotTraffic
   #wakeRequested: number | null = null
   #guard: ClockGuard
   #salts: Sfc32
@@ -76,6 +79,7 @@ export class Kernel {
     this.#chance = chance
     this.#pulse = pulse
     this.#identity = this.#identify()
+    this.#traffic = new SnapshotTraffic(config.limits)
   }
 
   /** Starts a store from what its host read of its directory. Call `turnEnded` next. */
@@ -130,12 +134,11 @@ export class Kernel {
   }
 
   /** The term in which this store leads the group and may serve reads alone at this moment; 0: it may not. */
-  leaseTerm(group: GroupId, { mono, wall }: Stamp): Term {
+  leaseTerm(group: GroupId, stamp: Stamp): Term {
     const replica = this.#replicas.get(group)
     if (replica === undefined || this.#phase !== "running" || replica.isRemoved) return 0
-    const isFenced = !this.#guard.trusts(mono, wall)
-    const moment = { mono, wall, isFenced, support: this.#pulse.support, out: [] }
-    return replica.holdsLease(moment) ? replica.raft.term : 0
+    const isFenced = !this.#guard.trusts(stamp.mono, stamp.wall)
+    return replica.holdsLease({ ...this.#moment(stamp), isFenced, out: [] }) ? replica.raft.term : 0
   }
 
   view(volume: VolumeId): ReadView {
@@ -159,7 +162,8 @@ export class Kernel {
 
   #moment(stamp: Stamp): Moment {
     const { mono, wall } = stamp
-    return { mono, wall, isFenced: this.#guard.isFenced, support: this.#pulse.support, out: this.#out }
+    const { isFenced } = this.#guard
+    return { mono, wall, isFenced, support: this.#pulse.support, out: this.#out, traffic: this.#traffic }
   }
 
   #handle(input: Exclude<Input, { type: "turnEnded" }>): void {
@@ -452,6 +456,7 @@ export class Kernel {
     this.#pulse.forget(group)
     this.#timers.forget(group)
     this.#dirty.delete(group)
+    this.#traffic.forget(group)
     this.#graveyard.bury(group, this.#system.append({ type: "tombstone", group, replica: replica.replica }))
     // It led, and will not be there to repeat that it does no more.
     if (replica.raft.owesDeFortify) this.#supportChanged(this.#pulse.giveUp(stamp, this.#out), stamp)
@@ -524,7 +529,7 @@ export class Kernel {
         replica.snapshotSynced(this.#moment(stamp))
         this.#touched(replica, stamp)
       }
-      replica.compact(durable)
+      replica.compact(durable, this.#moment(stamp))
     }
     volume.wal.release((group) => this.#replicas.get(group)?.raft.log.start.index ?? 0)
   }
@@ -541,14 +546,11 @@ export class Kernel {
     this.#salts.save(sink)
     this.#chance.save(sink)
     this.#pulse.save(sink)
-    sink.uint(this.#volumes.size)
-    for (const volume of this.#volumes.values()) {
-      sink.uint(this.#unlisted.get(volume.id) ?? 0)
-      volume.save(sink)
-    }
+    saveVolumes(this.#volumes, this.#unlisted, sink)
     this.#replicas.save(sink)
     this.#graveyard.save(sink)
     this.#peers.save(sink)
+    this.#traffic.save(sink)
     sink.uint(this.#dirty.size)
     for (const group of this.#dirty) sink.uint(group)
     this.#timers.save(sink)
@@ -571,20 +573,12 @@ export class Kernel {
     kernel.#boot = boot
     kernel.#phase = phase
     kernel.#phaseLsn = phaseLsn
-    for (let left = reader.count(); left > 0; left--) {
-      const unlisted = reader.uint()
-      const volume = Volume.load(
-        reader,
-        (id, itsIncarnation) => walPorts(config, itsIncarnation, id, salts),
-        (id) => bases.get(id)!,
-      )
-      if (unlisted !== 0) kernel.#unlisted.set(volume.id, unlisted)
-      kernel.#volumes.set(volume.id, volume)
-    }
+    loadVolumes(reader, config, salts, bases, kernel.#volumes, kernel.#unlisted)
     kernel.#identity = kernel.#identify()
     kernel.#replicas = Replicas.load(reader, config, (id) => kernel.#volumes.get(id)!)
     kernel.#graveyard = Graveyard.load(reader)
     kernel.#peers = Peers.load(reader)
+    kernel.#traffic = SnapshotTraffic.load(reader, config.limits)
     for (const { group, raft, isRemoved, isAwake } of kernel.#replicas.all()) {
       if (!isRemoved) kernel.#pulse.note(group, raft.configuration, raft.promisedTo)
       if (phase === "running" && isAwake && !isRemoved) kernel.#awake.add(group)

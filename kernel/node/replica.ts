@@ -2,7 +2,7 @@ import type { GroupId, LogIndex, ReplicaId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { Support, SupportChange } from "../liveness/support.ts"
 import { unreachable } from "../lib/invariant.ts"
-import type { InstallSnapshot, RaftMessage } from "../raft/message.ts"
+import type { RaftMessage, SnapshotChunk, SnapshotOffer } from "../raft/message.ts"
 import { Raft, type RaftEvent } from "../raft/raft.ts"
 import type { RaftEffect, StepContext } from "../raft/state.ts"
 import type { Batch } from "../raft/types.ts"
@@ -10,10 +10,12 @@ import type { Member } from "../range/descriptor.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
 import { RangeService, type ReadPath, type ServiceContext } from "../range/service.ts"
 import { StateMachine } from "../range/state-machine.ts"
+import type { SnapshotTraffic } from "../snapshot/traffic.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Effect } from "./effect.ts"
 import type { Stamp } from "./input.ts"
 import type { Observation } from "./observation.ts"
+import { Snapshots } from "./snapshots.ts"
 import type { GroupStatus } from "./status.ts"
 import type { Volume } from "./volume.ts"
 
@@ -23,6 +25,8 @@ export type Moment = Stamp & {
   /** The support between this store and the others. */
   readonly support: Support
   readonly out: Effect[]
+  /** What snapshots of all its replicas share. */
+  readonly traffic: SnapshotTraffic
 }
 
 /** A store that distrusts its clock, or whose disk hangs, leads nothing. */
@@ -40,6 +44,7 @@ export class Replica {
   readonly raft: Raft
   readonly machine: StateMachine
   readonly service: RangeService
+  readonly snapshots: Snapshots
   readonly #config: KernelConfig
   /** It was removed from its group; it only waits for its tombstone to be durable. */
   isRemoved = false
@@ -60,6 +65,7 @@ export class Replica {
     this.raft = raft
     this.machine = machine
     this.service = service ?? new RangeService(machine, config.timing, config.limits)
+    this.snapshots = new Snapshots(config, volume, raft, machine)
   }
 
   get group(): GroupId {
@@ -69,7 +75,7 @@ export class Replica {
     return this.raft.replica
   }
   get deadline(): number {
-    return Math.min(this.raft.deadline, this.service.deadline)
+    return Math.min(this.raft.deadline, this.service.deadline, this.snapshots.deadline)
   }
 
   /** Whether it waits for a time; else nothing is done for it until something happens to it. */
@@ -111,7 +117,6 @@ export class Replica {
   }
 
   message(message: RaftMessage, from: Member, moment: Moment): void {
-    if (message.type === "installSnapshot") this.#snapshotFrom = from
     this.#step({ type: "messageReceived", message, from }, moment)
   }
 
@@ -257,10 +262,19 @@ export class Replica {
           })
           break
         case "sendSnapshot":
-          this.#sendSnapshot(effect.to, moment)
+          this.snapshots.begin(effect.to, moment)
+          break
+        case "snapshotOffered":
+          this.snapshots.offered(effect.message, effect.from, effect.isStale, moment)
+          break
+        case "snapshotChunk":
+          this.#snapshotChunk(effect.message, effect.from, moment)
+          break
+        case "snapshotAnswered":
+          this.snapshots.answered(effect.message, moment)
           break
         case "installSnapshot":
-          this.#installSnapshot(effect.message, moment)
+          this.#installSnapshot(effect.message, effect.from, moment)
           break
         case "readConfirmed":
           this.service.readConfirmed(effect.round, effect.index)
@@ -313,7 +327,7 @@ export class Replica {
 
   /** Applies what is committed and does what has become possible by it. */
   #settle(moment: Moment): void {
-    const { raft, machine, service } = this
+    const { raft, machine, service, snapshots } = this
     if (machine.appliedIndex < raft.commitIndex && !raft.isInstalling && !this.isRemoved) this.#apply(moment)
     if (raft.isLeader && service.hasWork) {
       const context = this.#serviceContext(moment)
@@ -321,6 +335,8 @@ export class Replica {
         service.proposed(this.#append(batch, moment))
       }
     }
+    snapshots.tidy(moment)
+    snapshots.pump(moment)
     for (const effect of service.drain()) {
       if (effect.type === "reply") {
         moment.out.push({ type: "reply", session: effect.session, reply: effect.reply, barrier: null })
@@ -353,43 +369,27 @@ export class Replica {
     }
   }
 
-  #sendSnapshot(to: Member, moment: Moment): void {
-    const { raft, machine } = this
-    const message: InstallSnapshot = {
-      type: "installSnapshot",
-      group: raft.group,
-      from: raft.replica,
-      to: to.replica,
-      term: raft.term,
-      lastIndex: machine.appliedIndex,
-      lastTerm: machine.appliedTerm,
-      descriptor: machine.descriptor,
-      configuration: machine.configuration,
-      configurationIndex: machine.configurationIndex,
-      data: machine.encodeSnapshot(),
-    }
-    moment.out.push({ type: "send", to: to.store, lane: "bulk", message, barrier: null })
+  #snapshotChunk(message: SnapshotChunk, from: Member, moment: Moment): void {
+    const offer = this.snapshots.chunk(message, from, moment)
+    if (offer === null) return
+    const event = { type: "snapshotReceived", offer, from } as const
+    this.#carryOut(this.raft.step(event, this.#raftContext(moment)), moment)
+    if (!this.raft.isInstalling) this.snapshots.discard(moment)
   }
 
-  #installSnapshot(message: InstallSnapshot, moment: Moment): void {
-    const { descriptor, configuration, configurationIndex } = message
-    const shape = { descriptor, configuration, configurationIndex }
-    const end = { index: message.lastIndex, term: message.lastTerm }
-    if (!this.machine.installSnapshot(message.data, shape, end)) {
-      moment.out.push({ type: "observe", observation: { type: "mark", name: "raft.snapshot.damaged" } })
-      this.raft.refuseSnapshot()
-      return
-    }
-    this.raft.descriptor = descriptor
+  #installSnapshot(message: SnapshotOffer, from: Member, moment: Moment): void {
+    this.#snapshotFrom = from
+    this.snapshots.install(message, moment)
+    this.raft.descriptor = this.machine.descriptor
     this.#sayApplied(moment.out)
-    this.volume.wantCheckpoint()
   }
 
   /** Forgets the log that a durable checkpoint contains, but for what followers may still ask. */
-  compact(durableApplied: LogIndex): void {
+  compact(durableApplied: LogIndex, moment: Moment): void {
     const { limits, switches } = this.#config
     const keep = limits.logKeepEntries > 0 && switches.on("keepNoEntries") ? 0 : limits.logKeepEntries
-    const index = Math.min(durableApplied, this.raft.commitIndex) - keep
+    const wanted = Math.min(durableApplied, this.raft.commitIndex) - keep
+    const index = this.snapshots.releasable(wanted, moment)
     if (index <= this.raft.log.start.index || this.raft.isInstalling) return
     const term = this.raft.log.termAt(index)
     if (term === null) return
@@ -427,6 +427,7 @@ export class Replica {
     sink.uint(this.#snapshotFrom?.replica ?? 0)
     sink.uint(this.#snapshotFrom?.store ?? 0)
     sink.uint(this.#snapshotFrom?.incarnation ?? 0)
+    this.snapshots.save(sink)
   }
 
   static load(reader: ByteReader, config: KernelConfig, volumeOf: (id: number) => Volume): Replica {
@@ -443,6 +444,7 @@ export class Replica {
     const hasSender = reader.bool()
     const from = { replica: reader.uint(), store: reader.uint(), incarnation: reader.uint() }
     replica.#snapshotFrom = hasSender ? from : null
+    replica.snapshots.load(reader)
     return replica
   }
 }

@@ -82,6 +82,16 @@ export class Volume {
     this.#isWanted = true
   }
 
+  /** The disk takes more: neither a segment nor a checkpoint was refused lately. */
+  get hasRoom(): boolean {
+    return !this.wal.full && !this.#isRefused
+  }
+
+  /** So much waits in the engine beside what the log brought: it counts for when to checkpoint. */
+  staged(bytes: number): void {
+    this.#logBytes += bytes
+  }
+
   /** The next turn may ask again for what the disk refused. */
   retry(): void {
     this.wal.retry()

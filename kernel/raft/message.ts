@@ -1,15 +1,17 @@
 import type { GroupId, Incarnation, LogIndex, Mono, ReplicaId, Term, Timestamp, Wall } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { RangeDescriptor } from "../range/descriptor.ts"
-import { readDescriptor, writeDescriptor } from "../range/descriptor.ts"
+import type { Chunk } from "../snapshot/chunk.ts"
 import {
-  readConfiguration,
-  readEntry,
-  writeConfiguration,
-  writeEntry,
-  type Configuration,
-  type Entry,
-} from "./types.ts"
+  readSnapshotHead,
+  readSnapshotId,
+  writeSnapshotHead,
+  writeSnapshotId,
+  type SnapshotHead,
+  type SnapshotId,
+} from "../snapshot/head.ts"
+import { readDescriptor, writeDescriptor } from "../range/descriptor.ts"
+import { readEntry, writeEntry, type Entry } from "./types.ts"
 
 type Envelope = {
   readonly group: GroupId
@@ -42,6 +44,8 @@ export type AppendReply = Envelope & {
   readonly rejectedIndex: LogIndex
   readonly hintIndex: LogIndex
   readonly hintTerm: Term
+  /** The follower's state is damaged: only a snapshot helps, whatever its log holds. */
+  readonly wantsSnapshot: boolean
 }
 
 /**
@@ -99,18 +103,34 @@ export type DeFortify = Envelope & { readonly type: "deFortify" }
 /** To a replica that a committed configuration no longer names: it may destroy itself. */
 export type Removed = Envelope & { readonly type: "removed" }
 
-/** The whole state of a range at `lastIndex`. §7. */
-export type InstallSnapshot = Envelope & {
-  readonly type: "installSnapshot"
-  readonly lastIndex: LogIndex
-  readonly lastTerm: Term
-  readonly descriptor: RangeDescriptor
-  readonly configuration: Configuration
-  /** Index of the entry `configuration` came from. */
-  readonly configurationIndex: LogIndex
-  readonly data: Uint8Array
+/**
+ * The whole state of a range at an index, in place of a log that is gone (§7): all but its rows, which
+ * follow in chunks when the receiver has said where it stands. Asked again whenever it falls silent.
+ */
+export type SnapshotOffer = Envelope & { readonly type: "snapshotOffer"; readonly head: SnapshotHead }
+
+export type SnapshotChunk = Envelope & {
+  readonly type: "snapshotChunk"
+  readonly id: SnapshotId
+  readonly chunk: Chunk
 }
 
+/**
+ * Where a receiver stands: `declined` (no room, ask again later), `position` (to an offer), `taken` or `gap`
+ * (to a chunk), `installing` (it has all of it).
+ */
+export type SnapshotAnswer = Envelope & {
+  readonly type: "snapshotAnswer"
+  readonly id: SnapshotId
+  readonly verdict: (typeof VERDICTS)[number]
+  /** The chunk it wants next. */
+  readonly nextChunk: number
+  readonly retryAfterUs: number
+}
+
+const VERDICTS = ["declined", "position", "taken", "gap", "installing"] as const
+
+/** The snapshot is in a durable checkpoint, or the log here answers for it. */
 export type SnapshotReply = Envelope & {
   readonly type: "snapshotReply"
   readonly lastIndex: LogIndex
@@ -152,7 +172,9 @@ export type RaftMessage =
   | VoteRequest
   | VoteReply
   | TimeoutNow
-  | InstallSnapshot
+  | SnapshotOffer
+  | SnapshotChunk
+  | SnapshotAnswer
   | SnapshotReply
   | Removed
   | Absent
@@ -169,7 +191,7 @@ const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   voteRequest: 5,
   voteReply: 6,
   timeoutNow: 7,
-  installSnapshot: 8,
+  snapshotOffer: 8,
   snapshotReply: 9,
   removed: 10,
   // 11 is a store's heartbeat, which belongs to no group.
@@ -178,6 +200,8 @@ const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   stored: 21,
   repairAsk: 22,
   repairAnswer: 23,
+  snapshotChunk: 16,
+  snapshotAnswer: 17,
 }
 
 /** `whole` false leaves an entry's fields to its digest: for hashing, where the entry was digested before. */
@@ -209,6 +233,7 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
       sink.uint(message.rejectedIndex)
       sink.uint(message.hintIndex)
       sink.uint(message.hintTerm)
+      sink.bool(message.wantsSnapshot)
       break
     case "heartbeat":
       sink.uint(message.leaderCommit)
@@ -257,13 +282,21 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
       sink.uint(message.nonce)
       sink.uint(message.index)
       break
-    case "installSnapshot":
-      sink.uint(message.lastIndex)
-      sink.uint(message.lastTerm)
-      writeDescriptor(message.descriptor, sink)
-      writeConfiguration(message.configuration, sink)
-      sink.uint(message.configurationIndex)
-      sink.bytes(message.data)
+    case "snapshotOffer":
+      writeSnapshotHead(message.head, sink)
+      break
+    case "snapshotChunk":
+      writeSnapshotId(message.id, sink)
+      sink.uint(message.chunk.number)
+      sink.bool(message.chunk.last)
+      sink.u32(message.chunk.checksum)
+      sink.bytes(message.chunk.data)
+      break
+    case "snapshotAnswer":
+      writeSnapshotId(message.id, sink)
+      sink.u8(VERDICTS.indexOf(message.verdict))
+      sink.uint(message.nextChunk)
+      sink.uint(message.retryAfterUs)
       break
     case "snapshotReply":
       sink.uint(message.lastIndex)
@@ -318,6 +351,7 @@ export function readTagged(tag: number, reader: ByteReader): RaftMessage {
       const rejectedIndex = reader.uint()
       const hintIndex = reader.uint()
       const hintTerm = reader.uint()
+      const wantsSnapshot = reader.bool()
       return {
         type: "appendReply",
         group,
@@ -329,6 +363,7 @@ export function readTagged(tag: number, reader: ByteReader): RaftMessage {
         rejectedIndex,
         hintIndex,
         hintTerm,
+        wantsSnapshot,
       }
     }
     case 3: {
@@ -395,27 +430,8 @@ export function readTagged(tag: number, reader: ByteReader): RaftMessage {
     }
     case 7:
       return { type: "timeoutNow", group, from, to, term, highWater: reader.uint() }
-    case 8: {
-      const lastIndex = reader.uint()
-      const lastTerm = reader.uint()
-      const descriptor = readDescriptor(reader)
-      const configuration = readConfiguration(reader)
-      const configurationIndex = reader.uint()
-      const data = reader.bytes()
-      return {
-        type: "installSnapshot",
-        group,
-        from,
-        to,
-        term,
-        lastIndex,
-        lastTerm,
-        descriptor,
-        configuration,
-        configurationIndex,
-        data,
-      }
-    }
+    case 8:
+      return { type: "snapshotOffer", group, from, to, term, head: readSnapshotHead(reader) }
     case 9: {
       const lastIndex = reader.uint()
       return { type: "snapshotReply", group, from, to, term, lastIndex, success: reader.bool() }
@@ -437,6 +453,32 @@ export function readTagged(tag: number, reader: ByteReader): RaftMessage {
     }
     case 12:
       return { type: "deFortify", group, from, to, term }
+    case 16: {
+      const id = readSnapshotId(reader)
+      const number = reader.uint()
+      const last = reader.bool()
+      const checksum = reader.u32()
+      const chunk = { number, last, checksum, data: reader.bytes() }
+      return { type: "snapshotChunk", group, from, to, term, id, chunk }
+    }
+    case 17: {
+      const id = readSnapshotId(reader)
+      const verdict = VERDICTS[reader.u8()]
+      if (verdict === undefined) reader.fail()
+      const nextChunk = reader.uint()
+      const retryAfterUs = reader.uint()
+      return {
+        type: "snapshotAnswer",
+        group,
+        from,
+        to,
+        term,
+        id,
+        verdict: verdict ?? "declined",
+        nextChunk,
+        retryAfterUs,
+      }
+    }
     default:
       reader.fail()
       return { type: "removed", group: 0, from: 0, to: 0, term: 0 }

@@ -12,9 +12,13 @@ export class Progress {
   state: "probe" | "replicate" | "snapshot" = "probe"
   matchIndex: LogIndex = 0
   nextIndex: LogIndex
-  /** Last index of the snapshot on its way; 0 when there is none. */
+  /** Last index of the snapshot on its way; 0 when there is none. What comes after it stays in the log. */
   snapshotIndex: LogIndex = 0
-  /** In `probe`: an append is on its way. In `snapshot`: when to give up waiting. */
+  /** Of one that took a snapshot in: what comes after `holdIndex` stays until it has `holdTarget`, or until then. */
+  holdIndex: LogIndex = 0
+  holdTarget: LogIndex = 0
+  holdUntil: Mono = 0
+  /** When something was sent last. In `probe` with `probeSent`: an append is on its way. */
   waitingSince: Mono = 0
   probeSent = false
   /** When it was last heard of in this term. */
@@ -108,6 +112,20 @@ export class Progress {
     this.#clearInflight()
   }
 
+  /** It took a snapshot at `index` in. The log that follows must outlast its way to the end of it. */
+  hold(index: LogIndex, target: LogIndex, until: Mono): void {
+    this.holdIndex = index
+    this.holdTarget = target
+    this.holdUntil = until
+  }
+
+  /** The last index that need not stay in the log for this replica's sake. */
+  releasable(now: Mono): LogIndex {
+    if (this.state === "snapshot") return this.snapshotIndex
+    const isBehind = now < this.holdUntil && this.matchIndex < this.holdTarget
+    return isBehind ? Math.max(this.holdIndex, this.matchIndex) : Infinity
+  }
+
   #clearInflight(): void {
     this.#inflightIndexes.length = 0
     this.#inflightBytes.length = 0
@@ -120,6 +138,9 @@ export class Progress {
     sink.uint(this.matchIndex)
     sink.uint(this.nextIndex)
     sink.uint(this.snapshotIndex)
+    sink.uint(this.holdIndex)
+    sink.uint(this.holdTarget)
+    sink.uint(this.holdUntil)
     sink.uint(this.waitingSince)
     sink.bool(this.probeSent)
     sink.uint(this.heardAt)
@@ -139,6 +160,9 @@ export class Progress {
     progress.matchIndex = reader.uint()
     progress.nextIndex = reader.uint()
     progress.snapshotIndex = reader.uint()
+    progress.holdIndex = reader.uint()
+    progress.holdTarget = reader.uint()
+    progress.holdUntil = reader.uint()
     progress.waitingSince = reader.uint()
     progress.probeSent = reader.bool()
     progress.heardAt = reader.uint()

@@ -28,7 +28,7 @@ import {
 } from "./lease.ts"
 import { RaftLog } from "./log.ts"
 import { ConfigurationLog, EMPTY_CONFIGURATION, isGone } from "./membership.ts"
-import type { RaftMessage } from "./message.ts"
+import type { RaftMessage, SnapshotOffer } from "./message.ts"
 import { includes, memberOf } from "./quorum.ts"
 import { ReadIndexQueue } from "./read-index.ts"
 import {
@@ -47,7 +47,15 @@ import {
 import { checkRepaired, handleRepairAnswer, handleRepairAsk, type Recovery } from "./repair.ts"
 import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import { loadHead, loadState, saveState } from "./saved.ts"
-import { handleInstallSnapshot, handleSnapshotReply, snapshotDurable } from "./snapshot.ts"
+import {
+  handleSnapshotAnswer,
+  handleSnapshotChunk,
+  handleSnapshotOffer,
+  handleSnapshotReply,
+  RaftSnapshots,
+  snapshotDurable,
+  snapshotReceived,
+} from "./snapshot.ts"
 import type { Outbox, RaftEffect, RaftState, StepContext, Transfer } from "./state.ts"
 import type { Configuration, LogEnd, Payload } from "./types.ts"
 
@@ -62,6 +70,9 @@ export type RaftEvent =
   | { readonly type: "proposed"; readonly payload: Payload }
   /** Everything the host had was handed over: what gathered meanwhile leaves together. */
   | { readonly type: "turnEnded" }
+  /** All of a snapshot that was offered is here. */
+  | { readonly type: "snapshotReceived"; readonly offer: SnapshotOffer; readonly from: Member }
+  /** The checkpoint that contains it is durable. */
   | { readonly type: "snapshotSynced"; readonly from: Member }
   /** The support between this store and one with which the group has to do is not what it was. */
   | { readonly type: "supportChanged"; readonly change: SupportChange }
@@ -83,6 +94,8 @@ export type RaftStart = {
  */
 export class Raft {
   readonly #state: RaftState
+  /** Whom this leader brings up by a snapshot, and what it keeps for them. */
+  readonly snapshots: RaftSnapshots
   #out: Outbox = []
 
   constructor(
@@ -130,9 +143,11 @@ export class Raft {
       promotionDeadline: 0,
       lease: new LeaseState(),
       installing: null,
+      wantsSnapshot: false,
       recovery: start.recovery,
     }
     const state = this.#state
+    this.snapshots = new RaftSnapshots(state)
     const unseen = Math.max(state.log.firstIndex, start.configurationIndex + 1)
     if (unseen <= state.log.lastIndex) state.configurations.appended(state.log.slice(unseen, Infinity))
     resetElectionDeadline(state, { mono, switches: NO_SWITCHES })
@@ -276,6 +291,9 @@ export class Raft {
         broadcastAppend(state, context, out)
         if (state.reads.isWanted) broadcastHeartbeat(state, context, out)
         break
+      case "snapshotReceived":
+        snapshotReceived(state, event.offer, event.from, context, out)
+        break
       case "snapshotSynced":
         snapshotDurable(state, event.from, context, out)
         checkRepaired(state, out)
@@ -351,7 +369,7 @@ export class Raft {
     }
     if (message.term < state.term) {
       const fromLeader =
-        message.type === "appendEntries" || message.type === "heartbeat" || message.type === "installSnapshot"
+        message.type === "appendEntries" || message.type === "heartbeat" || message.type === "snapshotOffer"
       if (fromLeader) refuseOldLeader(state, message, from, context, out)
       return
     }
@@ -360,8 +378,10 @@ export class Raft {
         return handleAppendEntries(state, message, from, context, out)
       case "heartbeat":
         return handleHeartbeat(state, message, from, context, out)
-      case "installSnapshot":
-        return handleInstallSnapshot(state, message, from, context, out)
+      case "snapshotOffer":
+        return handleSnapshotOffer(state, message, from, context, out)
+      case "snapshotChunk":
+        return handleSnapshotChunk(state, message, from, context, out)
       case "timeoutNow":
         return handleTimeoutNow(state, message, context, out)
       case "repairAnswer":
@@ -377,6 +397,8 @@ export class Raft {
         return handleAppendReply(state, message, from, context, out)
       case "heartbeatReply":
         return handleHeartbeatReply(state, message, from, context, out)
+      case "snapshotAnswer":
+        return handleSnapshotAnswer(state, message, context, out)
       case "snapshotReply":
         return handleSnapshotReply(state, message, from, context, out)
       case "stored":
@@ -465,11 +487,6 @@ export class Raft {
     invariant(index <= state.commitIndex, "Cannot compact what is not committed")
     state.log.compact(index)
     state.configurations.compacted(index)
-  }
-
-  /** The snapshot taken in does not add up: as if it had never come. */
-  refuseSnapshot(): void {
-    this.#state.installing = null
   }
 
   /** Whether something of this replica is not durable yet. */

@@ -118,9 +118,7 @@ function sendAppend(
   const prevIndex = progress.nextIndex - 1
   const prevTerm = state.log.termAt(prevIndex)
   if (prevTerm === null) {
-    progress.becomeSnapshot(state.log.start.index, context.mono)
-    out.push({ type: "observe", observation: { type: "mark", name: "raft.snapshot.needed" } })
-    out.push({ type: "sendSnapshot", to })
+    startSnapshot(state, to, progress, context, out)
     return false
   }
   const bytesMax =
@@ -159,6 +157,19 @@ function sendAppend(
     },
   })
   return true
+}
+
+/** Nothing but a snapshot helps this follower: it gets nothing else until it has taken one in. */
+function startSnapshot(
+  state: RaftState,
+  to: Member,
+  progress: Progress,
+  context: StepContext,
+  out: Outbox,
+): void {
+  progress.becomeSnapshot(state.log.start.index, context.mono)
+  out.push({ type: "observe", observation: { type: "mark", name: "raft.snapshot.needed" } })
+  out.push({ type: "sendSnapshot", to })
 }
 
 /** Authority for the followers and one round for all reads that wait. */
@@ -247,7 +258,7 @@ export function handleAppendEntries(
     store(state, entries.slice(fresh), context.nextLsn, out)
   }
   const matchIndex = prevIndex + entries.length
-  advanceCommit(state, Math.min(message.leaderCommit, matchIndex), out)
+  if (!state.wantsSnapshot) advanceCommit(state, Math.min(message.leaderCommit, matchIndex), out)
   acknowledge(state, message, from, matchIndex, context, out)
 }
 
@@ -294,6 +305,7 @@ function acknowledge(
       rejectedIndex: 0,
       hintIndex: 0,
       hintTerm: 0,
+      wantsSnapshot: state.wantsSnapshot,
     },
   })
 }
@@ -348,6 +360,7 @@ function refuse(
       rejectedIndex,
       hintIndex: hint.index,
       hintTerm: hint.term,
+      wantsSnapshot: state.wantsSnapshot,
     },
   })
 }
@@ -362,7 +375,7 @@ export function handleHeartbeat(
   followLeader(state, message, context, out)
   hearStatement(state, message)
   const epoch = fortify(state, message, from, context)
-  if (state.installing === null)
+  if (state.installing === null && !state.wantsSnapshot)
     advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)
   askRepair(state, message, from, out)
   sayStored(state, message, from, out)
@@ -410,7 +423,12 @@ export function handleAppendReply(
     else if (progress.state === "snapshot" && progress.matchIndex >= progress.snapshotIndex)
       progress.becomeProbe(0)
     if (news) advanceLeaderCommit(state, context, out)
-  } else {
+  }
+  if (message.wantsSnapshot) {
+    if (progress.state !== "snapshot") startSnapshot(state, from, progress, context, out)
+    return
+  }
+  if (!message.success) {
     if (message.rejectedIndex === 0 || message.rejectedIndex <= progress.matchIndex) return
     // In `replicate` the follower may reject several appends in flight: one step back answers them all.
     if (progress.state === "probe" && message.rejectedIndex !== progress.nextIndex - 1) return
@@ -461,11 +479,7 @@ export function sendAgain(
   context: StepContext,
   out: Outbox,
 ): void {
-  if (progress.state === "snapshot") {
-    if (context.mono - progress.waitingSince > state.timing.electionUsMax)
-      progress.becomeProbe(progress.matchIndex + 1)
-    else return
-  }
+  if (progress.state === "snapshot") return
   if (progress.matchIndex >= state.log.lastIndex && progress.known) return
   // Something was sent, long enough ago, and neither accepted nor refused: it or its answer was lost.
   if (progress.waitingSince + state.timing.heartbeatUs <= message.sentMono) {

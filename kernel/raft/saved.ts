@@ -71,6 +71,7 @@ export function saveState(state: RaftState, sink: Sink): void {
   sink.uint(state.promotionDeadline)
   sink.bool(state.installing !== null)
   if (state.installing !== null) writeMessage(state.installing, sink, true)
+  sink.bool(state.wantsSnapshot)
   writeRecovery(state.recovery, sink)
 }
 
@@ -103,7 +104,7 @@ export function loadState(into: RaftState, reader: ByteReader): void {
   state.transferHighWater = handedOver ? highWater : null
   state.transferTerm = reader.uint()
   for (let left = reader.count(2); left > 0; left--) state.votes.set(reader.uint(), reader.bool())
-  for (let left = reader.count(9); left > 0; left--) {
+  for (let left = reader.count(12); left > 0; left--) {
     const progress = Progress.load(reader)
     state.progress.set(progress.replica, progress)
   }
@@ -121,7 +122,8 @@ export function loadState(into: RaftState, reader: ByteReader): void {
   state.promotionDeadline = reader.uint()
   if (reader.bool()) {
     const message = readMessage(reader)
-    state.installing = message.type === "installSnapshot" ? message : null
+    state.installing = message.type === "snapshotOffer" ? message : null
   }
+  state.wantsSnapshot = reader.bool()
   state.recovery = readRecovery(reader)
 }

@@ -1,16 +1,46 @@
+import type { LogIndex, Lsn, Mono, ReplicaId } from "../ids.ts"
 import type { Member } from "../range/descriptor.ts"
-import type { InstallSnapshot, SnapshotReply } from "./message.ts"
+import type { SnapshotAnswer, SnapshotChunk, SnapshotOffer, SnapshotReply } from "./message.ts"
 import { storedUpTo } from "./repair.ts"
 import { sendAppends } from "./replication.ts"
 import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
 
-/** The whole state in place of a log that is gone. Raft (extended version), §7. */
+/**
+ * The whole state in place of a log that is gone. Raft (extended version), §7. What is said here is when one
+ * is needed, taken in and answered for; how its rows travel lies in `kernel/snapshot`.
+ */
 
-export function handleInstallSnapshot(
+/** Longest silences for which a leader keeps the log that follows a snapshot just taken in. */
+const HOLD_ELECTIONS = 8
+
+export function handleSnapshotOffer(
   state: RaftState,
-  message: InstallSnapshot,
+  message: SnapshotOffer,
   from: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
+  followSender(state, message, context, out)
+  const isStale = state.wantsSnapshot && message.head.id.index < state.commitIndex
+  if (state.installing === null && !isStale && answersFor(state, message, from, context, out)) return
+  out.push({ type: "snapshotOffered", message, from, isStale })
+}
+
+export function handleSnapshotChunk(
+  state: RaftState,
+  message: SnapshotChunk,
+  from: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
+  followSender(state, message, context, out)
+  if (state.installing === null) out.push({ type: "snapshotChunk", message, from })
+}
+
+function followSender(
+  state: RaftState,
+  message: SnapshotOffer | SnapshotChunk,
   context: StepContext,
   out: Outbox,
 ): void {
@@ -18,30 +48,48 @@ export function handleInstallSnapshot(
     becomeFollower(state, message.term, message.from, context, out)
   } else resetElectionDeadline(state, context)
   state.leaderHeardAt = context.mono
-  if (state.installing !== null) return
-  if (message.lastIndex <= state.commitIndex) {
+}
+
+/** What is here already answers for the snapshot: nothing of it is wanted. */
+function answersFor(
+  state: RaftState,
+  message: SnapshotOffer,
+  from: Member,
+  context: StepContext,
+  out: Outbox,
+): boolean {
+  // Damaged rows answer for nothing, whatever index they were said to be of.
+  if (state.wantsSnapshot) return false
+  const { index, term } = message.head.id
+  if (index <= state.commitIndex) {
     // Everything in it is here already: what this replica has committed answers for it.
     replySnapshot(state, message, from, context, out)
-    return
+    return true
   }
-  if (
-    state.log.termAt(message.lastIndex) === message.lastTerm &&
-    state.log.durableIndex >= message.lastIndex
-  ) {
-    // The log reaches as far and agrees there, so it holds all the snapshot holds (log matching).
-    out.push({ type: "observe", observation: { type: "mark", name: "raft.snapshot.logAgrees" } })
-    state.commitIndex = message.lastIndex
-    const { group, replica, term } = state
-    out.push({
-      type: "observe",
-      observation: { type: "committed", group, replica, term, index: message.lastIndex },
-    })
-    replySnapshot(state, message, from, context, out)
-    return
-  }
+  if (state.log.termAt(index) !== term || state.log.durableIndex < index) return false
+  // The log reaches as far and agrees there, so it holds all the snapshot holds (log matching).
+  out.push({ type: "observe", observation: { type: "mark", name: "raft.snapshot.logAgrees" } })
+  state.commitIndex = index
+  const { group, replica, term: ownTerm } = state
+  out.push({ type: "observe", observation: { type: "committed", group, replica, term: ownTerm, index } })
+  replySnapshot(state, message, from, context, out)
+  return true
+}
+
+/** All of it is here and adds up. It may have been overtaken by the log meanwhile. */
+export function snapshotReceived(
+  state: RaftState,
+  message: SnapshotOffer,
+  from: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
+  if (state.installing !== null || answersFor(state, message, from, context, out)) return
+  // Damaged rows are no reason to go back to before what was committed.
+  if (message.head.id.index < state.commitIndex) return
   out.push({ type: "observe", observation: { type: "mark", name: "raft.snapshot.installed" } })
   state.installing = message
-  out.push({ type: "installSnapshot", message })
+  out.push({ type: "installSnapshot", message, from })
 }
 
 /**
@@ -52,10 +100,12 @@ export function snapshotDurable(state: RaftState, from: Member, context: StepCon
   const message = state.installing
   if (message === null) return
   state.installing = null
-  const start = { index: message.lastIndex, term: message.lastTerm }
+  state.wantsSnapshot = false
+  const { id, configuration, configurationIndex } = message.head
+  const start = { index: id.index, term: id.term }
   if (state.log.termAt(start.index) === start.term) state.log.compact(start.index)
   else state.log.reset(start)
-  state.configurations.reset(message.configurationIndex, message.configuration)
+  state.configurations.reset(configurationIndex, configuration)
   // What the log still holds after the snapshot is in force from its append, as ever.
   if (state.log.length > 0) state.configurations.appended(state.log.slice(state.log.firstIndex, Infinity))
   state.commitIndex = Math.max(state.commitIndex, start.index)
@@ -81,13 +131,14 @@ export function snapshotDurable(state: RaftState, from: Member, context: StepCon
 
 function replySnapshot(
   state: RaftState,
-  message: InstallSnapshot,
+  message: SnapshotOffer,
   to: Member,
   context: StepContext,
   out: Outbox,
 ): void {
   // Where the log answers for the snapshot, it must be durable as far as that.
-  const lsn = Math.max(state.hardStateLsn, state.log.lsnAt(Math.min(message.lastIndex, state.log.lastIndex)))
+  const { index } = message.head.id
+  const lsn = Math.max(state.hardStateLsn, state.log.lsnAt(Math.min(index, state.log.lastIndex)))
   out.push({
     type: "send",
     to,
@@ -99,10 +150,23 @@ function replySnapshot(
       from: state.replica,
       to: message.from,
       term: state.term,
-      lastIndex: message.lastIndex,
+      lastIndex: index,
       success: true,
     },
   })
+}
+
+export function handleSnapshotAnswer(
+  state: RaftState,
+  message: SnapshotAnswer,
+  context: StepContext,
+  out: Outbox,
+): void {
+  const progress = state.progress.get(message.from)
+  if (progress === undefined) return
+  progress.heardAt = context.mono
+  progress.known = true
+  if (progress.state === "snapshot") out.push({ type: "snapshotAnswered", message })
 }
 
 export function handleSnapshotReply(
@@ -117,7 +181,71 @@ export function handleSnapshotReply(
   progress.heardAt = context.mono
   progress.known = true
   if (progress.state !== "snapshot") return
-  if (message.success) progress.acknowledged(message.lastIndex)
+  if (message.success) {
+    progress.acknowledged(message.lastIndex)
+    // It has a way to go to the end of the log, and must not find its beginning gone when it gets there.
+    const until = context.mono + HOLD_ELECTIONS * state.timing.electionUsMax
+    progress.hold(message.lastIndex, state.log.lastIndex, until)
+  }
   progress.becomeProbe(progress.matchIndex + 1)
   sendAppends(state, from, context, out)
+}
+
+/** What whoever carries the rows asks Raft, and tells it. */
+export class RaftSnapshots {
+  readonly #state: RaftState
+
+  constructor(state: RaftState) {
+    this.#state = state
+  }
+
+  /** The one taken in whose checkpoint is not durable yet. */
+  get installing(): SnapshotOffer | null {
+    return this.#state.installing
+  }
+
+  /** A leader brings somebody up by a snapshot now: its group is not at rest. */
+  get isSending(): boolean {
+    for (const progress of this.#state.progress.values()) if (progress.state === "snapshot") return true
+    return false
+  }
+
+  /** The state here is damaged: whoever leads is asked for a snapshot, until one is taken in. */
+  want(): void {
+    if (this.#state.role !== "leader") this.#state.wantsSnapshot = true
+  }
+
+  get isWanted(): boolean {
+    return this.#state.wantsSnapshot
+  }
+
+  /** Whether this replica is brought up by a snapshot. */
+  awaits(replica: ReplicaId): boolean {
+    return this.#state.role === "leader" && this.#state.progress.get(replica)?.state === "snapshot"
+  }
+
+  /** The snapshot on its way to this replica ends at `index`: what comes after it stays. */
+  begun(replica: ReplicaId, index: LogIndex): void {
+    const progress = this.#state.progress.get(replica)
+    if (progress?.state === "snapshot") progress.snapshotIndex = index
+  }
+
+  /** Nothing came of it: the leader asks again where the follower stands. */
+  givenUp(replica: ReplicaId): void {
+    const progress = this.#state.progress.get(replica)
+    if (progress?.state === "snapshot") progress.becomeProbe(progress.matchIndex + 1)
+  }
+
+  /** The last index that may go from the log for the sake of snapshots and who has just taken one in. */
+  releasable(mono: Mono): LogIndex {
+    let index: LogIndex = Infinity
+    for (const progress of this.#state.progress.values()) index = Math.min(index, progress.releasable(mono))
+    return index
+  }
+
+  /** What an answer that names the term waits for; 0: nothing. */
+  termBarrier(durableLsn: Lsn): Lsn {
+    const { hardStateLsn } = this.#state
+    return hardStateLsn > durableLsn ? hardStateLsn : 0
+  }
 }

@@ -10,7 +10,7 @@ import type { Switches } from "../node/switches.ts"
 import type { ConfigurationLog } from "./membership.ts"
 import type { LeaseState } from "./lease.ts"
 import type { RaftLog } from "./log.ts"
-import type { InstallSnapshot, RaftMessage } from "./message.ts"
+import type { RaftMessage, SnapshotAnswer, SnapshotChunk, SnapshotOffer } from "./message.ts"
 import type { Configuration } from "./types.ts"
 import type { Progress } from "./progress.ts"
 import type { ReadIndexQueue } from "./read-index.ts"
@@ -47,8 +47,17 @@ export type RaftEffect =
     }
   /** The state machine's snapshot is wanted by this member. */
   | { readonly type: "sendSnapshot"; readonly to: Member }
-  /** Replace the state machine, checkpoint, then `snapshotDurable`. */
-  | { readonly type: "installSnapshot"; readonly message: InstallSnapshot }
+  /** A leader offers one: say where its reception stands. `isStale`: the log here is past it, and may not go back. */
+  | {
+      readonly type: "snapshotOffered"
+      readonly message: SnapshotOffer
+      readonly from: Member
+      readonly isStale: boolean
+    }
+  | { readonly type: "snapshotChunk"; readonly message: SnapshotChunk; readonly from: Member }
+  | { readonly type: "snapshotAnswered"; readonly message: SnapshotAnswer }
+  /** Replace the state machine by what was received, checkpoint, then `snapshotSynced`. */
+  | { readonly type: "installSnapshot"; readonly message: SnapshotOffer; readonly from: Member }
   /** Reads that asked in this round or before may be served once `index` is applied. */
   | { readonly type: "readConfirmed"; readonly round: number; readonly index: LogIndex }
   /** This replica leads, from the entry at `index` on; `highWater` was handed over by a transfer, else null. */
@@ -116,6 +125,8 @@ export type RaftState = {
   readonly lease: LeaseState
 
   /** A snapshot was taken in, and its checkpoint is not durable yet. */
-  installing: InstallSnapshot | null
+  installing: SnapshotOffer | null
+  /** The state here is damaged: every answer asks for a snapshot, and nothing more is committed before it. */
+  wantsSnapshot: boolean
   recovery: Recovery | null
 }

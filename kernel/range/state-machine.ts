@@ -1,20 +1,12 @@
-import {
-  SPACE_IDEMPOTENCY,
-  SPACE_INTENTS,
-  SPACE_META,
-  SPACE_RECORDS,
-  SPACE_VERSIONS,
-  type Engine,
-  type ReadView,
-  type Space,
-  type Write,
-} from "../engine/engine.ts"
+import { SPACE_META, type Engine, type ReadView, type Space, type Write } from "../engine/engine.ts"
 import type { LogIndex, ReplicaId, Term, Timestamp } from "../ids.ts"
-import { ByteReader, ByteWriter } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
-import { KV_TABLE, decodeUint64, encodeUint64, tableSpan } from "../mvcc/key.ts"
+import { decodeUint64, encodeUint64 } from "../mvcc/key.ts"
 import { EMPTY_CONFIGURATION } from "../raft/membership.ts"
-import type { Configuration, Entry, LogEnd } from "../raft/types.ts"
+import type { Configuration, Entry } from "../raft/types.ts"
+import { ROW_SPACES, spanOf, type SnapshotHead } from "../snapshot/head.ts"
+import { SnapshotSource } from "../snapshot/source.ts"
+import { clearStaging, stagedRows, type Staged } from "../snapshot/staging.ts"
 import type { RangeDescriptor } from "./descriptor.ts"
 import {
   appliedWrite,
@@ -26,9 +18,6 @@ import {
   type ShapeRecord,
 } from "./meta.ts"
 import { StateHash } from "./state-hash.ts"
-
-/** The spaces of which a range owns its span. */
-const ROW_SPACES: readonly Space[] = [SPACE_VERSIONS, SPACE_INTENTS, SPACE_RECORDS, SPACE_IDEMPOTENCY]
 
 /** A control write inside a batch: not a row, but a change of the range's own record. */
 const HORIZON_KEY = "h"
@@ -75,6 +64,7 @@ export class StateMachine {
   /** For a replica that was never here: what the engine holds of its group is another's and goes. */
   static fresh(engine: Engine, descriptor: RangeDescriptor, replica: ReplicaId): StateMachine {
     StateMachine.open(engine, descriptor.groupId, replica)?.destroy()
+    engine.apply([clearStaging(descriptor.groupId)])
     return StateMachine.create(engine, descriptor, replica)
   }
 
@@ -184,29 +174,17 @@ export class StateMachine {
     return { index, term, rejected }
   }
 
-  /** Every row and record, as one canonical string of bytes. */
-  encodeSnapshot(): Uint8Array {
-    const writer = new ByteWriter(4096)
-    writer.u8(SNAPSHOT_VERSION)
-    writer.uint(this.#applied.appliedIndex)
-    writer.uint(this.#applied.appliedTerm)
-    writer.uint(this.#applied.lowWater)
-    writer.uint(this.#applied.horizon)
-    writer.uint(this.#applied.leaseSequence)
-    writer.u32(this.#applied.hashHigh)
-    writer.u32(this.#applied.hashLow)
-    this.#eachRow((space, key, value) => {
-      writer.u8(space)
-      writer.str(key)
-      writer.str(value)
-    })
-    writer.u8(0)
-    return writer.finish()
+  /** The range as it stands, for others: unmoved by what is applied from now on. O(1). */
+  pin(chunkBytes: number): SnapshotSource {
+    const { appliedIndex: index, appliedTerm: term, lowWater, horizon, leaseSequence } = this.#applied
+    const { descriptor, configuration, configurationIndex } = this.#shape
+    const id = { index, term, hashHigh: this.#hash.high, hashLow: this.#hash.low, chunkBytes }
+    const head = { id, lowWater, horizon, leaseSequence, descriptor, configuration, configurationIndex }
+    return new SnapshotSource(head, this.#engine.snapshot())
   }
 
   #eachRow(visit: (space: Space, key: string, value: string) => void): void {
-    const { tenant, start, end } = this.#shape.descriptor
-    const span = tableSpan(tenant, KV_TABLE, start, end)
+    const span = spanOf(this.#shape.descriptor)
     for (const space of ROW_SPACES) {
       const cursor = this.#engine.cursor(space, span.start, span.end, false)
       for (; cursor.valid; cursor.next()) visit(space, cursor.key, cursor.value)
@@ -214,46 +192,42 @@ export class StateMachine {
   }
 
   /**
-   * Puts a snapshot in the place of everything this range holds, in one batch. False, and nothing has
-   * changed, when the bytes are no snapshot, are not of the state at `end`, or do not add up to their own hash.
+   * Puts the snapshot that was staged in the place of everything this range holds: rows, records and the end
+   * of its staging in one batch, so that a crash finds the old state or the new one.
    */
-  installSnapshot(data: Uint8Array, shape: ShapeRecord, end: LogEnd): boolean {
-    const decoded = decodeSnapshot(data)
-    if (decoded === null) return false
-    const { appliedIndex, appliedTerm } = decoded.applied
-    if (appliedIndex !== end.index || appliedTerm !== end.term) return false
-    const { tenant, start, end: endKey } = shape.descriptor
-    const span = tableSpan(tenant, KV_TABLE, start, endKey)
-    const writes: Write[] = []
-    for (const space of ROW_SPACES) writes.push({ space, type: "clear", key: span.start, value: span.end })
-    for (const row of decoded.rows) {
-      if (row.key < span.start || row.key >= span.end) return false
-      writes.push(row)
+  installSnapshot(head: SnapshotHead, staged: Staged): void {
+    const { id, lowWater, horizon, leaseSequence, descriptor, configuration, configurationIndex } = head
+    invariant(id.index >= this.#applied.appliedIndex, "A snapshot would take the applied index back")
+    const writes: Write[] = clearRows(this.#shape.descriptor)
+    const { start, end } = this.#shape.descriptor
+    if (start !== descriptor.start || end !== descriptor.end) writes.push(...clearRows(descriptor))
+    // One by one: as arguments of one call they would take a stack as deep as the range is large.
+    for (const row of stagedRows(this.#engine, descriptor.groupId)) writes.push(row)
+    // As counted from the rows: what it says of itself was checked against that.
+    this.#hash.high = staged.hashHigh
+    this.#hash.low = staged.hashLow
+    this.#applied = {
+      replica: this.#applied.replica,
+      appliedIndex: id.index,
+      appliedTerm: id.term,
+      lowWater,
+      horizon,
+      snapshotIndex: id.index,
+      leaseSequence,
+      hashHigh: staged.hashHigh,
+      hashLow: staged.hashLow,
     }
-    const { replica } = this.#applied
-    this.#applied = { ...decoded.applied, replica, snapshotIndex: decoded.applied.appliedIndex }
-    this.#shape = shape
-    this.#hash.high = decoded.applied.hashHigh
-    this.#hash.low = decoded.applied.hashLow
-    writes.push(
-      shapeWrite(shape.descriptor.groupId, shape),
-      appliedWrite(shape.descriptor.groupId, this.#applied),
-    )
+    this.#shape = { descriptor, configurationIndex, configuration }
+    const group = descriptor.groupId
+    writes.push(shapeWrite(group, this.#shape), appliedWrite(group, this.#applied), clearStaging(group))
     this.#engine.apply(writes)
-    return true
   }
 
   /** Removes every trace of the range from the engine, but what the log says. */
   destroy(): void {
-    const { tenant, start, end, groupId } = this.#shape.descriptor
-    const span = tableSpan(tenant, KV_TABLE, start, end)
-    const writes: Write[] = ROW_SPACES.map((space) => ({
-      space,
-      type: "clear",
-      key: span.start,
-      value: span.end,
-    }))
-    this.#engine.apply([...writes, ...deleteMeta(groupId)])
+    const { descriptor } = this.#shape
+    const { groupId } = descriptor
+    this.#engine.apply([...clearRows(descriptor), ...deleteMeta(groupId), clearStaging(groupId)])
   }
 
   /** Counts the hash again from the rows: true when it is what was kept along the way. */
@@ -264,40 +238,7 @@ export class StateMachine {
   }
 }
 
-const SNAPSHOT_VERSION = 1
-
-/** `replica` is the sender's business and not in it. */
-type Decoded = { readonly applied: Omit<AppliedRecord, "replica">; readonly rows: readonly Write[] }
-
-/** Null for anything that is no snapshot, or whose rows do not sum up to the hash it states. */
-export function decodeSnapshot(data: Uint8Array): Decoded | null {
-  const reader = new ByteReader(data)
-  if (reader.u8() !== SNAPSHOT_VERSION) return null
-  const applied = {
-    appliedIndex: reader.uint(),
-    appliedTerm: reader.uint(),
-    lowWater: reader.uint(),
-    horizon: reader.uint(),
-    snapshotIndex: 0,
-    leaseSequence: reader.uint(),
-    hashHigh: reader.u32(),
-    hashLow: reader.u32(),
-  }
-  const rows: Write[] = []
-  const hash = new StateHash()
-  for (;;) {
-    const space = reader.u8() as Space
-    if (space === (0 as number)) break
-    if (!ROW_SPACES.includes(space)) return null
-    const key = reader.str()
-    const value = reader.str()
-    const before = rows.at(-1)
-    const isInOrder =
-      before === undefined || before.space < space || (before.space === space && before.key < key)
-    if (reader.failed || !isInOrder) return null
-    rows.push({ space, type: "put", key, value })
-    hash.add(space, key, value)
-  }
-  if (reader.failed || reader.remaining > 0) return null
-  return hash.high === applied.hashHigh && hash.low === applied.hashLow ? { applied, rows } : null
+function clearRows(range: RangeDescriptor): Write[] {
+  const { start, end } = spanOf(range)
+  return ROW_SPACES.map((space): Write => ({ space, type: "clear", key: start, value: end }))
 }

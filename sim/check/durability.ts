@@ -82,6 +82,10 @@ export function messageReleased(
       promise(replica, message.term)
       checkDurableTerm(world, store, replica, message.term, "acknowledges a heartbeat")
       return
+    case "snapshotAnswer":
+      promise(replica, message.term)
+      checkDurableTerm(world, store, replica, message.term, "answers for a snapshot")
+      return
     case "snapshotReply":
       if (!message.success) return
       promise(replica, message.term)
@@ -92,8 +96,9 @@ export function messageReleased(
     case "appendEntries":
     case "heartbeat":
     case "timeoutNow":
-    case "installSnapshot":
     case "deFortify":
+    case "snapshotOffer":
+    case "snapshotChunk":
       promise(replica, message.term)
       return
     case "stored":

@@ -17,6 +17,10 @@ export class LiveBase implements Base {
   cursor(space: Space, start: string, end: string, reverse: boolean): Cursor {
     return this.current.cursor(space, start, end, reverse)
   }
+
+  snapshot(): MemoryBase {
+    return this.current
+  }
 }
 
 /** What a volume did for its kernel; `number` is an lsn, a segment or a checkpoint. */

@@ -44,9 +44,22 @@ export function drawLimits(chance: Chance, fixed: Partial<Limits>): Limits {
     requestsMax: chance.percent(25) ? chance.spread(4, 32) : 1_024,
     logKeepEntries: chance.spread(4, 64),
     checkpointLogBytes: powerOfTwo(chance, 4 * KIB, 32 * KIB),
+    ...drawSnapshots(chance.of("snapshots")),
     segmentBytesFirst,
     segmentBytesMax: powerOfTwo(chance, segmentBytesFirst, 256 * KIB),
     ...fixed,
+  }
+}
+
+/** Chunks of a few rows, and so few bytes a second that they wait for each other; one at a time in half of the runs. */
+function drawSnapshots(chance: Chance): Partial<Limits> {
+  return {
+    snapshotChunkBytes: powerOfTwo(chance, 128, 8 * KIB),
+    snapshotWindowChunks: chance.spread(1, 8),
+    snapshotBytesPerSecond: powerOfTwo(chance, 32 * KIB, 1_024 * KIB),
+    snapshotsSendingMax: chance.spread(1, 4),
+    snapshotsReceivingMax: chance.spread(1, 4),
+    snapshotLogBytesMax: chance.percent(25) ? powerOfTwo(chance, 64 * KIB, 256 * KIB) : 1_024 * KIB,
   }
 }
 

@@ -136,8 +136,12 @@ function messageText(message: PeerMessage): string {
       return `${message.preVote ? "preVoteRequest" : message.type} ${about} last ${message.lastIndex}`
     case "voteReply":
       return `${message.preVote ? "preVoteReply" : message.type} ${about} ${message.granted ? "granted" : "refused"}`
-    case "installSnapshot":
-      return `${message.type} ${about} at ${message.lastIndex}`
+    case "snapshotOffer":
+      return `${message.type} ${about} at ${message.head.id.index}`
+    case "snapshotChunk":
+      return `${message.type} ${about} at ${message.id.index}: ${message.chunk.number}${message.chunk.last ? ", the last" : ""}`
+    case "snapshotAnswer":
+      return `${message.type} ${about} at ${message.id.index}: ${message.verdict}, next ${message.nextChunk}`
     case "heartbeat":
     case "heartbeatReply":
     case "timeoutNow":

@@ -7,6 +7,7 @@ import type { StoreHeartbeat } from "#kernel/liveness/message.ts"
 import type { PeerMessage } from "#kernel/node/peer-message.ts"
 import { makeEntry, type Batch, type Configuration, type Entry, type Payload } from "#kernel/raft/types.ts"
 import type { Member, RangeDescriptor } from "#kernel/range/descriptor.ts"
+import type { SnapshotHead, SnapshotId } from "#kernel/snapshot/head.ts"
 import type { KvOp, KvReply, KvRequest, KvResult, Token } from "#kernel/range/request.ts"
 
 /** Canonical bytes of whatever saves itself. */
@@ -74,6 +75,25 @@ export const entry: fc.Arbitrary<Entry> = fc
   .record({ index: uint, term: uint, payload })
   .map((parts) => makeEntry(parts.index, parts.term, parts.payload))
 
+const u32 = fc.nat(0xffff_ffff)
+export const snapshotId: fc.Arbitrary<SnapshotId> = fc.record({
+  index: uint,
+  term: uint,
+  hashHigh: u32,
+  hashLow: u32,
+  chunkBytes: uint,
+})
+
+export const snapshotHead: fc.Arbitrary<SnapshotHead> = fc.record({
+  id: snapshotId,
+  lowWater: uint,
+  horizon: uint,
+  leaseSequence: uint,
+  descriptor,
+  configuration,
+  configurationIndex: uint,
+})
+
 const envelope = { group: uint, from: uint, to: uint, term: uint }
 
 const storeHeartbeat: fc.Arbitrary<StoreHeartbeat> = fc.record({
@@ -114,6 +134,7 @@ export const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     rejectedIndex: uint,
     hintIndex: uint,
     hintTerm: uint,
+    wantsSnapshot: fc.boolean(),
   }),
   fc.record({
     type: fc.constant("heartbeat" as const),
@@ -162,15 +183,25 @@ export const message: fc.Arbitrary<PeerMessage> = fc.oneof(
   }),
   fc.record({ type: fc.constant("repairAsk" as const), ...envelope, nonce: uint }),
   fc.record({ type: fc.constant("repairAnswer" as const), ...envelope, nonce: uint, index: uint }),
+  fc.record({ type: fc.constant("snapshotOffer" as const), ...envelope, head: snapshotHead }),
   fc.record({
-    type: fc.constant("installSnapshot" as const),
+    type: fc.constant("snapshotChunk" as const),
     ...envelope,
-    lastIndex: uint,
-    lastTerm: uint,
-    descriptor,
-    configuration,
-    configurationIndex: uint,
-    data: fc.uint8Array({ maxLength: 12 }),
+    id: snapshotId,
+    chunk: fc.record({
+      number: uint,
+      last: fc.boolean(),
+      checksum: u32,
+      data: fc.uint8Array({ maxLength: 12 }),
+    }),
+  }),
+  fc.record({
+    type: fc.constant("snapshotAnswer" as const),
+    ...envelope,
+    id: snapshotId,
+    verdict: fc.constantFrom("declined", "position", "taken", "gap", "installing"),
+    nextChunk: uint,
+    retryAfterUs: uint,
   }),
   fc.record({
     type: fc.constant("snapshotReply" as const),

@@ -6,12 +6,13 @@ import { DEFAULT_LIMITS, DEFAULT_TIMING, type Limits, type Timing } from "#kerne
 import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { RaftLog } from "#kernel/raft/log.ts"
 import { EMPTY_CONFIGURATION } from "#kernel/raft/membership.ts"
-import type { AppendEntries, InstallSnapshot, RaftMessage, VoteRequest } from "#kernel/raft/message.ts"
+import type { AppendEntries, RaftMessage, SnapshotOffer, VoteRequest } from "#kernel/raft/message.ts"
 import { Raft, type RaftEvent, type RaftStart } from "#kernel/raft/raft.ts"
 import type { RaftEffect, StepContext } from "#kernel/raft/state.ts"
 import { makeEntry, type Configuration, type Entry, type LogEnd, type Payload } from "#kernel/raft/types.ts"
 import type { Member, RangeDescriptor } from "#kernel/range/descriptor.ts"
 import type { AdminRequest } from "#kernel/range/request.ts"
+import type { SnapshotHead } from "#kernel/snapshot/head.ts"
 import type { WalItem } from "#kernel/wal/item.ts"
 import { NO_SUPPORT } from "./no-support.ts"
 
@@ -182,7 +183,11 @@ export class Peer {
   step(event: RaftEvent): readonly RaftEffect[] {
     const effects = this.raft.step(event, this.context)
     this.#carryOut(effects)
-    return effects
+    const offered = effects.find((effect) => effect.type === "snapshotOffered")
+    if (offered === undefined || offered.isStale) return effects
+    // Its rows are none of Raft's business: they are here at once.
+    const { message: offer, from } = offered
+    return [...effects, ...this.step({ type: "snapshotReceived", offer, from })]
   }
 
   #carryOut(effects: readonly RaftEffect[]): void {
@@ -264,11 +269,11 @@ export class Peer {
   }
 
   /** As its state machine would: of everything applied. */
-  snapshotFor(to: number): InstallSnapshot {
+  snapshotFor(to: number): SnapshotOffer {
     const { raft } = this
     const index = raft.commitIndex
     const { configuration, index: configurationIndex } = raft.configurationAt(index)
-    return installSnapshot(this.id, to, raft.term, index, raft.log.termAt(index)!, {
+    return snapshotOffer(this.id, to, raft.term, index, raft.log.termAt(index)!, {
       configuration,
       configurationIndex,
     })
@@ -280,11 +285,12 @@ export class Peer {
   }
 
   /** The snapshot it took in is in a durable checkpoint. */
-  snapshotDurable(message: InstallSnapshot, from: Member = member(message.from)): readonly RaftEffect[] {
-    this.disk.configuration = message.configuration
-    this.disk.configurationIndex = message.configurationIndex
-    this.#startAt({ index: message.lastIndex, term: message.lastTerm })
-    this.#appliedIndex = message.lastIndex
+  snapshotDurable(message: SnapshotOffer, from: Member = member(message.from)): readonly RaftEffect[] {
+    const { id, configuration, configurationIndex } = message.head
+    this.disk.configuration = configuration
+    this.disk.configurationIndex = configurationIndex
+    this.#startAt({ index: id.index, term: id.term })
+    this.#appliedIndex = id.index
     const effects = this.step({ type: "snapshotSynced", from })
     return effects
   }
@@ -364,7 +370,7 @@ export function appendEntries(
 }
 
 export function appendReply(from: number, to: number, term: number, matchIndex: number): RaftMessage {
-  const hints = { rejectedIndex: 0, hintIndex: 0, hintTerm: 0 }
+  const hints = { rejectedIndex: 0, hintIndex: 0, hintTerm: 0, wantsSnapshot: false }
   return { type: "appendReply", group: GROUP, from, to, term, success: true, matchIndex, ...hints }
 }
 
@@ -394,17 +400,26 @@ export function heartbeatReply(
   return { type: "heartbeatReply", group: GROUP, from, to, term, round, lastIndex, ...nothing }
 }
 
-export function installSnapshot(
+export function snapshotOffer(
   from: number,
   to: number,
   term: number,
   lastIndex: number,
   lastTerm: number,
-  shape: Partial<Pick<InstallSnapshot, "configuration" | "configurationIndex">> = {},
-): InstallSnapshot {
-  const { configuration = configurationOf([1, 2, 3]), configurationIndex = 0 } = shape
-  const base = { type: "installSnapshot", group: GROUP, from, to, term, lastIndex, lastTerm } as const
-  return { ...base, descriptor: DESCRIPTOR, configuration, configurationIndex, data: new Uint8Array(0) }
+  shape: Partial<SnapshotHead> = {},
+): SnapshotOffer {
+  const id = { index: lastIndex, term: lastTerm, hashHigh: 0, hashLow: 0, chunkBytes: 1_024 }
+  const head: SnapshotHead = {
+    id,
+    lowWater: 0,
+    horizon: 0,
+    leaseSequence: 0,
+    descriptor: DESCRIPTOR,
+    configuration: configurationOf([1, 2, 3]),
+    configurationIndex: 0,
+    ...shape,
+  }
+  return { type: "snapshotOffer", group: GROUP, from, to, term, head }
 }
 
 export function snapshotReply(from: number, to: number, term: number, lastIndex: number): RaftMessage {
@@ -477,7 +492,7 @@ export class Group {
     const { message } = send
     const sender = this.peer(from).member
     peer.receive(message, sender)
-    if (message.type === "installSnapshot" && peer.raft.isInstalling) peer.snapshotDurable(message, sender)
+    if (message.type === "snapshotOffer" && peer.raft.isInstalling) peer.snapshotDurable(message, sender)
   }
 
   /** Turns, syncs and deliveries until nobody has anything to say. */

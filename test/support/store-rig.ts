@@ -53,6 +53,9 @@ class HandBase implements Base {
   cursor(space: Space, start: string, end: string, reverse: boolean): Cursor {
     return this.current.cursor(space, start, end, reverse)
   }
+  snapshot(): MemoryBase {
+    return this.current
+  }
 }
 
 type VolumeDisk = {

@@ -265,7 +265,7 @@ export function voteRequest(from: number, to: number, term: number, last: Entry)
 }
 
 export function appendReply(from: number, to: number, term: number, matchIndex: number): Reply {
-  const hints = { rejectedIndex: 0, hintIndex: 0, hintTerm: 0 }
+  const hints = { rejectedIndex: 0, hintIndex: 0, hintTerm: 0, wantsSnapshot: false }
   return { type: "appendReply", group: GROUP, from, to, term, success: true, matchIndex, ...hints }
 }
 

@@ -237,7 +237,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "kernel/raft/snapshot.ts",
-        find: "state.configurations.reset(message.configurationIndex, message.configuration)",
+        find: "state.configurations.reset(configurationIndex, configuration)",
         replace: "",
       },
     ],

@@ -21,9 +21,9 @@ test("a checkpoint file has these bytes", () => {
     [1, "k", "v"],
     [4, "a", ""],
   ]).encode()
-  const header = "4f525259434b5054" + "01000000" + "07" + "01" + "010000010000" // magic, version, checkpoint, blocks, rows
-  const block = "09000000" + "5dad139d" + "01016b0176" + "04016100" // length, checksum, two rows
-  assert.equal(Buffer.from(file).toString("hex"), header + "4fce20d6" + block)
+  const header = "4f525259434b5054" + "01000000" + "07" + "01" + "01000001000000" // magic, version, checkpoint, blocks, rows
+  const block = "09000000" + "66d4caa5" + "01016b0176" + "04016100" // length, checksum, two rows
+  assert.equal(Buffer.from(file).toString("hex"), header + "0752c34d" + block)
 })
 
 test("what was encoded comes back, with its checkpoint", () => {

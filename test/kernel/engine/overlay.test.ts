@@ -60,6 +60,9 @@ class HostBase implements Base {
   cursor(space: Space, start: string, end: string, reverse: boolean): Cursor {
     return this.inner.cursor(space, start, end, reverse)
   }
+  snapshot(): MemoryBase {
+    return this.inner
+  }
 }
 
 function reload(engine: OverlayEngine, base: Base): OverlayEngine {

@@ -5,7 +5,7 @@ import {
   DESCRIPTOR,
   entry,
   heartbeat,
-  installSnapshot,
+  snapshotOffer,
   voteRequest,
 } from "../../support/raft-group.ts"
 import { configOf, Store } from "../../support/store-rig.ts"
@@ -87,7 +87,7 @@ test("an unknown group is made by a message that describes its range, and by no 
     // Of another group than it says, and of a tenant that has no volume here.
     { ...appendFor(7, 4, { ...other, groupId: 8 }) },
     { ...appendFor(7, 4, { ...other, tenant: 3 }) },
-    { ...installSnapshot(2, 5, 9, 3, 2), group: 7, descriptor: other },
+    { ...snapshotOffer(2, 5, 9, 3, 2, { descriptor: other }), group: 7 },
     // Meant for another life of this volume.
     { ...appendFor(7, 4), incarnation: 2 } as RaftMessage,
   ]

@@ -7,7 +7,7 @@ import {
   entry,
   Group,
   heartbeat,
-  installSnapshot,
+  snapshotOffer,
   leaderOf,
   onlySend,
   Peer,
@@ -100,7 +100,7 @@ test("a store that distrusts its clock does not campaign, and gives leadership u
 
 test("a replica that takes in a snapshot does not campaign on the log it is about to lose", () => {
   const peer = new Peer(1, { log: [1] })
-  peer.receive(installSnapshot(2, 1, 3, 9, 3))
+  peer.receive(snapshotOffer(2, 1, 3, 9, 3))
   peer.mono = peer.raft.deadline
   assert.deepEqual(sendsOf(peer.step({ type: "timePassed" })), [])
   assert.equal(peer.raft.role, "follower")

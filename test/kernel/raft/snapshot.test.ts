@@ -9,7 +9,7 @@ import {
   appendReply,
   entry,
   heartbeatReply,
-  installSnapshot,
+  snapshotOffer,
   leaderOf,
   onlySend,
   Peer,
@@ -31,7 +31,14 @@ function compacted(): Peer {
 }
 
 function refuses(leader: Peer, from: number): void {
-  const hints = { success: false, matchIndex: 0, rejectedIndex: 3, hintIndex: 0, hintTerm: 0 } as const
+  const hints = {
+    success: false,
+    matchIndex: 0,
+    rejectedIndex: 3,
+    hintIndex: 0,
+    hintTerm: 0,
+    wantsSnapshot: false,
+  } as const
   leader.receive({ ...appendReply(from, 1, 2, 0), ...hints })
 }
 
@@ -45,7 +52,7 @@ function typesTo(leader: Peer, to: number): readonly string[] {
 test("one snapshot at a time is on its way to a follower, and nothing beside it", () => {
   const leader = compacted()
   refuses(leader, 3)
-  assert.deepEqual(typesTo(leader, 3), ["installSnapshot"])
+  assert.deepEqual(typesTo(leader, 3), ["snapshotOffer"])
   refuses(leader, 3)
   leader.propose("x")
   leader.step({ type: "turnEnded" })
@@ -53,13 +60,57 @@ test("one snapshot at a time is on its way to a follower, and nothing beside it"
   assert.deepEqual(typesTo(leader, 3), [])
 })
 
-test("a snapshot that is not answered in time was lost: the leader asks again where the follower stands", () => {
+test("a snapshot that is given up was for nothing: the leader asks again where the follower stands", () => {
   const leader = compacted()
   refuses(leader, 3)
   leader.takeReleased()
-  leader.mono += electionUsMax + 1
+  leader.raft.snapshots.givenUp(3)
+  leader.mono += heartbeatUs
   leader.receive({ ...heartbeatReply(3, 1, 2), sentMono: leader.mono } as RaftMessage)
-  assert.deepEqual(typesTo(leader, 3), ["installSnapshot"], "it stands before the start of the log still")
+  assert.deepEqual(typesTo(leader, 3), ["snapshotOffer"], "it stands before the start of the log still")
+})
+
+test("the log after a snapshot under way stays, and after it was taken in until the follower has the rest", () => {
+  const leader = compacted()
+  leader.propose("x")
+  assert.equal(leader.raft.snapshots.releasable(leader.mono), Infinity)
+  refuses(leader, 3)
+  leader.raft.snapshots.begun(3, 4)
+  assert.isTrue(leader.raft.snapshots.isSending)
+  assert.equal(leader.raft.snapshots.releasable(leader.mono + 100 * electionUsMax), 4)
+  leader.receive(snapshotReply(3, 1, 2, 4))
+  assert.equal(leader.raft.snapshots.releasable(leader.mono), 4)
+  const late = leader.mono + 100 * electionUsMax
+  assert.equal(leader.raft.snapshots.releasable(late), Infinity, "but not for ever")
+  leader.receive(appendReply(3, 1, 2, leader.raft.lastIndex))
+  assert.equal(leader.raft.snapshots.releasable(leader.mono), Infinity)
+})
+
+test("a follower whose state is damaged is sent a snapshot though the log would do, and takes it in where it stands", () => {
+  const leader = leaderOf(2, { log: [1, 1, 1] })
+  leader.sync()
+  leader.receive(appendReply(3, 1, 2, 4))
+  leader.takeReleased()
+  leader.receive({ ...appendReply(2, 1, 2, 4), wantsSnapshot: true } as RaftMessage)
+  assert.deepEqual(typesTo(leader, 2), ["snapshotOffer"])
+
+  const peer = new Peer(2, { log: [1, 1, 1, 2], term: 2 })
+  peer.receive(appendEntries(1, 2, 2, [4, 2], [], 3))
+  peer.raft.snapshots.want()
+  peer.receive(appendEntries(1, 2, 2, [4, 2], [], 4))
+  assert.equal(peer.raft.commitIndex, 3, "nothing more is applied to damaged rows")
+  const reply = peer.takeReleased().at(-1)!.message
+  assert.isTrue(reply.type === "appendReply" && reply.wantsSnapshot)
+  const old = peer.receive(snapshotOffer(1, 2, 2, 2, 1))
+  assert.isTrue(old.some((effect) => effect.type === "snapshotOffered" && effect.isStale))
+  assert.isFalse(peer.raft.isInstalling, "and never back to before what was committed")
+  const message = snapshotOffer(1, 2, 2, 3, 1)
+  peer.receive(message)
+  assert.isTrue(peer.raft.isInstalling)
+  peer.snapshotDurable(message)
+  assert.deepEqual([peer.terms(), peer.raft.commitIndex], [[2], 3])
+  const answer = peer.receive(appendEntries(1, 2, 2, [4, 2], [], 4))
+  assert.isFalse(onlySend(answer, "appendReply").message.wantsSnapshot)
 })
 
 test("a follower that took a snapshot in is sent what came after it", () => {
@@ -96,27 +147,22 @@ test("an answer to a snapshot that nobody waits for changes nothing", () => {
 
 test("a second snapshot waits until the first is durable, and the acknowledgement is of the first", () => {
   const peer = new Peer(1, { log: [1], term: 3 })
-  const first = installSnapshot(2, 1, 3, 5, 3)
+  const first = snapshotOffer(2, 1, 3, 5, 3)
   peer.receive(first)
-  assert.deepEqual(peer.receive(installSnapshot(2, 1, 3, 9, 3)), [])
+  const second = peer.receive(snapshotOffer(2, 1, 3, 9, 3))
+  assert.deepEqual(
+    second.map((effect) => effect.type),
+    ["snapshotOffered"],
+    "it is told to wait",
+  )
   const { message } = onlySend(peer.snapshotDurable(first), "snapshotReply")
   assert.equal(message.lastIndex, 5)
-})
-
-test("a snapshot that does not add up is forgotten as if it had never come", () => {
-  const peer = new Peer(1, { log: [1], term: 3 })
-  peer.receive(installSnapshot(2, 1, 3, 5, 3))
-  peer.raft.refuseSnapshot()
-  assert.isFalse(peer.raft.isInstalling)
-  assert.deepEqual(peer.step({ type: "snapshotSynced", from: { replica: 2, store: 2, incarnation: 2 } }), [])
-  const again = peer.receive(installSnapshot(2, 1, 3, 5, 3))
-  assert.isTrue(again.some((effect) => effect.type === "installSnapshot"))
 })
 
 test("a snapshot keeps its follower quiet like any word of a leader", () => {
   const peer = new Peer(1, { term: 3 })
   peer.mono = peer.raft.deadline - 1
-  peer.receive(installSnapshot(2, 1, 3, 5, 3))
+  peer.receive(snapshotOffer(2, 1, 3, 5, 3))
   peer.mono += heartbeatUs
   peer.step({ type: "timePassed" })
   assert.deepEqual([peer.raft.role, peer.raft.leader], ["follower", 2])
@@ -126,7 +172,7 @@ test("where the log answers for a snapshot, the answer waits until the log is du
   const peer = new Peer(1, { log: [1], term: 3 })
   peer.receive(appendEntries(2, 1, 3, [1, 1], [entry(2, 3), entry(3, 3)], 3))
   peer.takeReleased()
-  const effects = peer.receive(installSnapshot(2, 1, 3, 3, 3))
+  const effects = peer.receive(snapshotOffer(2, 1, 3, 3, 3))
   const reply = onlySend(effects, "snapshotReply")
   assert.equal(reply.barrier, 1)
   assert.deepEqual(peer.takeReleased(), [])
@@ -135,14 +181,14 @@ test("where the log answers for a snapshot, the answer waits until the log is du
 test("a log that has the snapshot's last entry, but not durably, is replaced rather than trusted", () => {
   const peer = new Peer(1, { log: [1], term: 3 })
   peer.receive(appendEntries(2, 1, 3, [1, 1], [entry(2, 3), entry(3, 3)]))
-  const effects = peer.receive(installSnapshot(2, 1, 3, 3, 3))
+  const effects = peer.receive(snapshotOffer(2, 1, 3, 3, 3))
   assert.isTrue(effects.some((effect) => effect.type === "installSnapshot"))
   assert.deepEqual(sendsOf(effects), [])
 })
 
 test("a replica that is saved while it takes a snapshot in goes on with it", () => {
   const peer = new Peer(1, { log: [1], term: 3 })
-  const message = { ...installSnapshot(2, 1, 3, 5, 3), data: new Uint8Array([1, 2, 3]) }
+  const message = snapshotOffer(2, 1, 3, 5, 3)
   peer.receive(message)
   const bytes = bytesOf(peer.raft)
   const again = Raft.load(new ByteReader(bytes), peer.timing, peer.limits)

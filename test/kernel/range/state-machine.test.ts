@@ -5,6 +5,7 @@ import {
   SPACE_INTENTS,
   SPACE_META,
   SPACE_RECORDS,
+  SPACE_STAGING,
   SPACE_VERSIONS,
   type Space,
   type Write,
@@ -14,7 +15,9 @@ import { OverlayEngine } from "#kernel/engine/overlay.ts"
 import { KV_TABLE, userKeyPrefix } from "#kernel/mvcc/key.ts"
 import { makeEntry, type Entry } from "#kernel/raft/types.ts"
 import { StateHash } from "#kernel/range/state-hash.ts"
-import { decodeSnapshot, horizonWrite, StateMachine } from "#kernel/range/state-machine.ts"
+import { horizonWrite, StateMachine } from "#kernel/range/state-machine.ts"
+import { SnapshotReceiver, type Taken } from "#kernel/snapshot/receiver.ts"
+import type { SnapshotSource } from "#kernel/snapshot/source.ts"
 import { bytesOf } from "../../support/kernel-arbitraries.ts"
 import { configurationOf, DESCRIPTOR } from "../../support/raft-group.ts"
 
@@ -61,6 +64,15 @@ function machineWith(draws: readonly Draw[]): {
   machine.apply(BIRTH)
   for (const [i, draw] of draws.entries()) machine.apply(entryOf(i + 2, draw))
   return { engine, machine }
+}
+
+/** Hands over all chunks in order; what came of the last. */
+function take(receiver: SnapshotReceiver, source: SnapshotSource): Taken | null {
+  receiver.begin(source.head, 2, 0, () => {})
+  let taken: Taken | null = null
+  for (let number = 0, chunk = source.chunk(0); chunk !== null; chunk = source.chunk(++number))
+    taken = receiver.take(source.head.id, chunk, 0, () => {})
+  return taken
 }
 
 function hashOf(machine: StateMachine): readonly [number, number] {
@@ -117,17 +129,21 @@ test("a sum over rows does not depend on the order they came in, and tells apart
 test("a snapshot taken in gives the state that replaying the log gives: rows, hash, indexes, and the next snapshot", () => {
   const life = fc.array(batch, { size: "max", maxLength: 15 })
   fc.assert(
-    fc.property(life, life, life, (before, other, after) => {
+    fc.property(life, life, life, fc.integer({ min: 1, max: 200 }), (before, other, after, chunkBytes) => {
       const { machine: source } = machineWith(before)
       // It held something else until now.
       const { engine, machine: target } = machineWith(other)
-      const data = source.encodeSnapshot()
-      const shape = { descriptor: DESCRIPTOR, configuration: CONFIGURATION, configurationIndex: 1 }
-      const end = { index: source.appliedIndex, term: source.appliedTerm }
-      assert.isTrue(target.installSnapshot(data, shape, end))
+      const hashBefore = hashOf(target)
+      if (source.appliedIndex < target.appliedIndex) return
+      const pinned = source.pin(chunkBytes)
+      const receiver = new SnapshotReceiver(engine, 1, 1)
+      assert.equal(take(receiver, pinned), "complete")
+      assert.deepEqual(hashOf(target), hashBefore, "nothing has changed yet")
+      target.installSnapshot(pinned.head, receiver.staged!)
+      assert.isFalse(engine.cursor(SPACE_STAGING, "", "", false).valid)
       assert.deepEqual(hashOf(target), hashOf(source))
       assert.isTrue(target.recount())
-      assert.deepEqual(target.encodeSnapshot(), data)
+      assert.deepEqual(bytesOf(target.pin(chunkBytes)), bytesOf(pinned))
       const standing = (machine: StateMachine): readonly unknown[] => {
         const { appliedIndex, appliedTerm, lowWater, horizon, leaseSequence, configurationIndex } = machine
         return [appliedIndex, appliedTerm, lowWater, horizon, leaseSequence, configurationIndex]
@@ -138,7 +154,7 @@ test("a snapshot taken in gives the state that replaying the log gives: rows, ha
         const next = entryOf(before.length + 2 + i, draw)
         assert.deepEqual(target.apply(next), source.apply(next))
       }
-      assert.deepEqual([hashOf(target), target.encodeSnapshot()], [hashOf(source), source.encodeSnapshot()])
+      assert.deepEqual([hashOf(target), bytesOf(target.pin(64))], [hashOf(source), bytesOf(source.pin(64))])
       // And all of it is in the engine.
       const again = StateMachine.open(engine, 1, 1)!
       assert.deepEqual([hashOf(again), standing(again)], [hashOf(target), standing(target)])
@@ -202,38 +218,6 @@ test("entries are applied in order and once", () => {
   const draw: Draw = { writes: [], closedTs: 0, generation: 1, horizon: null }
   assert.throws(() => machine.apply(entryOf(1, draw)), "in order")
   assert.throws(() => machine.apply(entryOf(3, draw)), "in order")
-})
-
-test("a snapshot whose rows do not add up, or lie outside the range, is refused and changes nothing", () => {
-  const key = userKeyPrefix(0, KV_TABLE, "m")
-  const row: Draw = {
-    writes: [{ space: SPACE_VERSIONS, type: "put", key, value: "x" }],
-    closedTs: 1,
-    generation: 1,
-    horizon: null,
-  }
-  const { machine: source } = machineWith([row])
-  const { engine, machine } = machineWith([])
-  const before = bytesOf(engine)
-  const shape = { descriptor: DESCRIPTOR, configuration: CONFIGURATION, configurationIndex: 1 }
-  const end = { index: source.appliedIndex, term: source.appliedTerm }
-  const data = source.encodeSnapshot()
-  const damaged = data.slice()
-  damaged[damaged.length - 2]! ^= 1
-  assert.isFalse(machine.installSnapshot(damaged, shape, end))
-  assert.isFalse(machine.installSnapshot(data, { ...shape, descriptor: { ...DESCRIPTOR, end: "m" } }, end))
-  assert.isFalse(machine.installSnapshot(data, shape, { ...end, index: end.index + 1 }))
-  assert.isFalse(machine.installSnapshot(new Uint8Array(0), shape, end))
-  assert.deepEqual([bytesOf(engine), machine.appliedIndex, machine.hashLow], [before, 1, 0])
-  assert.isTrue(machine.installSnapshot(data, shape, end))
-})
-
-test("one state has one snapshot, and what decodes is what was encoded", () => {
-  const draws: readonly Draw[] = [{ writes: [], closedTs: 7, generation: 1, horizon: 3 }]
-  const { machine } = machineWith(draws)
-  const decoded = decodeSnapshot(machine.encodeSnapshot())
-  assert.deepInclude(decoded!.applied, { appliedIndex: 2, appliedTerm: 1, lowWater: 7, horizon: 3 })
-  assert.deepEqual(decoded!.rows, [])
 })
 
 test("a replica does not take the state of the one that was here before it, and nothing of it stays", () => {
