@@ -1,6 +1,6 @@
 import type { Base } from "../engine/base.ts"
 import type { ReadView } from "../engine/engine.ts"
-import type { GroupId, Incarnation, LogIndex, Lsn, StoreId, VolumeId } from "../ids.ts"
+import type { GroupId, Incarnation, LogIndex, Lsn, VolumeId } from "../ids.ts"
 import { SYSTEM_VOLUME, volumeOfTenant } from "../ids.ts"
 import { ByteReader, type Sink } from "../lib/bytes.ts"
 import { invariant, unreachable } from "../lib/invariant.ts"
@@ -8,6 +8,7 @@ import { Sfc32 } from "../lib/rng.ts"
 import type { RaftMessage } from "../raft/message.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
 import { ClockGuard } from "../time/clock-guard.ts"
+import { sayAbsent, sayOutdated } from "./answers.ts"
 import { bearReplica, bootstrapReplica } from "./birth.ts"
 import { bootStore, walPorts } from "./boot.ts"
 import type { KernelConfig } from "./config.ts"
@@ -28,8 +29,8 @@ import { Volume } from "./volume.ts"
  * How far a start has come. Nothing is sent or answered before `running`: first the boot number is made
  * durable, then what the bootstrap document places here, then the list of volumes that may acknowledge.
  */
-type Phase = "booting" | "bootstrapping" | "listing" | "running" | "stopped"
-const PHASES: readonly Phase[] = ["booting", "bootstrapping", "listing", "running", "stopped"]
+type Phase = "booting" | "bootstrapping" | "listing" | "running" | "outdated" | "stopped"
+const PHASES: readonly Phase[] = ["booting", "bootstrapping", "listing", "running", "outdated", "stopped"]
 
 /** Key of the store's own timer; groups have ids from 1. */
 const HOUSEKEEPING = 0
@@ -221,6 +222,9 @@ export class Kernel {
       this.#phase = "running"
       for (const replica of this.#replicas.all()) this.#touched(replica)
     }
+    if (this.#phase === "outdated" && this.#system.wal.durableLsn >= this.#phaseLsn) {
+      this.#stop("outdatedImage", "The disk is an old image of itself: its replicas were given up")
+    }
   }
 
   #isEverythingDurable(): boolean {
@@ -337,14 +341,20 @@ export class Kernel {
     if (this.#phase !== "running" || !isOurs || header.version !== FRAME_VERSION) return
     if (!this.#peers.heard(header.fromStore, header.fromIncarnation, header.fromBoot)) {
       this.#mark("frame.oldBoot")
+      const { fromStore, fromIncarnation } = header
+      this.#out.push(sayOutdated(fromStore, fromIncarnation, this.#peers.bootOf(fromStore)))
       return
     }
     this.#guard.frameReceived(header.fromStore, header.wall, stamp.mono, stamp.wall)
-    for (const message of frame.messages) this.#message(message, frame, stamp)
+    for (const message of frame.messages) {
+      this.#message(message, frame, stamp)
+      if (this.#phase !== "running") return
+    }
   }
 
   #message(message: RaftMessage, frame: Frame, stamp: Stamp): void {
     const { header } = frame
+    if (message.type === "outdated") return this.#toldOutdated(message)
     if (message.type === "heartbeatReply") {
       const roundTripUs = Math.max(0, stamp.mono - message.sentMono)
       this.#guard.answerReceived(header.fromStore, header.wall, roundTripUs, stamp.mono, stamp.wall)
@@ -355,7 +365,10 @@ export class Kernel {
       return
     }
     const replica = this.#replicas.get(message.group)
-    if (replica === undefined || message.to < replica.replica) this.#sayAbsent(message, header.fromStore)
+    if (message.type === "heartbeat" && (replica === undefined || message.to < replica.replica)) {
+      this.#mark("raft.membership.saidAbsent")
+      this.#out.push(sayAbsent(message, header.fromStore))
+    }
     if (replica === undefined) return this.#createReplica(message, stamp)
     if (message.to !== replica.replica) {
       // A store holds one replica of a group: a younger one means that this one was removed.
@@ -373,18 +386,27 @@ export class Kernel {
     this.#touched(replica)
   }
 
-  /** A leader speaks to one that is not here, and will not be under that name. */
-  #sayAbsent(message: RaftMessage, to: StoreId): void {
-    if (message.type !== "heartbeat") return
-    const { group, term, sentMono } = message
-    this.#mark("raft.membership.saidAbsent")
-    this.#out.push({
-      type: "send",
-      to,
-      lane: "liveness",
-      barrier: null,
-      message: { type: "absent", group, from: message.to, to: message.from, term, sentMono },
-    })
+  /**
+   * This very life had a later boot than this one: the disk is an old image of itself, and what it promised since is
+   * not on it. Under its old names it must not say one word more. So everything here is buried, the boot that peers
+   * have seen is taken over, and when that is durable the store starts anew: with nothing, its groups miss it.
+   */
+  #toldOutdated(message: Extract<RaftMessage, { readonly type: "outdated" }>): void {
+    if (message.incarnation !== this.#incarnation || message.boot <= this.#boot) return
+    if (this.#phase !== "running") return
+    this.#mark("node.image.old")
+    const alone = this.#replicas.all().find((replica) => replica.isAlone)
+    if (alone !== undefined) {
+      const detail = `The disk is an old image, and group ${alone.group} has no other replica`
+      return this.#stop("corruptSingleReplica", detail)
+    }
+    for (const { group, replica } of this.#replicas.all()) {
+      this.#timers.forget(group)
+      this.#system.append({ type: "tombstone", group, replica })
+    }
+    this.#dirty.clear()
+    this.#phaseLsn = this.#system.append({ type: "boot", boot: message.boot })
+    this.#phase = "outdated"
   }
 
   /**

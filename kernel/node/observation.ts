@@ -1,4 +1,4 @@
-import type { GroupId, LogIndex, ReplicaId, Term, Timestamp, VolumeId } from "../ids.ts"
+import type { GroupId, LogIndex, ReplicaId, StoreId, Term, Timestamp, VolumeId } from "../ids.ts"
 import type { Configuration } from "../raft/types.ts"
 
 /**
@@ -62,6 +62,14 @@ export type Observation =
       readonly replica: ReplicaId
       readonly index: LogIndex
       readonly configuration: Configuration
+    }
+  /** `member`, on `store`, went back on what it had acknowledged to this replica: its disk lies, or is an old one. */
+  | {
+      readonly type: "memberRefused"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly member: ReplicaId
+      readonly store: StoreId
     }
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
   | { readonly type: "recovered"; readonly volume: VolumeId; readonly verdict: string; readonly lsn: number }

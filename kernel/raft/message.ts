@@ -130,6 +130,16 @@ export type RepairAnswer = Envelope & {
   readonly index: LogIndex
 }
 
+/**
+ * To a store, of no group: frames of a later boot than yours, of this same incarnation, were heard before. Either this
+ * answers a process that is gone, or your disk is an old image.
+ */
+export type Outdated = Envelope & {
+  readonly type: "outdated"
+  readonly incarnation: Incarnation
+  readonly boot: number
+}
+
 export type RaftMessage =
   | AppendEntries
   | AppendReply
@@ -145,6 +155,8 @@ export type RaftMessage =
   | Stored
   | RepairAsk
   | RepairAnswer
+  | Outdated
+  | Outdated
 
 const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   appendEntries: 1,
@@ -161,6 +173,7 @@ const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   stored: 21,
   repairAsk: 22,
   repairAnswer: 23,
+  outdated: 24,
 }
 
 /** `whole` false leaves an entry's fields to its digest: for hashing, where the entry was digested before. */
@@ -232,6 +245,10 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
     case "repairAnswer":
       sink.uint(message.nonce)
       sink.uint(message.index)
+      break
+    case "outdated":
+      sink.uint(message.incarnation)
+      sink.uint(message.boot)
       break
     case "installSnapshot":
       sink.uint(message.lastIndex)
@@ -374,6 +391,10 @@ export function readMessage(reader: ByteReader): RaftMessage {
     case 23: {
       const nonce = reader.uint()
       return { type: "repairAnswer", group, from, to, term, nonce, index: reader.uint() }
+    }
+    case 24: {
+      const incarnation = reader.uint()
+      return { type: "outdated", group, from, to, term, incarnation, boot: reader.uint() }
     }
     default:
       reader.fail()

@@ -193,6 +193,7 @@ export class SafetyChecker implements OnlineChecker {
       case "mark":
       case "fenced":
       case "lowWaterSet":
+      case "memberRefused":
         return
       case "recovered":
         if (this.#damagesSynced) this.#recoveredAnyhow(store, observation.volume, observation.lsn)
@@ -218,7 +219,10 @@ export class SafetyChecker implements OnlineChecker {
     world: WorldView,
     store: StoreMirror,
     replica: ReplicaMirror,
-    observation: Exclude<Observation, { readonly type: "mark" | "fenced" | "lowWaterSet" | "recovered" }>,
+    observation: Exclude<
+      Observation,
+      { readonly type: "mark" | "fenced" | "lowWaterSet" | "memberRefused" | "recovered" }
+    >,
   ): void {
     const booting = store.booting
     switch (observation.type) {

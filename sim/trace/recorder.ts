@@ -141,6 +141,7 @@ function messageText(message: RaftMessage): string {
     case "timeoutNow":
     case "removed":
     case "absent":
+    case "outdated":
     case "stored":
     case "repairAsk":
     case "repairAnswer":

@@ -136,6 +136,7 @@ export const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     lastIndex: uint,
     sentMono: uint,
   }),
+  fc.record({ type: fc.constant("outdated" as const), ...envelope, incarnation: uint, boot: uint }),
   fc.record({ type: fc.constant("repairAsk" as const), ...envelope, nonce: uint }),
   fc.record({ type: fc.constant("repairAnswer" as const), ...envelope, nonce: uint, index: uint }),
   fc.record({
