@@ -1,6 +1,8 @@
 import type { GroupId, Lsn, ReplicaId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { readPairs, writePairs } from "../lib/pairs.ts"
+import type { Replica } from "./replica.ts"
+import type { Volume } from "./volume.ts"
 
 /**
  * Replicas that were removed from their group. A tombstone is durable in the system volume before
@@ -59,4 +61,25 @@ export class Graveyard {
     const tombstones = readPairs(reader)
     return new Graveyard(tombstones, readPairs(reader))
   }
+}
+
+/**
+ * Buries every replica of a disk that is an old image of itself and takes over the boot that peers have seen: under
+ * their old names they must not say one word more. `lsn` is the frame that says so; `alone` when a group has no other
+ * replica, and then nothing has changed.
+ */
+export function giveUpImage(
+  replicas: readonly Replica[],
+  system: Volume,
+  boot: number,
+): { readonly type: "alone"; readonly detail: string } | { readonly type: "given"; readonly lsn: Lsn } {
+  const alone = replicas.find((replica) => replica.isAlone)
+  if (alone !== undefined) {
+    return {
+      type: "alone",
+      detail: `The disk is an old image, and group ${alone.group} has no other replica`,
+    }
+  }
+  for (const { group, replica } of replicas) system.append({ type: "tombstone", group, replica })
+  return { type: "given", lsn: system.append({ type: "boot", boot }) }
 }

@@ -1,6 +1,3 @@
-import type { StoreId } from "../ids.ts"
-import type { RaftMessage } from "../raft/message.ts"
-import type { Effect } from "./effect.ts"
 import type { Moment, Replica } from "./replica.ts"
 
 /** Groups led here that bring in a new replica at the same time: each may need a whole snapshot. */
@@ -22,18 +19,4 @@ export function replaceLost(replicas: readonly Replica[], moment: Moment): reado
     stepped.push(replica)
   }
   return stepped
-}
-
-/** A leader speaks to one that is not here, and will not be under that name. */
-export function sayAbsent(message: RaftMessage, to: StoreId, out: Effect[]): void {
-  if (message.type !== "heartbeat") return
-  const { group, term, sentMono } = message
-  out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.saidAbsent" } })
-  out.push({
-    type: "send",
-    to,
-    lane: "liveness",
-    barrier: null,
-    message: { type: "absent", group, from: message.to, to: message.from, term, sentMono },
-  })
 }
