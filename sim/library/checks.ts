@@ -47,7 +47,10 @@ export type Finding = string | { readonly unknown: string } | null | undefined |
 export type Check<S, Q = unknown, A = unknown> = {
   /** Kebab-case; the oracle is called `CHECK-<name>`. */
   readonly name: string
-  /** After each step of a machine, at the end of each quiet part, or once when all is over. */
+  /**
+   * After each step of a machine and each thing that happens to a client; in the last microsecond of each
+   * quiet part; or once, when all is over.
+   */
   readonly when: "always" | "quiet" | "end"
   check(world: WorldNow<S, Q, A>): Finding
 }

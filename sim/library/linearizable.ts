@@ -108,7 +108,8 @@ function searched<S, Q, A>(
   let entry = first.next
   while (open > 0) {
     if (entry !== null && entry.isCall) {
-      if (steps++ >= stepsMax) return { verdict: "unknown", steps, explanation: null }
+      if (steps >= stepsMax) return { verdict: "unknown", steps, explanation: null }
+      steps++
       const { call, index } = entry
       const isRequired = call.outcome === "ok"
       const next = model.step(state, call.request, isRequired ? (call.answer as A) : undefined)

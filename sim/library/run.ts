@@ -44,8 +44,10 @@ export function runMachines(
   const roundUs = plan.phases.faultsUs + plan.phases.quietUs
   for (let at = 0; at < end;) {
     at = Math.min(at + roundUs, end)
-    if (!run.runUntil(at)) break
+    // The last moment of the round: at its end the next one begins, and its faults with it.
+    if (!run.runUntil(at - 1)) break
     if (at % roundUs === 0 && plan.phases.quietUs > 0) run.judge("quiet")
+    if (!run.runUntil(at)) break
   }
   clients.finish()
   if (end === whole) run.judge("end")
@@ -156,10 +158,12 @@ class Run implements MachineWatcher, WorldNow<unknown> {
 
   replied(client: number, reply: Reply): void {
     this.clients.replied(client, reply)
+    this.judge("always")
   }
 
   timerFired(client: number): void {
     this.clients.timerFired(client)
+    this.judge("always")
   }
 
   stepped(node: number, input: AnyInput, effects: readonly AnyEffect[]): void {
@@ -170,7 +174,7 @@ class Run implements MachineWatcher, WorldNow<unknown> {
         `${this.#stamp()} n${node} ${type} ${JSON.stringify(what)} -> ${told === "" ? "nothing" : told}`,
       )
     }
-    if (this.#always.length > 0) this.judge("always")
+    this.judge("always")
   }
 
   observed(node: number, what: unknown): void {
