@@ -60,5 +60,5 @@ export {
 } from "./library/plan.ts"
 export { parseMachineCapsule, type MachineCapsule } from "./library/capsule.ts"
 export type { MachineResult, MachineRunOptions } from "./library/run.ts"
-export { MACHINE_FAULTS } from "./library/faults.ts"
+export { MACHINE_FAULTS, MACHINE_SWARM } from "./library/faults.ts"
 export { checkCalls, linearizable, type CallsVerdict, type Model } from "./library/linearizable.ts"

@@ -127,7 +127,7 @@ console.log(first.traceHash)
     writeFileSync(
       join(PROJECT, "locks.js"),
       `import { careful, hasty } from "./lock-service.js"
-const { failure } = hasty.hunt({ seeds: 25 })
+const { failure } = hasty.hunt({ seeds: 40 })
 if (failure === null) throw new Error("the bug was not found")
 const small = hasty.shrink(failure.plan)
 const capsule = hasty.capsule(small.result)

@@ -85,9 +85,12 @@ function lockSystem(machine: Machine<State, never, Request, Answer>): System<Sta
     name: "locks",
     machine,
     nodes: 1,
+    faults: { swarm: ["crash", "crashLoop", "pause", "slowDisk", "syncError", "diskFull", "duplicate"] },
+    // A disk as slow as they come: what is not yet durable is so for long.
+    host: { syncUsMean: 20_000 },
     workload: {
       clients: [2, 5],
-      operations: [100, 200],
+      operations: [200, 400],
       draw: (dice, { client }) => ({
         op: dice.percent(60) ? "acquire" : "release",
         lock: dice.pick(["a", "b"]),

@@ -1,4 +1,5 @@
-import { clockFault } from "../faults/clock.ts"
+import { clockFault, timerSkew } from "../faults/clock.ts"
+import { hold, swizzle } from "../faults/hold.ts"
 import { linkFault } from "../faults/link.ts"
 import { crash, crashLoop, pause, reload, removeById, slowProcess } from "../faults/process.ts"
 import type { Catalogue } from "../faults/injector.ts"
@@ -9,6 +10,7 @@ import {
   type FaultKindActions,
   type FaultRun,
 } from "../faults/stage.ts"
+import { SWARM_KINDS } from "../plan/catalogue.ts"
 import type { FaultKind } from "../plan/plan.ts"
 import type { MachineHost } from "./host.ts"
 import type { NodeStorage } from "./storage.ts"
@@ -62,6 +64,45 @@ const stalledDisk: FaultKindActions<MachineStage> = {
   },
 }
 
+/** While it lasts a sync says ok and nothing is durable: a power loss shows it. */
+const lyingSync: FaultKindActions<MachineStage> = {
+  begin(stage, run) {
+    each(stage, run, (storage) => storage.lies.push({ id: run.fault.id, tally: run.tally }))
+  },
+  lift(stage, run) {
+    each(stage, run, (storage) => removeById(storage.lies, run.fault.id))
+  },
+}
+
+/** The disk is gone: the process dies of it, and starts again with an empty one. */
+const diskLoss: FaultKindActions<MachineStage> = {
+  begin(stage, run) {
+    for (const node of storesOf(stage, run)) {
+      stage.crash(node, false, stage.now + argument(run, "restartUs", 1_000_000))
+      run.applied = true
+      if (stage.host(node).storage.wipe()) run.tally.changes++
+    }
+  },
+  lift() {},
+}
+
+/** Someone puts back a backup: taken when the fault begins, restored when it is as old as it should be. */
+const oldImage: FaultKindActions<MachineStage> = {
+  begin(stage, run) {
+    each(stage, run, (storage) => storage.takeBackup(run.fault.id))
+    if (run.applied) run.next = stage.actAt(run, 0, stage.now + argument(run, "ageUs", 1_000_000))
+  },
+  act(stage, run) {
+    for (const node of storesOf(stage, run)) {
+      stage.crash(node, false, stage.now + argument(run, "restartUs", 1_000_000))
+      if (stage.host(node).storage.restoreBackup(run.fault.id)) run.tally.changes++
+    }
+  },
+  lift(stage, run) {
+    for (const node of storesOf(stage, run)) stage.host(node).storage.dropBackup(run.fault.id)
+  },
+}
+
 function each(stage: MachineStage, run: FaultRun, act: (storage: NodeStorage) => void): void {
   for (const node of storesOf(stage, run)) {
     run.applied = true
@@ -70,8 +111,8 @@ function each(stage: MachineStage, run: FaultRun, act: (storage: NodeStorage) =>
 }
 
 /**
- * The faults that a machine of yours meets: all of the kernel's catalogue, but for what only a group of
- * replicas or a file of sectors can suffer (docs/adr/0021).
+ * The faults that a machine of yours meets: all of the kernel's catalogue, but for what only the kernel's
+ * groups, frames and files can suffer (docs/adr/0021).
  */
 export const MACHINE_CATALOGUE: Catalogue<MachineStage> = {
   partition: linkFault,
@@ -83,6 +124,8 @@ export const MACHINE_CATALOGUE: Catalogue<MachineStage> = {
   clog: linkFault,
   flap: linkFault,
   misroute: linkFault,
+  swizzle,
+  hold,
   crash,
   crashLoop,
   pause,
@@ -91,11 +134,22 @@ export const MACHINE_CATALOGUE: Catalogue<MachineStage> = {
   diskFull,
   slowDisk,
   stalledDisk,
+  lyingSync,
+  diskLoss,
+  oldImage,
   clockOffset: clockFault,
   clockDrift: clockFault,
   clockStep: clockFault,
   clockFreeze: clockFault,
+  clockSmear: clockFault,
+  clockSine: clockFault,
+  clockBackAtBoot: clockFault,
+  monoDrift: clockFault,
+  timerSkew,
   reload,
 }
 
 export const MACHINE_FAULTS: readonly FaultKind[] = Object.keys(MACHINE_CATALOGUE) as FaultKind[]
+
+/** What a swarm of "all" draws from: without the damage that no machine alone can notice. */
+export const MACHINE_SWARM: readonly FaultKind[] = MACHINE_FAULTS.filter((kind) => SWARM_KINDS.includes(kind))

@@ -1,12 +1,12 @@
 import { invariant } from "#kernel"
-import { draw, PURPOSE } from "../draws.ts"
+import { below, draw, PURPOSE } from "../draws.ts"
 import { Clock } from "../env/clock.ts"
 import { INBOX_MAX, Process } from "../env/process.ts"
 import { EVENT } from "../events.ts"
 import type { Member } from "../faults/stage.ts"
 import type { PlanHost } from "../plan/plan.ts"
 import { NO_EVENT, type Handle, type Scheduler } from "../scheduler.ts"
-import type { ClockTally } from "../store-host.ts"
+import type { ClockTally, TimerSkew } from "../store-host.ts"
 import { StepDice } from "./dice.ts"
 import type { Caller, NodeEnv } from "./machine.ts"
 import { copyPlain, freezePlain } from "./plain.ts"
@@ -20,7 +20,14 @@ type Waiting = Unstamped<AnyInput>
 /** A node that stopped itself is started again after this long. */
 const STOP_RESTART_US = 1_000_000
 
-type Timer = { readonly name: string; readonly at: number; handle: Handle; fired: boolean }
+type Timer = {
+  readonly name: string
+  readonly at: number
+  handle: Handle
+  fired: boolean
+  /** A bad timer fires before its time, once. */
+  isEarly: boolean
+}
 
 /** What crosses between nodes. */
 export type Envelope = { readonly from: number; readonly to: number; readonly message: unknown }
@@ -62,6 +69,7 @@ export class MachineHost implements Member {
   readonly process: Process
   readonly storage: NodeStorage
   readonly clockTallies: ClockTally[] = []
+  readonly timerSkews: TimerSkew[] = []
   /** Starts of this node so far. */
   boots = 0
   alive = false
@@ -73,6 +81,7 @@ export class MachineHost implements Member {
   readonly #timers = new Map<string, Timer>()
   /** Of this process. */
   #steps = 0
+  #skewed = 0
 
   constructor(
     seed: number,
@@ -148,7 +157,7 @@ export class MachineHost implements Member {
   timerDue(timer: Timer): void {
     timer.handle = NO_EVENT
     if (this.#timers.get(timer.name) !== timer) return
-    if (this.clock.mono(this.#scheduler.now) < timer.at) {
+    if (!timer.isEarly && this.clock.mono(this.#scheduler.now) < timer.at) {
       this.#arm(timer)
       return
     }
@@ -261,6 +270,7 @@ export class MachineHost implements Member {
           at: this.clock.mono(this.#scheduler.now) + afterUs,
           handle: NO_EVENT,
           fired: false,
+          isEarly: false,
         }
         this.#timers.set(name, timer)
         this.#arm(timer)
@@ -309,8 +319,17 @@ export class MachineHost implements Member {
   }
 
   #arm(timer: Timer): void {
-    const at = this.clock.trueTimeOf(this.#scheduler.now, timer.at)
-    timer.handle = at === null ? NO_EVENT : this.#scheduler.schedule(at, EVENT.wake, this.node, 0, timer)
+    const now = this.#scheduler.now
+    const due = this.clock.trueTimeOf(now, timer.at)
+    let at = due ?? 0
+    for (const { id, earlyUs, lateUs, tally } of due === null ? [] : this.timerSkews) {
+      const drawn = draw(this.#seed, PURPOSE.timerSkew, id, this.node, this.#skewed++)
+      const skew = below(drawn, earlyUs + lateUs + 1) - earlyUs
+      if (skew !== 0) tally.changes++
+      at = Math.max(now, at + skew)
+    }
+    timer.isEarly = due !== null && at < due
+    timer.handle = due === null ? NO_EVENT : this.#scheduler.schedule(at, EVENT.wake, this.node, 0, timer)
   }
 
   /** A process that runs keeps its inbox short. */

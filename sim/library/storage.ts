@@ -38,6 +38,7 @@ export class NodeStorage {
   readonly full: { readonly id: number; readonly tally: Tally }[] = []
   readonly slow: { readonly id: number; readonly factor: number; readonly tally: Tally }[] = []
   readonly stalled: { readonly id: number; readonly tally: Tally }[] = []
+  readonly lies: { readonly id: number; readonly tally: Tally }[] = []
   /** If a process ends itself over a sync that failed, the last such fault says when it comes back. */
   failedRestartUs: number | null = null
 
@@ -52,8 +53,11 @@ export class NodeStorage {
   #sync: Sync | null = null
   /** Whether a stall keeps the end of the sync back. */
   #keptBack = false
+  /** Told to be durable by a sync that lied: the next honest one makes it so, a power loss takes it. */
+  #lied: Write[] = []
   /** Of dead processes, unsynced. */
   #left: Write[] = []
+  readonly #backups = new Map<number, Durable>()
   #durable: Durable | null = null
   #syncs = 0
   #settled = 0
@@ -119,7 +123,13 @@ export class NodeStorage {
       this.#settle(writes)
       return outcomes("syncError")
     }
-    for (const write of writes) this.#apply(write)
+    if (this.lies.length > 0) {
+      for (const lie of this.lies) lie.tally.changes++
+      this.#lied.push(...writes)
+      return outcomes(null)
+    }
+    for (const write of [...this.#lied, ...writes]) this.#apply(write)
+    this.#lied = []
     return outcomes(null)
   }
 
@@ -149,6 +159,8 @@ export class NodeStorage {
     this.#sync = null
     this.#keptBack = false
     this.#asked = []
+    this.#left.push(...this.#lied)
+    this.#lied = []
     if (powerLoss) this.#left.push(...unsynced)
     else this.#left.push(...unsynced.slice(0, below(this.#throw(PURPOSE.settlePrefix), unsynced.length + 1)))
     if (powerLoss) this.losePower()
@@ -160,6 +172,31 @@ export class NodeStorage {
     this.#left = []
   }
 
+  /** The disk is gone, and an empty one is in its place: of a process that is down. False when it was empty. */
+  wipe(): boolean {
+    const held = this.#values.size + this.#log.length + this.#left.length
+    this.#replace({ values: {}, log: [] })
+    return held > 0
+  }
+
+  /** Keeps what is durable now, under the name of a fault. */
+  takeBackup(id: number): void {
+    this.#backups.set(id, this.durable())
+  }
+
+  /** Of a process that is down. False when the disk holds just that already. */
+  restoreBackup(id: number): boolean {
+    const backup = this.#backups.get(id)
+    if (backup === undefined) return false
+    const isOther = plainText(backup, "backup") !== plainText(this.durable(), "durable")
+    this.#replace(copyPlain(backup, "backup"))
+    return isOther
+  }
+
+  dropBackup(id: number): void {
+    this.#backups.delete(id)
+  }
+
   /** A new process: what dead ones left is synced before anyone reads. */
   open(): Durable {
     for (const write of this.#left) this.#apply(write)
@@ -169,7 +206,7 @@ export class NodeStorage {
 
   digest(sink: Sink): void {
     writeText(sink, plainText(this.durable(), "durable"))
-    writeText(sink, plainText([this.#left, this.#sync?.writes ?? [], this.#asked], "unsynced"))
+    writeText(sink, plainText([this.#left, this.#lied, this.#sync?.writes ?? [], this.#asked], "unsynced"))
   }
 
   #apply({ set, truncate, append }: Write): void {
@@ -180,6 +217,14 @@ export class NodeStorage {
     }
     if (truncate !== null) this.#log = this.#log.slice(0, truncate)
     if (append.length > 0) this.#log = [...this.#log, ...append]
+  }
+
+  #replace({ values, log }: Durable): void {
+    this.#durable = null
+    this.#left = []
+    this.#values.clear()
+    for (const [key, value] of Object.entries(values)) this.#values.set(key, value)
+    this.#log = [...log]
   }
 
   /** Of unsynced writes none, all, the first ones or any become durable. */

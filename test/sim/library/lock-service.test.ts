@@ -4,7 +4,7 @@ import { test } from "vitest"
 import { plans } from "orrery/sim/fast-check"
 import { careful, hasty } from "../../../docs/library/lock-service.ts"
 
-const SEEDS = 25
+const SEEDS = 40
 
 test("a lock service that answers before its write is durable is found, made small, and replayed", () => {
   const { failure } = hasty.hunt({ seeds: SEEDS })

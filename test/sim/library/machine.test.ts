@@ -468,3 +468,61 @@ describe("a machine that is not pure is named", () => {
     assert.notEqual(first.stateHash, second.stateHash)
   })
 })
+
+describe("a disk that deceives", () => {
+  const keeping = noting((input) =>
+    input.type === "request" ? [effect.write(input.request, { set: { [input.request]: 1 } })] : [],
+  )
+  const ops = [{ request: "x" }, { request: "y" }]
+  const cut: FaultSpec = { kind: "crash", at: SECOND, args: { restartUs: 100 * MS, powerLoss: 1 } }
+
+  test("says that what it has is durable, and at a power loss it is not", () => {
+    const found = new Set<string>()
+    for (let seed = 1; seed <= 40; seed++) {
+      const faults: FaultSpec[] = [{ kind: "lyingSync", at: 0, until: 5 * SECOND }, cut]
+      const told = toldTo(runOf(keeping, { ...planOf(keeping, { ops, faults }), seed }))
+      assert.ok(told.includes("written x") && told.includes("written y"))
+      found.add(String(told.at(-1)))
+    }
+    assert.ok(found.has('started 2 {"values":{},"log":[]}'))
+    assert.ok(found.size > 2)
+  })
+
+  test("keeps its word about everything once one sync is honest", () => {
+    const faults: FaultSpec[] = [{ kind: "lyingSync", at: 0, until: 150 * MS }, cut]
+    const told = toldTo(runOf(keeping, planOf(keeping, { ops, faults })))
+    assert.equal(told.at(-1), 'started 2 {"values":{"x":1,"y":1},"log":[]}')
+  })
+
+  test("is lost, or comes back as it was", () => {
+    const lost: FaultSpec = { kind: "diskLoss", at: SECOND, args: { restartUs: 100 * MS } }
+    const told = toldTo(runOf(keeping, planOf(keeping, { ops, faults: [lost] })))
+    assert.equal(told.at(-1), 'started 2 {"values":{},"log":[]}')
+    const old: FaultSpec = {
+      kind: "oldImage",
+      at: 150 * MS,
+      until: 2 * SECOND,
+      args: { ageUs: SECOND, restartUs: 100 * MS },
+    }
+    const result = runOf(keeping, planOf(keeping, { ops, faults: [old] }))
+    assert.equal(toldTo(result).at(-1), 'started 2 {"values":{"x":1},"log":[]}')
+    assert.deepEqual(result.faults.oldImage, { applied: 1, effective: 1 })
+  })
+})
+
+test("a bad timer fires too early or too late, and then is as good as any", () => {
+  const every = noting((input) =>
+    input.type === "started" || input.type === "timer" ? [effect.setTimer("beat", SECOND)] : [],
+  )
+  const skew: FaultSpec = {
+    kind: "timerSkew",
+    at: 0,
+    until: 5 * SECOND,
+    args: { earlyUs: 300 * MS, lateUs: 300 * MS },
+  }
+  const times = timesOf(runOf(every, planOf(every, { faults: [skew] })), "timer beat")
+  const gaps = times.map((at, index) => at - (times[index - 1] ?? 0))
+  const skewed = gaps.filter((gap) => gap !== SECOND)
+  assert.ok(skewed.some((gap) => gap < SECOND) && skewed.some((gap) => gap > SECOND), gaps.join())
+  assert.ok(skewed.length <= 6)
+})

@@ -89,7 +89,9 @@ describe("plain data", () => {
   })
 
   test("that is none is refused with its place", () => {
-    class Own {}
+    class Own {
+      readonly held = 1
+    }
     const circle: { in?: unknown } = {}
     circle.in = circle
     for (const [value, path] of [

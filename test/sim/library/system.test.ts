@@ -256,7 +256,7 @@ describe("a failure", () => {
   })
 
   test("is a capsule that is read strictly, and replayed by whoever has the machine", () => {
-    const { failure } = hasty.hunt({ seeds: 25 })
+    const { failure } = hasty.hunt({ seeds: 40 })
     const text = hasty.capsule(failure!)
     const json = JSON.parse(text) as object
     assert.deepEqual(isPlanError(parseMachineCapsule(json)), false)
