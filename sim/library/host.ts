@@ -143,7 +143,8 @@ export class MachineHost implements Member {
 
   requestArrived(caller: Caller, request: unknown): void {
     if (!this.alive) return
-    this.process.arrive("request", 0, 0, { type: "request", caller, request } satisfies Waiting)
+    const own = this.#runner.machine.inPlace === true ? copyPlain(request, "request") : request
+    this.process.arrive("request", 0, 0, { type: "request", caller, request: own } satisfies Waiting)
     this.#watchInbox()
   }
 
@@ -294,7 +295,7 @@ export class MachineHost implements Member {
         this.#watcher.observed(this.node, freezePlain(copyPlain(effect.what, "an observation")))
         break
       case "stop":
-        this.#watcher.stops(this.node, effect.reason, this.storage.failedRestartUs ?? STOP_RESTART_US)
+        this.#watcher.stops(this.node, effect.reason, this.storage.takeRestartUs() ?? STOP_RESTART_US)
         break
       default:
         throw refused(`carry out an effect: there is no type ${JSON.stringify((effect as AnyEffect).type)}`)

@@ -13,6 +13,8 @@ export type MachineRunOptions = {
    * pure goes unnoticed until its run is repeated.
    */
   readonly guard?: boolean
+  /** Steps after which a run breaks `RES-busy`, for machines may ask for work for ever: a million unless it says. */
+  readonly eventsMax?: number
   /** Ends the run at this simulated microsecond: a run that ends early has no end checks. */
   readonly until?: number
   /** A line for each step and happening. */
@@ -30,6 +32,8 @@ export type MachineResult<Q = unknown, A = unknown> = Omit<RunResult, "history" 
   readonly observations: readonly Observation[]
 }
 
+const EVENTS_MAX = 1_000_000
+
 /** A whole run of a plan: nodes, clients, faults, and the checks that are given. */
 export function runMachines(
   plan: MachinePlan,
@@ -39,7 +43,7 @@ export function runMachines(
 ): MachineResult {
   const whole = runUs(plan.phases)
   const end = Math.min(whole, options.until ?? whole)
-  const run = new Run(plan, new Runner(machine, options.guard ?? true), checks, options.onLine ?? null)
+  const run = new Run(plan, new Runner(machine, options.guard ?? true), checks, options)
   const { world, clients } = run
   const roundUs = plan.phases.faultsUs + plan.phases.quietUs
   for (let at = 0; at < end;) {
@@ -92,14 +96,14 @@ class Run implements MachineWatcher, WorldNow<unknown> {
     plan: MachinePlan,
     runner: Runner,
     checks: readonly Check<unknown>[],
-    write: ((line: string) => void) | null,
+    { onLine, eventsMax }: MachineRunOptions,
   ) {
     this.plan = plan
     this.#all = checks
     this.#always = checks.filter((check) => check.when === "always")
-    this.#write = write
+    this.#write = onLine ?? null
     this.clients = new CallClients(plan)
-    this.world = new MachineWorld(plan, runner, this)
+    this.world = new MachineWorld(plan, runner, this, eventsMax ?? EVENTS_MAX)
     this.nodes = Array.from({ length: plan.cluster.stores }, (_, i) => new View(this.world.host(i + 1)))
     this.clients.start(this.world)
   }

@@ -39,8 +39,6 @@ export class NodeStorage {
   readonly slow: { readonly id: number; readonly factor: number; readonly tally: Tally }[] = []
   readonly stalled: { readonly id: number; readonly tally: Tally }[] = []
   readonly lies: { readonly id: number; readonly tally: Tally }[] = []
-  /** If a process ends itself over a sync that failed, the last such fault says when it comes back. */
-  failedRestartUs: number | null = null
 
   readonly #seed: number
   readonly #node: number
@@ -59,6 +57,7 @@ export class NodeStorage {
   #left: Write[] = []
   readonly #backups = new Map<number, Durable>()
   #durable: Durable | null = null
+  #failedRestartUs: number | null = null
   #syncs = 0
   #settled = 0
 
@@ -119,7 +118,7 @@ export class NodeStorage {
     const fault = this.syncErrors.shift()
     if (fault !== undefined) {
       fault.tally.changes++
-      this.failedRestartUs = fault.restartUs
+      this.#failedRestartUs = fault.restartUs
       this.#settle(writes)
       return outcomes("syncError")
     }
@@ -131,6 +130,13 @@ export class NodeStorage {
     for (const write of [...this.#lied, ...writes]) this.#apply(write)
     this.#lied = []
     return outcomes(null)
+  }
+
+  /** When a process comes back that ends itself now: said by the last sync that failed, once. */
+  takeRestartUs(): number | null {
+    const restartUs = this.#failedRestartUs
+    this.#failedRestartUs = null
+    return restartUs
   }
 
   /** A stall is lifted. */

@@ -54,14 +54,17 @@ export class MachineWorld implements MachineStage, NodeWatcher, CallHost {
   readonly #faults: FaultInjector<MachineStage>
   readonly #runner: Runner
   readonly #watcher: MachineWatcher
+  readonly #eventsMax: number
   readonly #clientTimers: Handle[] = []
   readonly #restarts: Handle[]
   readonly #restartAt: number[]
   #last: { readonly input: AnyInput; readonly effects: readonly AnyEffect[] } | null = null
   #begun = false
 
-  constructor(plan: MachinePlan, runner: Runner, watcher: MachineWatcher) {
+  /** A run of this many steps is taken for one that never ends. */
+  constructor(plan: MachinePlan, runner: Runner, watcher: MachineWatcher, eventsMax: number) {
     this.plan = plan
+    this.#eventsMax = eventsMax
     this.seed = plan.seed
     this.storeCount = plan.cluster.stores
     this.#runner = runner
@@ -200,6 +203,9 @@ export class MachineWorld implements MachineStage, NodeWatcher, CallHost {
     writeText(digest, plainText(input, "input"))
     writeText(digest, effectsText)
     this.event++
+    if (this.event >= this.#eventsMax) {
+      this.violated("RES-busy", `After ${this.event} steps the run is not over: do the machines ever rest?`)
+    }
     if (this.event % CHECKPOINT_EVENTS === 0) this.checkpoints.push(digest.hex())
     this.#last = { input, effects }
   }

@@ -445,6 +445,15 @@ describe("a machine that is not pure is named", () => {
     assert.equal(runOf(early, planOf(early)).violation?.oracle, "RES-threw")
   })
 
+  test("when it never comes to rest", () => {
+    const restless = noting((input) =>
+      input.type === "started" || input.type === "timer" ? [effect.setTimer("now", 0)] : [],
+    )
+    const { violation, events } = runOf(restless, planOf(restless), [], { eventsMax: 500, guard: false })
+    assert.equal(violation?.oracle, "RES-busy")
+    assert.equal(events, 500)
+  })
+
   test("when its state is another one once it is copied", () => {
     const shared: Machine<{ a: object; b: object }, unknown, string> = {
       name: "shared",

@@ -91,6 +91,29 @@ describe("a plan", () => {
     )
   })
 
+  test("with anything wrong anywhere is refused and never throws", () => {
+    const parts = (
+      json: unknown,
+      path: readonly (string | number)[] = [],
+    ): (readonly (string | number)[])[] =>
+      typeof json !== "object" || json === null
+        ? [path]
+        : [path, ...Object.entries(json).flatMap(([name, held]) => parts(held, [...path, name]))]
+    const whole = JSON.parse(hasty.capsule(hasty.simulate(13))) as object
+    const paths = parts(whole).filter((path) => path.length > 0 && !path.includes("request"))
+    fc.assert(
+      fc.property(fc.constantFrom(...paths), fc.jsonValue({ maxDepth: 2 }), (path, value) => {
+        const changed = structuredClone(whole) as Record<string | number, never>
+        const place = path.slice(0, -1).reduce((held, name) => held[name]!, changed)
+        place[path.at(-1)!] = value as never
+        const read = parseMachineCapsule(changed)
+        if (isPlanError(read)) assert.ok(read.path.startsWith("$"))
+        else assert.deepEqual(JSON.parse(JSON.stringify(read)), changed)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
   test("comes from a spec that can be drawn from, or the author is told", () => {
     assert.throws(() => systemOf({ name: "Not Kebab" }), /use kebab-case/)
     const twice = check("one", "end", () => null)
