@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { Worker } from "node:worker_threads"
 import { EnvironmentError, messageOf } from "../errors.ts"
 import type { FromWorker, ToWorker, WorkerAnswer, WorkerTask } from "./message.ts"
@@ -12,6 +14,18 @@ type LaneEnd =
   | { readonly type: "unloadable"; readonly message: string }
   | { readonly type: "hung" }
   | { readonly type: "abandoned" }
+
+/**
+ * The environment of a worker: with Node's compile cache, in its usual place. A new worker evaluates every module
+ * afresh, but strips and parses none again whose text is the same, which is four fifths of the time it takes to
+ * start. `NODE_DISABLE_COMPILE_CACHE=1` turns it off, and so does measuring coverage, which counts functions that
+ * come from the cache less exactly.
+ */
+function workerEnv(): NodeJS.ProcessEnv {
+  const { env } = process
+  if (env["NODE_V8_COVERAGE"] !== undefined || env["NODE_COMPILE_CACHE"] !== undefined) return env
+  return { ...env, NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache") }
+}
 
 /** One worker thread and the one task it is at. */
 export class Lane {
@@ -53,6 +67,7 @@ export class Lane {
   #start(): Worker {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), {
       workerData: { engineUrl: this.#engineUrl },
+      env: workerEnv(),
       // What a run prints is for nobody: it would tear the progress bar.
       stdout: true,
     })
