@@ -50,6 +50,8 @@ export class Kernel {
   #phaseLsn: Lsn = 0
   #volumes = new Map<VolumeId, Volume>()
   #replicas = new Map<GroupId, Replica>()
+  /** Those of `#replicas` by group; null since one came or went. */
+  #sorted: readonly Replica[] | null = null
   #groupOfRange = new Map<RangeId, GroupId>()
   #tombstones = new Map<GroupId, ReplicaId>()
   #unlisted = new Map<VolumeId, Incarnation>()
@@ -126,7 +128,8 @@ export class Kernel {
   }
 
   #sortedReplicas(): readonly Replica[] {
-    return [...this.#replicas.values()].sort((a, b) => a.group - b.group)
+    this.#sorted ??= [...this.#replicas.values()].sort((a, b) => a.group - b.group)
+    return this.#sorted
   }
 
   step(input: Input): readonly Effect[] {
@@ -240,6 +243,7 @@ export class Kernel {
 
   #adopt(replica: Replica): void {
     this.#replicas.set(replica.group, replica)
+    this.#sorted = null
     this.#groupOfRange.set(replica.machine.descriptor.rangeId, replica.group)
   }
 
@@ -435,6 +439,7 @@ export class Kernel {
       replica.machine.destroy()
       replica.volume.append({ type: "replicaRemoved", group, replica: replica.replica })
       this.#replicas.delete(group)
+      this.#sorted = null
       this.#groupOfRange.delete(replica.machine.descriptor.rangeId)
       this.#out.push({
         type: "observe",
