@@ -12,7 +12,7 @@ export { parsePlan } from "./plan/parse.ts"
 export { isPlanError, type PlanError } from "./plan/shape.ts"
 export { explainPlan, type PlanTable } from "./plan/explain.ts"
 export { classify } from "./faults/atlas.ts"
-export { FAULT_KINDS, FAULTS, SWARM_KINDS, type FaultForm } from "./plan/catalogue.ts"
+export { FAULT_KINDS, FAULTS, SWARM_KINDS, SWITCH_KINDS, type FaultForm } from "./plan/catalogue.ts"
 export { WORKLOADS } from "./workload/kinds.ts"
 export type { OpGround, Workload } from "./workload/workload.ts"
 export {

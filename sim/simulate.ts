@@ -161,7 +161,8 @@ function checkWorld(world: World, clients: Clients, calm: Calm, isLive: boolean)
     if (!host.alive) continue
     const load = {
       store,
-      inbox: host.inboxCount,
+      // One that stands still cannot look at what comes: that is the fault's doing, and bounded by the host.
+      inbox: host.process.paused ? 0 : host.inboxCount,
       held: host.heldCount,
       timers: 0,
       groups: world.statusOf(store),
