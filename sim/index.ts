@@ -23,7 +23,18 @@ export {
   type Ending,
 } from "./workload/client.ts"
 export { simulate, type SimulateOptions } from "./simulate.ts"
-export type { RunClass, RunResult } from "./result.ts"
+export type { RunClass, RunResult, RunSignature } from "./result.ts"
+export {
+  DECLARED_SITES,
+  FAMILIES,
+  missedSites,
+  MOMENTS,
+  possibleCells,
+  readCell,
+  ROLES,
+  sitesOf,
+  type Cells,
+} from "./coverage/sites.ts"
 export type { OnlineChecker, Violation, WorldView } from "./check/checker.ts"
 export { ORACLES, type Oracle } from "./check/oracles.ts"
 export { checkLinearizable, type Linearizability } from "./check/linearizable.ts"

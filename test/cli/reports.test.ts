@@ -118,11 +118,12 @@ test("reports that overlap, or are of two builds, are not merged: exit 2", async
 test("a kind of fault that never comes costs a whole default campaign its verdict", async () => {
   const { version, build, results, totals } = await reportOf("campaign", "smoke", "--seeds", "20")
   const campaign = { ...totals.campaign, isDefault: true }
-  const facts = totals.scenarios.map(({ name, about, declaredMarks, marks }) => ({
+  const facts = totals.scenarios.map(({ name, about, declaredMarks, marks, cells }) => ({
     name,
     about,
     declaredMarks,
     marks,
+    cells,
   }))
   const shares = defaultShares(["campaign", "smoke"])
   const copies = Math.ceil((roundLength(shares) * DEFAULT_CAMPAIGN.rounds) / results.length)
@@ -133,7 +134,15 @@ test("a kind of fault that never comes costs a whole default campaign its verdic
       faults: { ...row.faults, clockStep: { applied: 3, effective: 0 } },
     })),
   ).flat()
-  const report = makeReport({ version, build, results: many, scenarios: facts, failures: [], campaign })
+  const report = makeReport({
+    version,
+    build,
+    results: many,
+    scenarios: facts,
+    failures: [],
+    diversity: totals.diversity,
+    campaign,
+  })
   assert.equal(report.totals.exitCode, 1)
   assert.deepEqual(
     report.totals.problems.map((problem) => problem.message),
