@@ -15,6 +15,8 @@ export function weakerFaults(fault: PlanFault): readonly PlanFault[] {
   if (kind === "crashLoop")
     weaker.push({ ...fault, kind: "crash", args: pick(args, ["restartUs", "powerLoss"]) })
   if (kind === "crash" && args["powerLoss"] !== 1) weaker.push({ ...fault, kind: "pause", args: {} })
+  if (kind === "zombie") weaker.push({ ...fault, kind: "crash", args: pick(args, ["restartUs"]) })
+  if (kind === "hold") weaker.push({ ...fault, kind: "clog", args: pick(args, ["oneWay"]) })
   if (kind === "corrupt" || kind === "misroute") {
     weaker.push({ ...fault, kind: "drop", args: pick(args, ["ratioPpm", "oneWay"]) })
   }
