@@ -14,6 +14,11 @@ import { main as stalledDisk } from "./disks/stalled-disk.ts"
 import { main as slowFollower } from "./disks/slow-follower.ts"
 import { main as offlinePastCompaction } from "./snapshots/offline-past-compaction.ts"
 import { main as crashOfBothEnds } from "./snapshots/crash-of-both-ends.ts"
+import { main as replacedDisk } from "./disks/replaced-disk.ts"
+import { main as lostTenantVolume } from "./disks/lost-tenant-volume.ts"
+import { main as swappedDisks } from "./disks/swapped-disks.ts"
+import { main as rottenLog } from "./disks/rotten-log.ts"
+import { main as oldBackupRestored } from "./disks/old-backup-restored.ts"
 import { main as hourBack } from "./clocks/hour-back.ts"
 import { main as drift } from "./clocks/drift.ts"
 import { main as churn } from "./membership/churn.ts"
@@ -39,6 +44,11 @@ export const SCENARIOS: readonly Scenario[] = [
   slowFollower,
   offlinePastCompaction,
   crashOfBothEnds,
+  replacedDisk,
+  lostTenantVolume,
+  swappedDisks,
+  rottenLog,
+  oldBackupRestored,
   hourBack,
   drift,
   churn,
