@@ -50,4 +50,5 @@ export type FatalCode =
   | "checkpointFailed" // the base could not be written
   | "corruptSystemVolume" // the store no longer knows who it is
   | "corruptSingleReplica" // a damaged log with no peer to repair it from
+  | "outdatedImage" // the disk is an older state of itself: what it promised since is not known
   | "identityMismatch" // the directory belongs to another cluster or store

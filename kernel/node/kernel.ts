@@ -20,7 +20,7 @@ import { FRAME_VERSION } from "./frame-codec.ts"
 import { Graveyard } from "./graveyard.ts"
 import type { Frame, Input, Stamp } from "./input.ts"
 import { identityOf, lifeOf, Peers } from "./peers.ts"
-import { replaceLost, sayAbsent } from "./repair.ts"
+import { replaceLost, sayAbsent, sayOutdated } from "./repair.ts"
 import type { Moment, Replica } from "./replica.ts"
 import { Replicas } from "./replicas.ts"
 import type { BootStamp, GroupStatus, Identity, VolumeImage } from "./status.ts"
@@ -32,8 +32,8 @@ import { loadVolumes, saveVolumes } from "./volumes.ts"
  * How far a start has come. Nothing is sent or answered before `running`: first the boot number is made
  * durable, then what the bootstrap document places here, then the list of volumes that may acknowledge.
  */
-type Phase = "booting" | "bootstrapping" | "listing" | "running" | "stopped"
-const PHASES: readonly Phase[] = ["booting", "bootstrapping", "listing", "running", "stopped"]
+type Phase = "booting" | "bootstrapping" | "listing" | "running" | "outdated" | "stopped"
+const PHASES: readonly Phase[] = ["booting", "bootstrapping", "listing", "running", "outdated", "stopped"]
 
 /** Keys of the store's own timers; groups have ids between them. */
 const HOUSEKEEPING = 0
@@ -236,6 +236,9 @@ export class Kernel {
       for (const replica of this.#replicas.all()) this.#touched(replica, stamp)
       this.#beat(stamp)
     }
+    if (this.#phase === "outdated" && this.#system.wal.durableLsn >= this.#phaseLsn) {
+      this.#stop("outdatedImage", "The disk is an old image of itself: its replicas were given up")
+    }
   }
 
   #isEverythingDurable(): boolean {
@@ -384,12 +387,14 @@ export class Kernel {
     if (this.#phase !== "running" || !isOurs || header.version !== FRAME_VERSION) return
     if (!this.#peers.heard(header.fromStore, header.fromIncarnation, header.fromBoot)) {
       this.#mark("frame.oldBoot")
+      sayOutdated(header, this.#peers.bootOf(header.fromStore), this.#out)
       return
     }
     this.#guard.frameReceived(header.fromStore, header.wall, stamp.mono, stamp.wall)
     for (const message of frame.messages) {
       if (message.type === "storeHeartbeat") this.#storeHeartbeat(message, frame, stamp)
       else this.#message(message, frame, stamp)
+      if (this.#phase !== "running") return
     }
   }
 
@@ -402,6 +407,7 @@ export class Kernel {
 
   #message(message: RaftMessage, frame: Frame, stamp: Stamp): void {
     const { header } = frame
+    if (message.type === "outdated") return this.#toldOutdated(message)
     if (message.type === "heartbeatReply") {
       const roundTripUs = Math.max(0, stamp.mono - message.sentMono)
       this.#guard.answerReceived(header.fromStore, header.wall, roundTripUs, stamp.mono, stamp.wall)
@@ -428,6 +434,29 @@ export class Kernel {
     const from = { replica: message.from, store: header.fromStore, incarnation }
     replica.message(message, from, this.#moment(stamp))
     this.#touched(replica, stamp)
+  }
+
+  /**
+   * This very life had a later boot than this one: the disk is an old image of itself, and what it promised since is
+   * not on it. Under its old names it must not say one word more. So everything here is buried, the boot that peers
+   * have seen is taken over, and when that is durable the store starts anew: with nothing, its groups miss it.
+   */
+  #toldOutdated(message: Extract<RaftMessage, { readonly type: "outdated" }>): void {
+    if (message.incarnation !== this.#incarnation || message.boot <= this.#boot) return
+    if (this.#phase !== "running") return
+    this.#mark("node.image.old")
+    const alone = this.#replicas.all().find((replica) => replica.isAlone)
+    if (alone !== undefined) {
+      const detail = `The disk is an old image, and group ${alone.group} has no other replica`
+      return this.#stop("corruptSingleReplica", detail)
+    }
+    for (const { group, replica } of this.#replicas.all()) {
+      this.#timers.forget(group)
+      this.#system.append({ type: "tombstone", group, replica })
+    }
+    this.#dirty.clear()
+    this.#phaseLsn = this.#system.append({ type: "boot", boot: message.boot })
+    this.#phase = "outdated"
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { GroupId, LogIndex, ReplicaId, Term, Timestamp, VolumeId } from "../ids.ts"
+import type { GroupId, LogIndex, ReplicaId, StoreId, Term, Timestamp, VolumeId } from "../ids.ts"
 import type { Configuration } from "../raft/types.ts"
 
 /**
@@ -65,6 +65,14 @@ export type Observation =
     }
   /** A leader serves a read by its lease: nobody else may lead the group at this moment. */
   | { readonly type: "leaseRead"; readonly group: GroupId; readonly replica: ReplicaId; readonly term: Term }
+  /** `member`, on `store`, went back on what it had acknowledged to this replica: its disk lies, or is an old one. */
+  | {
+      readonly type: "memberRefused"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly member: ReplicaId
+      readonly store: StoreId
+    }
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
   | { readonly type: "recovered"; readonly volume: VolumeId; readonly verdict: string; readonly lsn: number }
   | { readonly type: "fenced"; readonly reason: string; readonly fenced: boolean }

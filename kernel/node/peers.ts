@@ -42,6 +42,11 @@ export class Peers {
     return true
   }
 
+  /** The highest boot heard of in the life last heard of. */
+  bootOf(store: StoreId): number {
+    return this.#seen.get(store)?.boot ?? 0
+  }
+
   save(sink: Sink): void {
     sink.uint(this.#seen.size)
     for (const [store, seen] of [...this.#seen].sort((a, b) => a[0] - b[0])) {

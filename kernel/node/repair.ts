@@ -1,6 +1,7 @@
 import type { StoreId } from "../ids.ts"
 import type { RaftMessage } from "../raft/message.ts"
 import type { Effect } from "./effect.ts"
+import type { FrameHeader } from "./input.ts"
 import type { Moment, Replica } from "./replica.ts"
 
 /** Groups led here that bring in a new replica at the same time: each may need a whole snapshot. */
@@ -35,5 +36,16 @@ export function sayAbsent(message: RaftMessage, to: StoreId, out: Effect[]): voi
     lane: "liveness",
     barrier: null,
     message: { type: "absent", group, from: message.to, to: message.from, term, sentMono },
+  })
+}
+
+/** Mostly the process that is told so is gone, and the one in its place knows better; but it may be an old image. */
+export function sayOutdated({ fromStore, fromIncarnation }: FrameHeader, boot: number, out: Effect[]): void {
+  out.push({
+    type: "send",
+    to: fromStore,
+    lane: "liveness",
+    barrier: null,
+    message: { type: "outdated", group: 0, from: 0, to: 0, term: 0, incarnation: fromIncarnation, boot },
   })
 }

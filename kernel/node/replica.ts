@@ -74,6 +74,11 @@ export class Replica {
   get replica(): ReplicaId {
     return this.raft.replica
   }
+  /** No other replica votes: nobody could bring back what this one forgets. */
+  get isAlone(): boolean {
+    const { voters, outgoing } = this.raft.configuration
+    return voters.length > 0 && [...voters, ...outgoing].every((member) => member.replica === this.replica)
+  }
   get deadline(): number {
     return Math.min(this.raft.deadline, this.service.deadline, this.snapshots.deadline)
   }

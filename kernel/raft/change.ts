@@ -12,6 +12,7 @@ import {
 import type { Absent } from "./message.ts"
 import { isJoint, isVoter, memberOf } from "./quorum.ts"
 import { appendConfiguration } from "./replication.ts"
+import { missRefused } from "./regression.ts"
 import { becomeFollower, PROMOTION_ELECTIONS } from "./role.ts"
 import type { Outbox, RaftState, StepContext, Transfer } from "./state.ts"
 
@@ -172,6 +173,7 @@ export function memberAbsent(state: RaftState, message: Absent, from: Member, ou
  * stopped.
  */
 export function replaceLost(state: RaftState, context: StepContext, out: Outbox): void {
+  missRefused(state)
   for (const [replica] of state.lost) {
     if (memberOf(state.configurations.current, replica) === null) state.lost.delete(replica)
   }

@@ -164,6 +164,16 @@ export type RepairAnswer = Envelope & {
   readonly index: LogIndex
 }
 
+/**
+ * To a store, of no group: frames of a later boot than yours, of this same incarnation, were heard before. Either this
+ * answers a process that is gone, or your disk is an old image.
+ */
+export type Outdated = Envelope & {
+  readonly type: "outdated"
+  readonly incarnation: Incarnation
+  readonly boot: number
+}
+
 export type RaftMessage =
   | AppendEntries
   | AppendReply
@@ -182,6 +192,7 @@ export type RaftMessage =
   | RepairAsk
   | RepairAnswer
   | DeFortify
+  | Outdated
 
 const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   appendEntries: 1,
@@ -202,6 +213,7 @@ const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   repairAnswer: 23,
   snapshotChunk: 16,
   snapshotAnswer: 17,
+  outdated: 24,
 }
 
 /** `whole` false leaves an entry's fields to its digest: for hashing, where the entry was digested before. */
@@ -281,6 +293,10 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
     case "repairAnswer":
       sink.uint(message.nonce)
       sink.uint(message.index)
+      break
+    case "outdated":
+      sink.uint(message.incarnation)
+      sink.uint(message.boot)
       break
     case "snapshotOffer":
       writeSnapshotHead(message.head, sink)
@@ -450,6 +466,10 @@ export function readTagged(tag: number, reader: ByteReader): RaftMessage {
     case 23: {
       const nonce = reader.uint()
       return { type: "repairAnswer", group, from, to, term, nonce, index: reader.uint() }
+    }
+    case 24: {
+      const incarnation = reader.uint()
+      return { type: "outdated", group, from, to, term, incarnation, boot: reader.uint() }
     }
     case 12:
       return { type: "deFortify", group, from, to, term }

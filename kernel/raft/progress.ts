@@ -27,6 +27,9 @@ export class Progress {
   known = false
   /** The highest commit index it was told, so that a departing replica learns of its own removal. */
   toldCommit: LogIndex = 0
+  /** What it had acknowledged when its last answer was held against that, and when this was. */
+  proven: LogIndex = 0
+  provenAt: Mono
   #inflightIndexes: LogIndex[] = []
   #inflightBytes: number[] = []
   #bytes = 0
@@ -35,6 +38,7 @@ export class Progress {
     this.replica = replica
     this.nextIndex = nextIndex
     this.heardAt = now
+    this.provenAt = now
   }
 
   get inflightMessages(): number {
@@ -73,6 +77,7 @@ export class Progress {
   /** Nothing it ever acknowledged counts any more. */
   forgot(): void {
     this.matchIndex = 0
+    this.proven = 0
   }
 
   /** It holds the log up to `index`, and does not vouch for it. */
@@ -146,6 +151,8 @@ export class Progress {
     sink.uint(this.heardAt)
     sink.bool(this.known)
     sink.uint(this.toldCommit)
+    sink.uint(this.proven)
+    sink.uint(this.provenAt)
     sink.uint(this.#inflightIndexes.length)
     for (let i = 0; i < this.#inflightIndexes.length; i++) {
       sink.uint(this.#inflightIndexes[i]!)
@@ -168,6 +175,8 @@ export class Progress {
     progress.heardAt = reader.uint()
     progress.known = reader.bool()
     progress.toldCommit = reader.uint()
+    progress.proven = reader.uint()
+    progress.provenAt = reader.uint()
     for (let left = reader.count(2); left > 0; left--) {
       progress.#inflightIndexes.push(reader.uint())
       const bytes = reader.uint()

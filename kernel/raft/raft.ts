@@ -44,6 +44,7 @@ import {
   quorumIsActive,
   refuseOldLeader,
 } from "./replication.ts"
+import { isRefused } from "./regression.ts"
 import { checkRepaired, handleRepairAnswer, handleRepairAsk, type Recovery } from "./repair.ts"
 import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import { loadHead, loadState, saveState } from "./saved.ts"
@@ -133,6 +134,8 @@ export class Raft {
       votes: new Map(),
       progress: new Map(),
       lost: new Map(),
+      refused: new Map(),
+      vouched: new Map(),
       questions: new Map(),
       departing: [],
       heartbeatDeadline: 0,
@@ -346,12 +349,18 @@ export class Raft {
   #message(message: RaftMessage, from: Member, context: StepContext, out: Outbox): void {
     const state = this.#state
     invariant(message.group === state.group && message.to === state.replica, "A message for another replica")
+    // Said to a store.
+    if (message.type === "outdated") return
     // Said of a replica, and not by it.
     if (message.type === "absent") return memberAbsent(state, message, from, out)
     const known = memberOf(state.configurations.current, message.from)
     // A name with another memory behind it: the disk it was given to is gone.
     if (known !== null && (known.store !== from.store || known.incarnation !== from.incarnation)) {
       out.push({ type: "observe", observation: { type: "mark", name: "raft.membership.otherLife" } })
+      return
+    }
+    if (known !== null && isRefused(state, message)) {
+      out.push({ type: "observe", observation: { type: "mark", name: "raft.member.notBelieved" } })
       return
     }
     if (message.type === "voteRequest") {

@@ -7,6 +7,7 @@ import { leaveJoint } from "./membership.ts"
 import type { AppendEntries, AppendReply, Heartbeat, HeartbeatReply, RaftMessage, Stored } from "./message.ts"
 import { Progress } from "./progress.ts"
 import { hasQuorum, includes, isJoint, isVoter, memberOf, members, quorumIndex } from "./quorum.ts"
+import { checkRegression } from "./regression.ts"
 import { askRepair, confirmRepairs, handleStored, mayAcknowledge, sayStored, storedUpTo } from "./repair.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
 import { makeEntry, type Configuration, type Entry, type LogEnd, type Payload } from "./types.ts"
@@ -379,8 +380,8 @@ export function handleHeartbeat(
     advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)
   askRepair(state, message, from, out)
   sayStored(state, message, from, out)
-  // It might confirm a leader against whom it voted, and not know.
-  if (state.recovery !== null && !state.recovery.identified) return
+  // It might confirm a leader against whom it voted, or end before what it acknowledged, and not know.
+  if (state.recovery !== null) return
   out.push({
     type: "send",
     to: from,
@@ -448,6 +449,7 @@ export function handleHeartbeatReply(
 ): void {
   const progress = state.progress.get(message.from)
   if (progress === undefined) return
+  if (checkRegression(state, message, progress, from, context, out)) return
   progress.heardAt = context.mono
   noteFortifier(state, message)
   confirmReads(state, message.from, message.round, out)

@@ -3,6 +3,7 @@ import { below } from "../lib/rng.ts"
 import { sendDeFortify } from "./lease.ts"
 import { Progress } from "./progress.ts"
 import { includes, members } from "./quorum.ts"
+import { missRefused } from "./regression.ts"
 import type { Outbox, RaftState, Role, StepContext } from "./state.ts"
 
 /** What a replica sheds and takes on as it becomes follower, candidate or leader. Raft (extended version), §5.1. */
@@ -102,6 +103,7 @@ export function becomeLeader(state: RaftState, context: StepContext, out: Outbox
   state.heartbeatDeadline = context.mono
   state.quorumDeadline = context.mono + state.timing.electionUsMax
   state.promotionDeadline = context.mono + PROMOTION_ELECTIONS * state.timing.electionUsMax
+  missRefused(state)
   state.termStartIndex = state.log.lastIndex + 1
   const handedOver = state.transferTerm === state.term ? state.transferHighWater : null
   state.transferHighWater = null

@@ -54,6 +54,8 @@ export function saveState(state: RaftState, sink: Sink): void {
   sink.uint(state.progress.size)
   for (const [, progress] of [...state.progress].sort((a, b) => a[0] - b[0])) progress.save(sink)
   writePairs(state.lost, sink)
+  writePairs(state.refused, sink)
+  writePairs(state.vouched, sink)
   writeQuestions(state.questions, sink)
   sink.uint(state.departing.length)
   for (const member of state.departing) writeMember(member, sink)
@@ -109,6 +111,8 @@ export function loadState(into: RaftState, reader: ByteReader): void {
     state.progress.set(progress.replica, progress)
   }
   state.lost = readPairs(reader)
+  state.refused = readPairs(reader)
+  state.vouched = readPairs(reader)
   state.questions = readQuestions(reader)
   for (let left = reader.count(3); left > 0; left--) state.departing.push(readMember(reader))
   state.heartbeatDeadline = reader.uint()

@@ -110,6 +110,10 @@ export type RaftState = {
   progress: Map<ReplicaId, Progress>
   /** Members whose store holds nothing of their name, with the incarnation their volume has by now. */
   lost: Map<ReplicaId, Incarnation>
+  /** Members that went back on what they acknowledged, with their incarnation: they are not believed, in any term. */
+  refused: Map<ReplicaId, Incarnation>
+  /** The highest committed index that each member acknowledged while this replica led, in any term. */
+  vouched: Map<ReplicaId, LogIndex>
   /** Damaged members that wait to hear how far they must be repaired. */
   questions: Map<ReplicaId, RepairQuestion>
   /** Replicas that a configuration in force no longer names and that have not yet heard so. */

@@ -196,6 +196,7 @@ export class SafetyChecker implements OnlineChecker {
       case "fenced":
       case "lowWaterSet":
       case "leaseRead":
+      case "memberRefused":
         return
       case "recovered":
         if (this.#damagesSynced) this.#recoveredAnyhow(store, observation.volume, observation.lsn)
@@ -223,7 +224,7 @@ export class SafetyChecker implements OnlineChecker {
     replica: ReplicaMirror,
     observation: Exclude<
       Observation,
-      { readonly type: "mark" | "fenced" | "lowWaterSet" | "recovered" | "leaseRead" }
+      { readonly type: "mark" | "fenced" | "lowWaterSet" | "recovered" | "leaseRead" | "memberRefused" }
     >,
   ): void {
     const booting = store.booting

@@ -147,6 +147,7 @@ function messageText(message: PeerMessage): string {
     case "timeoutNow":
     case "removed":
     case "absent":
+    case "outdated":
     case "stored":
     case "repairAsk":
     case "repairAnswer":
