@@ -39,6 +39,8 @@ type Loss = {
   readonly hardKnown: boolean
   /** An earlier recovery wrote it down, so only `repaired` ends it. */
   readonly isMarked: boolean
+  /** A frame is damaged that no recovery before this one knew of: `repaired` is not about that. */
+  readonly isNew: boolean
 }
 
 type State = {
@@ -145,7 +147,7 @@ class Replay {
     const isMarked = state.loss?.isMarked ?? false
     if (identifier === null) {
       state.isBroken = true
-      state.loss = { firstIndex, end: null, hardKnown: false, isMarked }
+      state.loss = { firstIndex, end: null, hardKnown: false, isMarked, isNew: true }
       return
     }
     if (state.replica === 0) state.replica = identifier.replica
@@ -167,6 +169,7 @@ class Replay {
       end: { term: identifier.lastTerm, index: identifier.lastIndex },
       hardKnown: true,
       isMarked,
+      isNew: true,
     }
   }
 
@@ -228,8 +231,7 @@ class Replay {
         if (item.settled.length > 0) this.#isWild = false
         break
       case "repaired": {
-        const state = this.#stateOf(item.group)
-        state.loss = null
+        this.#repaired(this.#stateOf(item.group))
         this.#seen.add(item.group)
         break
       }
@@ -313,7 +315,14 @@ class Replay {
       end: mark.endKnown ? { term: mark.endTerm, index: mark.endIndex } : null,
       hardKnown: mark.hardKnown,
       isMarked: true,
+      isNew: false,
     }
+  }
+
+  /** What the mark spoke of is whole again. What was lost of the repair itself, or besides, is not. */
+  #repaired(state: State): void {
+    if (state.loss === null || !state.loss.isNew) state.loss = null
+    else state.loss = { ...state.loss, firstIndex: null, isMarked: false }
   }
 
   #look(group: GroupId, entries: readonly Entry[]): void {
@@ -410,7 +419,8 @@ function recoveredOf(state: State): RecoveredGroup {
     const firstIndex = state.loss?.firstIndex ?? null
     state.hasGap = true
     state.isBroken = true
-    state.loss = { firstIndex, end, hardKnown: false, isMarked: state.loss?.isMarked ?? false }
+    const isMarked = state.loss?.isMarked ?? false
+    state.loss = { firstIndex, end, hardKnown: false, isMarked, isNew: true }
     state.entries.length = count
   }
   const lastIndex = state.startIndex + state.entries.length
@@ -427,7 +437,7 @@ function recoveredOf(state: State): RecoveredGroup {
   if (loss === null && !hasDescriptor && state.replica !== 0) {
     // The log is whole, but what it is a log of was said in a lost frame.
     const whole = { index: lastIndex, term: ends(state).lastTerm }
-    loss = { firstIndex: lastIndex + 1, end: whole, hardKnown: true, isMarked: false }
+    loss = { firstIndex: lastIndex + 1, end: whole, hardKnown: true, isMarked: false, isNew: true }
     state.loss = loss
   }
   if (loss === null) state.loss = null

@@ -434,6 +434,30 @@ test("unknownFormat: an intact header of a later format stops the store", () => 
   row(rig.recover(), "unknownFormat")
 })
 
+test("a repair ends what was marked before it, not what is lost of it since", () => {
+  const rig = logOf(4)
+  const { file, offset } = frameOf(rig, 4)
+  file[offset + 50]! ^= 1
+  rig.restart(rig.recover())
+  rig.write(entry(3, 2))
+  rig.write(entry(4, 2))
+  rig.write(entry(5, 2))
+  const second = rig.synced.findLast((append) => append.lsn > 4)!.lsn - 1
+  rig.write({ type: "repaired", group: 1 })
+  rig.write(entry(6, 2))
+  const place = frameOf(rig, second)
+  place.file[place.offset + 50]! ^= 1
+  const recovered = rig.recover()
+  assert.equal(recovered.verdict, "corruption")
+  const [group] = recovered.groups
+  assert.equal(lastIndex(recovered), 3)
+  assert.deepEqual([group!.damage?.firstIndex, group!.damage?.end?.index], [4, 6])
+  // And so it is written down for the recovery after.
+  rig.restart(recovered)
+  rig.write(createdItem(2, 1))
+  assert.equal(rig.recover().groups[0]!.damage?.firstIndex, 4)
+})
+
 test("a repaired group is whole again after the next recovery", () => {
   const rig = logOf(4)
   const { file, offset } = frameOf(rig, 4)
