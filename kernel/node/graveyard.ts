@@ -1,5 +1,7 @@
 import type { GroupId, Lsn, ReplicaId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
+import type { Effect } from "./effect.ts"
+import type { Replicas } from "./replicas.ts"
 import { readPairs, writePairs } from "../lib/pairs.ts"
 
 /**
@@ -39,14 +41,26 @@ export class Graveyard {
   }
 
   /** Groups whose tombstone has become durable; each is given once. */
-  takeBuried(durableLsn: Lsn): readonly GroupId[] {
+  #takeBuried(durableLsn: Lsn): readonly GroupId[] {
     const buried: GroupId[] = []
     for (const [group, lsn] of this.#dying) if (lsn <= durableLsn) buried.push(group)
     for (const group of buried) this.#dying.delete(group)
     return buried
   }
 
-  raise(group: GroupId, replica: ReplicaId): void {
+  /** What is left of those whose tombstone has become durable. */
+  destroyBuried(replicas: Replicas, durableLsn: Lsn, out: Effect[]): void {
+    for (const group of this.#takeBuried(durableLsn)) {
+      const { replica, machine, volume } = replicas.get(group)!
+      this.#raise(group, replica)
+      machine.destroy()
+      volume.append({ type: "replicaRemoved", group, replica })
+      replicas.delete(replicas.get(group)!)
+      out.push({ type: "observe", observation: { type: "replicaRemoved", group, replica } })
+    }
+  }
+
+  #raise(group: GroupId, replica: ReplicaId): void {
     this.#tombstones.set(group, Math.max(replica, this.#tombstones.get(group) ?? 0))
   }
 

@@ -20,7 +20,7 @@ import { FRAME_VERSION } from "./frame-codec.ts"
 import { Graveyard } from "./graveyard.ts"
 import type { Frame, Input, Stamp } from "./input.ts"
 import { identityOf, lifeOf, Peers } from "./peers.ts"
-import { replaceLost, sayAbsent, sayOutdated } from "./repair.ts"
+import { giveUpNames, replaceLost, sayAbsent, sayOutdated } from "./repair.ts"
 import type { Moment, Replica } from "./replica.ts"
 import { Replicas } from "./replicas.ts"
 import type { BootStamp, GroupStatus, Identity, VolumeImage } from "./status.ts"
@@ -437,26 +437,14 @@ export class Kernel {
     this.#touched(replica, stamp)
   }
 
-  /**
-   * This very life had a later boot than this one: the disk is an old image of itself, and what it promised since is
-   * not on it. Under its old names it must not say one word more. So everything here is buried, the boot that peers
-   * have seen is taken over, and when that is durable the store starts anew: with nothing, its groups miss it.
-   */
+  /** This very life had a later boot than this one: the disk is an old image of itself. */
   #toldOutdated(message: Extract<RaftMessage, { readonly type: "outdated" }>): void {
     if (message.incarnation !== this.#incarnation || message.boot <= this.#boot) return
-    if (this.#phase !== "running") return
-    this.#mark("node.image.old")
-    const alone = this.#replicas.all().find((replica) => replica.isAlone)
-    if (alone !== undefined) {
-      const detail = `The disk is an old image, and group ${alone.group} has no other replica`
-      return this.#stop("corruptSingleReplica", detail)
-    }
-    for (const { group, replica } of this.#replicas.all()) {
-      this.#timers.forget(group)
-      this.#system.append({ type: "tombstone", group, replica })
-    }
+    const given = giveUpNames(this.#replicas.all(), this.#system, message.boot, this.#out)
+    if (given === null)
+      return this.#stop("corruptSingleReplica", "The disk is an old image of the only replica")
     this.#dirty.clear()
-    this.#phaseLsn = this.#system.append({ type: "boot", boot: message.boot })
+    this.#phaseLsn = given
     this.#phase = "outdated"
   }
 
@@ -490,20 +478,6 @@ export class Kernel {
     this.#graveyard.bury(group, this.#system.append({ type: "tombstone", group, replica: replica.replica }))
     // It led, and will not be there to repeat that it does no more.
     if (replica.raft.owesDeFortify) this.#supportChanged(this.#pulse.giveUp(stamp, this.#out), stamp)
-  }
-
-  #destroyBuried(): void {
-    for (const group of this.#graveyard.takeBuried(this.#system.wal.durableLsn)) {
-      const replica = this.#replicas.get(group)!
-      this.#graveyard.raise(group, replica.replica)
-      replica.machine.destroy()
-      replica.volume.append({ type: "replicaRemoved", group, replica: replica.replica })
-      this.#replicas.delete(replica)
-      this.#out.push({
-        type: "observe",
-        observation: { type: "replicaRemoved", group, replica: replica.replica },
-      })
-    }
   }
 
   // ── Clients ──────────────────────────────────────────────────────────────────────────────────────
@@ -546,7 +520,8 @@ export class Kernel {
       if (replica.raft.needsSync(volume.wal.durableLsn)) volume.stillAwaits(group)
       if (this.#phase === "running") this.#touched(replica, stamp)
     }
-    if (id === SYSTEM_VOLUME && this.#graveyard.hasDying) this.#destroyBuried()
+    if (id === SYSTEM_VOLUME && this.#graveyard.hasDying)
+      this.#graveyard.destroyBuried(this.#replicas, volume.wal.durableLsn, this.#out)
   }
 
   #checkpointSynced(id: VolumeId, checkpoint: number, stamp: Stamp): void {

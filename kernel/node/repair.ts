@@ -1,8 +1,9 @@
-import type { StoreId } from "../ids.ts"
+import type { Lsn, StoreId } from "../ids.ts"
 import type { RaftMessage } from "../raft/message.ts"
 import type { Effect } from "./effect.ts"
 import type { FrameHeader } from "./input.ts"
 import type { Moment, Replica } from "./replica.ts"
+import type { Volume } from "./volume.ts"
 
 /** Groups led here that bring in a new replica at the same time: each may need a whole snapshot. */
 const REPLACEMENTS_MAX = 2
@@ -48,4 +49,21 @@ export function sayOutdated({ fromStore, fromIncarnation }: FrameHeader, boot: n
     barrier: null,
     message: { type: "outdated", group: 0, from: 0, to: 0, term: 0, incarnation: fromIncarnation, boot },
   })
+}
+
+/**
+ * What an old image of a disk promised since it was taken is not on it, so under its old names it must not say one word
+ * more: everything is buried, and the boot that peers have seen is taken over. When the frame this gives is durable the
+ * store starts anew, and its groups miss it. Null where a group would be lost with its only replica.
+ */
+export function giveUpNames(
+  replicas: readonly Replica[],
+  system: Volume,
+  boot: number,
+  out: Effect[],
+): Lsn | null {
+  out.push({ type: "observe", observation: { type: "mark", name: "node.image.old" } })
+  if (replicas.some((replica) => replica.isAlone)) return null
+  for (const { group, replica } of replicas) system.append({ type: "tombstone", group, replica })
+  return system.append({ type: "boot", boot })
 }
