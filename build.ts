@@ -78,9 +78,16 @@ function manifest(own: Manifest): object {
     imports: Object.fromEntries(imports),
     exports: {
       "./sim": { types: "./sim/index.d.ts", default: "./sim/index.js" },
+      "./sim/fast-check": {
+        types: "./sim/library/fast-check.d.ts",
+        default: "./sim/library/fast-check.js",
+      },
       "./package.json": "./package.json",
     },
     dependencies: own.dependencies,
+    // Only for whoever imports "orrery/sim/fast-check", and only types of it.
+    peerDependencies: { "fast-check": ">=4" },
+    peerDependenciesMeta: { "fast-check": { optional: true } },
   }
 }
 

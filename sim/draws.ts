@@ -43,6 +43,9 @@ export const PURPOSE = {
   storm: 45,
   stormStore: 46,
   quorumLoss: 47,
+  // Of machines other than the kernel: sim/library.
+  machineStep: 64,
+  machineThrow: 65,
 } as const
 
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE]

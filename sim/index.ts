@@ -36,3 +36,29 @@ export { kernelBuild } from "./build.ts"
 export { replay, type Replay } from "./trace/replay.ts"
 export { findParting, partingWindow, type Parting, type Rerun, type Window } from "./trace/diff.ts"
 export { shrinkFailure, type FailureOptions } from "./shrink/failure.ts"
+export { CLIENT_IDS_FROM } from "./plan/catalogue.ts"
+// Machines other than the kernel: sim/library/README.md.
+export {
+  system,
+  type Hunt,
+  type HuntOptions,
+  type MachineReplay,
+  type SmallFailure,
+  type System,
+  type SystemSpec,
+} from "./library/system.ts"
+export * from "./library/machine.ts"
+export type { Check, Finding, NodeView, Observation, OpenCall, WorldNow } from "./library/checks.ts"
+export type { Call } from "./library/clients.ts"
+export {
+  parseMachinePlan,
+  type MachineOp,
+  type MachinePlan,
+  type MachineWorkload,
+  type OperationGround,
+  type PlanSource,
+} from "./library/plan.ts"
+export { parseMachineCapsule, type MachineCapsule } from "./library/capsule.ts"
+export type { MachineResult, MachineRunOptions } from "./library/run.ts"
+export { MACHINE_FAULTS, MACHINE_SWARM } from "./library/faults.ts"
+export { checkCalls, linearizable, type CallsVerdict, type Model } from "./library/linearizable.ts"

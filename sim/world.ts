@@ -25,6 +25,7 @@ import { Process } from "./env/process.ts"
 import { HostSwitches } from "./env/switches.ts"
 import { EVENT } from "./events.ts"
 import { classify } from "./faults/atlas.ts"
+import { CATALOGUE } from "./faults/catalogue.ts"
 import { ADMIN_SESSIONS_FROM, FaultInjector, type FaultCounts } from "./faults/injector.ts"
 import type { FaultRun, Stage } from "./faults/stage.ts"
 import type { KernelBuild } from "./kernel-build.ts"
@@ -144,7 +145,7 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
     this.#restarts = hosts.map(() => NO_EVENT)
     this.#restartAt = hosts.map(() => 0)
     this.#halts = hosts.map(() => null)
-    this.#faults = new FaultInjector(this, scheduler, plan.phases, plan.faults)
+    this.#faults = new FaultInjector(this, CATALOGUE, scheduler, plan.phases, plan.faults)
     // The parts of a round come before the faults of the same moment.
     for (let round = 0; round < plan.phases.rounds; round++) {
       const faultsAt = quietAt(plan.phases, round) - plan.phases.faultsUs

@@ -44,6 +44,7 @@ const lintBreaches: readonly Breach[] = [
     ["a package of the plan's room", "seedrandom"],
   ].map(([name, from], i) => imports(`sim imports ${name}`, `sim/imports-${i}.ts`, from!)),
   imports("a plan imports another package", "sim/plan/imports-0.ts", "commander"),
+  imports("the door for fast-check imports fast-check itself", "sim/library/fast-check-0.ts", "fast-check"),
   ...[
     ["kernel", "#kernel"],
     ["past the library's door", "#sim/two.ts"],
@@ -187,6 +188,11 @@ const lintRight: readonly Case[] = [
     name: "a plan imports seedrandom",
     file: "sim/plan/right-0.ts",
     code: `import seedrandom from "seedrandom"\nimport { one } from "#kernel"\n\nexport const drawn: number = seedrandom("1").int32() + one\n`,
+  },
+  {
+    name: "the door for fast-check imports its types",
+    file: "sim/library/fast-check-1.ts",
+    code: `import type * as FastCheck from "fast-check"\n\nexport type Whole = FastCheck.Arbitrary<number>\n`,
   },
   {
     name: "a scenario imports the library's door",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { execFile } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
+import { stripTypeScriptTypes } from "node:module"
 import { delimiter, dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { afterAll, beforeAll, describe, test } from "vitest"
@@ -24,6 +25,11 @@ async function run(program: string, args: readonly string[], cwd: string): Promi
   )
   const env = { ...Object.fromEntries(own), PATH: path, NO_COLOR: "1" }
   return promisify(execFile)(program, args, { cwd, env, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 })
+}
+
+/** A file of the checkout as a JavaScript project would have it. */
+function javascriptOf(path: string): string {
+  return stripTypeScriptTypes(readFileSync(join(ROOT, path), "utf8"))
 }
 
 let packed: readonly string[] = []
@@ -115,12 +121,42 @@ console.log(first.traceHash)
     assert.match(stdout, /^[0-9a-f]{16}\n$/)
   })
 
+  test("orrery/sim finds the bug in a machine of the user's, makes it small, and replays it", async () => {
+    // The example of docs/library as it stands there, its types taken off.
+    writeFileSync(join(PROJECT, "lock-service.js"), javascriptOf("docs/library/lock-service.ts"))
+    writeFileSync(
+      join(PROJECT, "locks.js"),
+      `import { careful, hasty } from "./lock-service.js"
+const { failure } = hasty.hunt({ seeds: 40 })
+if (failure === null) throw new Error("the bug was not found")
+const small = hasty.shrink(failure.plan)
+const capsule = hasty.capsule(small.result)
+if (!hasty.replay(capsule).same) throw new Error("the capsule gives another run")
+if (careful.replay(capsule).result.verdict !== "valid") throw new Error("the repaired one fails too")
+console.log(small.plan.faults.length, small.result.traceHash)
+`,
+    )
+    const { stdout } = await run(process.execPath, ["locks.js"], PROJECT)
+    assert.match(stdout, /^1 [0-9a-f]{16}\n$/)
+  })
+
   test("its declarations compile in a strict project that has no types of Node's", async () => {
     writeFileSync(
       join(PROJECT, "own.ts"),
       `import { scenario, simulate } from "orrery/sim"\n\nexport const both: readonly unknown[] = [scenario, simulate]\n`,
     )
+    writeFileSync(join(PROJECT, "counter.ts"), readFileSync(join(ROOT, "docs/library/counter.ts"), "utf8"))
     const flags = "--noEmit --strict --module nodenext --target es2024 --lib es2024 --types".split(" ")
-    await run(join(ROOT, "node_modules/.bin/tsc"), [...flags, "", "own.ts"], PROJECT)
+    await run(join(ROOT, "node_modules/.bin/tsc"), [...flags, "", "own.ts", "counter.ts"], PROJECT)
+  })
+
+  test("orrery/sim loads without fast-check, and its own door takes it as an argument", async () => {
+    assert.ok(!existsSync(join(PROJECT, "node_modules/fast-check")))
+    writeFileSync(
+      join(PROJECT, "plans.js"),
+      `import { plans } from "orrery/sim/fast-check"\nconsole.log(typeof plans)\n`,
+    )
+    const { stdout } = await run(process.execPath, ["plans.js"], PROJECT)
+    assert.equal(stdout, "function\n")
   })
 })

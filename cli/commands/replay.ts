@@ -92,6 +92,11 @@ function readSubject(engine: Engine, what: string, seed: number | undefined): Su
 
 function readSubjectFile(engine: Engine, path: string): Subject {
   const json = readJsonFile(path)
+  const machine = machineIn(json)
+  if (machine !== null) {
+    const how = "only the test that has it can run it, by `replay` of its system: see docs/library"
+    throw new UsageError(`${path} is of the machine ${machine}: ${how}`)
+  }
   // A plan edited by hand has a format and no oracle; everything else claims to be a capsule.
   const isPlan = typeof json === "object" && json !== null && "workload" in json && !("plan" in json)
   try {
@@ -101,6 +106,17 @@ function readSubjectFile(engine: Engine, path: string): Subject {
   } catch (thrown) {
     throw new UsageError(`${path} is no ${isPlan ? "plan" : "capsule"}: ${messageOf(thrown)}`)
   }
+}
+
+/** The machine of somebody's own that a plan or a capsule is of; null for those of the kernel. */
+function machineIn(json: unknown): string | null {
+  const plan = isRecord(json) && "plan" in json ? json["plan"] : json
+  const machine = isRecord(plan) ? plan["machine"] : null
+  return isRecord(machine) ? String(machine["name"]) : null
+}
+
+function isRecord(json: unknown): json is Record<string, unknown> {
+  return typeof json === "object" && json !== null
 }
 
 export function readCapsule(engine: Engine, path: string): Capsule {

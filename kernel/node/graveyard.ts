@@ -1,8 +1,8 @@
 import type { GroupId, Lsn, ReplicaId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
-import type { Effect } from "./effect.ts"
-import type { Replicas } from "./replicas.ts"
 import { readPairs, writePairs } from "../lib/pairs.ts"
+import type { Replica } from "./replica.ts"
+import type { Volume } from "./volume.ts"
 
 /**
  * Replicas that were removed from their group. A tombstone is durable in the system volume before
@@ -41,26 +41,14 @@ export class Graveyard {
   }
 
   /** Groups whose tombstone has become durable; each is given once. */
-  #takeBuried(durableLsn: Lsn): readonly GroupId[] {
+  takeBuried(durableLsn: Lsn): readonly GroupId[] {
     const buried: GroupId[] = []
     for (const [group, lsn] of this.#dying) if (lsn <= durableLsn) buried.push(group)
     for (const group of buried) this.#dying.delete(group)
     return buried
   }
 
-  /** What is left of those whose tombstone has become durable. */
-  destroyBuried(replicas: Replicas, durableLsn: Lsn, out: Effect[]): void {
-    for (const group of this.#takeBuried(durableLsn)) {
-      const { replica, machine, volume } = replicas.get(group)!
-      this.#raise(group, replica)
-      machine.destroy()
-      volume.append({ type: "replicaRemoved", group, replica })
-      replicas.delete(replicas.get(group)!)
-      out.push({ type: "observe", observation: { type: "replicaRemoved", group, replica } })
-    }
-  }
-
-  #raise(group: GroupId, replica: ReplicaId): void {
+  raise(group: GroupId, replica: ReplicaId): void {
     this.#tombstones.set(group, Math.max(replica, this.#tombstones.get(group) ?? 0))
   }
 
@@ -73,4 +61,25 @@ export class Graveyard {
     const tombstones = readPairs(reader)
     return new Graveyard(tombstones, readPairs(reader))
   }
+}
+
+/**
+ * Buries every replica of a disk that is an old image of itself and takes over the boot that peers have seen: under
+ * their old names they must not say one word more. `lsn` is the frame that says so; `alone` when a group has no other
+ * replica, and then nothing has changed.
+ */
+export function giveUpImage(
+  replicas: readonly Replica[],
+  system: Volume,
+  boot: number,
+): { readonly type: "alone"; readonly detail: string } | { readonly type: "given"; readonly lsn: Lsn } {
+  const alone = replicas.find((replica) => replica.isAlone)
+  if (alone !== undefined) {
+    return {
+      type: "alone",
+      detail: `The disk is an old image, and group ${alone.group} has no other replica`,
+    }
+  }
+  for (const { group, replica } of replicas) system.append({ type: "tombstone", group, replica })
+  return { type: "given", lsn: system.append({ type: "boot", boot }) }
 }

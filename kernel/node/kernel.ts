@@ -12,21 +12,22 @@ import type { RaftMessage } from "../raft/message.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
 import { SnapshotTraffic } from "../snapshot/traffic.ts"
 import { ClockGuard } from "../time/clock-guard.ts"
+import { sayAbsent, sayOutdated } from "./answers.ts"
 import { bearReplica, bootstrapReplica, unborn } from "./birth.ts"
 import { bootStore, rowMark } from "./boot.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Barrier, Effect } from "./effect.ts"
 import { FRAME_VERSION } from "./frame-codec.ts"
-import { Graveyard } from "./graveyard.ts"
+import { giveUpImage, Graveyard } from "./graveyard.ts"
 import type { Frame, Input, Stamp } from "./input.ts"
 import { identityOf, lifeOf, Peers } from "./peers.ts"
-import { giveUpNames, replaceLost, sayAbsent, sayOutdated } from "./repair.ts"
+import { replaceLost } from "./repair.ts"
 import type { Moment, Replica } from "./replica.ts"
 import { Replicas } from "./replicas.ts"
 import type { BootStamp, GroupStatus, Identity, VolumeImage } from "./status.ts"
 import { Timers } from "./timers.ts"
 import type { Volume } from "./volume.ts"
-import { loadVolumes, saveVolumes } from "./volumes.ts"
+import { areTenantsDurable, loadVolumes, saveVolumes, witnessDurable } from "./volumes.ts"
 
 /**
  * How far a start has come. Nothing is sent or answered before `running`: first the boot number is made
@@ -51,7 +52,8 @@ export class Kernel {
   readonly #config: KernelConfig
   #incarnation: Incarnation = 0
   #boot = 0
-  #identity: Identity
+  /** Said once for all frames: neither a boot nor a life changes while a process runs. */
+  #identity: Identity | null = null
   #phase: Phase = "booting"
   /** The frame of the system volume that the phase waits for. */
   #phaseLsn: Lsn = 0
@@ -78,7 +80,6 @@ export class Kernel {
     this.#salts = salts
     this.#chance = chance
     this.#pulse = pulse
-    this.#identity = this.#identify()
     this.#traffic = new SnapshotTraffic(config.limits)
   }
 
@@ -107,7 +108,6 @@ export class Kernel {
     kernel.#graveyard = new Graveyard(booted.tombstones)
     kernel.#unlisted = new Map(booted.unlisted)
     for (const replica of booted.replicas) kernel.#replicas.add(replica)
-    kernel.#identity = kernel.#identify()
     kernel.#phaseLsn = kernel.#system.wal.nextLsn
     const effects: Effect[] = [...booted.effects]
     for (const replica of kernel.#replicas.all()) replica.introduce(effects)
@@ -122,12 +122,8 @@ export class Kernel {
   }
 
   identity(): Identity {
+    this.#identity ??= identityOf(this.#config, this.#incarnation, this.#boot, [...this.#volumes.values()])
     return this.#identity
-  }
-
-  /** Said once for all frames: neither a boot nor a life changes while a process runs. */
-  #identify(): Identity {
-    return identityOf(this.#config, this.#incarnation, this.#boot, [...this.#volumes.values()])
   }
 
   status(): readonly GroupStatus[] {
@@ -225,7 +221,7 @@ export class Kernel {
       this.#bootstrap(stamp)
       this.#phase = "bootstrapping"
     }
-    if (this.#phase === "bootstrapping" && this.#isEverythingDurable()) {
+    if (this.#phase === "bootstrapping" && areTenantsDurable(this.#volumes)) {
       for (const [volume, incarnation] of this.#unlisted) {
         this.#phaseLsn = this.#system.append({ type: "volume", volume, incarnation })
       }
@@ -240,12 +236,6 @@ export class Kernel {
     if (this.#phase === "outdated" && this.#system.wal.durableLsn >= this.#phaseLsn) {
       this.#stop("outdatedImage", "The disk is an old image of itself: its replicas were given up")
     }
-  }
-
-  #isEverythingDurable(): boolean {
-    for (const volume of this.#volumes.values())
-      if (volume.id !== SYSTEM_VOLUME && volume.barrier !== null) return false
-    return true
   }
 
   /** A volume that was never listed has acknowledged nothing: the document may still be applied to it. */
@@ -280,13 +270,8 @@ export class Kernel {
 
   #housekeep(stamp: Stamp): void {
     this.#timers.atLatest(HOUSEKEEPING, stamp.mono + this.#config.timing.livenessUs)
-    for (const volume of this.#volumes.values()) {
-      volume.retry()
-      const identifiers = volume.id === SYSTEM_VOLUME ? [] : volume.wal.takeWitnessed()
-      // A second witness of what was durable, on another log than the one that says so.
-      if (identifiers.length > 0 && this.#phase === "running")
-        this.#system.append({ type: "witness", volume: volume.id, identifiers })
-    }
+    for (const volume of this.#volumes.values()) volume.retry()
+    witnessDurable(this.#volumes, this.#phase === "running")
     if (this.#phase !== "running") return
     this.#beat(stamp)
     const awake = [...this.#awake].sort((a, b) => a - b).map((group) => this.#replicas.get(group)!)
@@ -372,13 +357,7 @@ export class Kernel {
   }
 
   /** A field, so that every volume is handed the same function every turn. */
-  readonly #appliedIn = (volume: Volume): ReadonlyMap<GroupId, LogIndex> => {
-    const applied = new Map<GroupId, LogIndex>()
-    for (const replica of this.#replicas.all()) {
-      if (replica.volume === volume) applied.set(replica.group, replica.machine.appliedIndex)
-    }
-    return applied
-  }
+  readonly #appliedIn = (volume: Volume): ReadonlyMap<GroupId, LogIndex> => this.#replicas.appliedIn(volume)
 
   // ── Peers ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -388,7 +367,8 @@ export class Kernel {
     if (this.#phase !== "running" || !isOurs || header.version !== FRAME_VERSION) return
     if (!this.#peers.heard(header.fromStore, header.fromIncarnation, header.fromBoot)) {
       this.#mark("frame.oldBoot")
-      sayOutdated(header, this.#peers.bootOf(header.fromStore), this.#out)
+      const { fromStore, fromIncarnation } = header
+      this.#out.push(sayOutdated(fromStore, fromIncarnation, this.#peers.bootOf(fromStore)))
       return
     }
     this.#guard.frameReceived(header.fromStore, header.wall, stamp.mono, stamp.wall)
@@ -419,7 +399,10 @@ export class Kernel {
       return
     }
     const replica = this.#replicas.get(message.group)
-    if (replica === undefined || message.to < replica.replica) sayAbsent(message, header.fromStore, this.#out)
+    if (message.type === "heartbeat" && (replica === undefined || message.to < replica.replica)) {
+      this.#mark("raft.membership.saidAbsent")
+      this.#out.push(sayAbsent(message, header.fromStore))
+    }
     if (replica === undefined) return this.#createReplica(message, stamp)
     if (message.to !== replica.replica) {
       // A store holds one replica of a group: a younger one means that this one was removed.
@@ -437,14 +420,20 @@ export class Kernel {
     this.#touched(replica, stamp)
   }
 
-  /** This very life had a later boot than this one: the disk is an old image of itself. */
+  /**
+   * This very life had a later boot than this one: the disk is an old image of itself, and what it promised since is
+   * not on it. Under its old names it must not say one word more. So everything here is buried, the boot that peers
+   * have seen is taken over, and when that is durable the store starts anew: with nothing, its groups miss it.
+   */
   #toldOutdated(message: Extract<RaftMessage, { readonly type: "outdated" }>): void {
     if (message.incarnation !== this.#incarnation || message.boot <= this.#boot) return
-    const given = giveUpNames(this.#replicas.all(), this.#system, message.boot, this.#out)
-    if (given === null)
-      return this.#stop("corruptSingleReplica", "The disk is an old image of the only replica")
+    if (this.#phase !== "running") return
+    this.#mark("node.image.old")
+    const given = giveUpImage(this.#replicas.all(), this.#system, message.boot)
+    if (given.type === "alone") return this.#stop("corruptSingleReplica", given.detail)
+    for (const { group } of this.#replicas.all()) this.#timers.forget(group)
     this.#dirty.clear()
-    this.#phaseLsn = given
+    this.#phaseLsn = given.lsn
     this.#phase = "outdated"
   }
 
@@ -478,6 +467,20 @@ export class Kernel {
     this.#graveyard.bury(group, this.#system.append({ type: "tombstone", group, replica: replica.replica }))
     // It led, and will not be there to repeat that it does no more.
     if (replica.raft.owesDeFortify) this.#supportChanged(this.#pulse.giveUp(stamp, this.#out), stamp)
+  }
+
+  #destroyBuried(): void {
+    for (const group of this.#graveyard.takeBuried(this.#system.wal.durableLsn)) {
+      const replica = this.#replicas.get(group)!
+      this.#graveyard.raise(group, replica.replica)
+      replica.machine.destroy()
+      replica.volume.append({ type: "replicaRemoved", group, replica: replica.replica })
+      this.#replicas.delete(replica)
+      this.#out.push({
+        type: "observe",
+        observation: { type: "replicaRemoved", group, replica: replica.replica },
+      })
+    }
   }
 
   // ── Clients ──────────────────────────────────────────────────────────────────────────────────────
@@ -520,8 +523,7 @@ export class Kernel {
       if (replica.raft.needsSync(volume.wal.durableLsn)) volume.stillAwaits(group)
       if (this.#phase === "running") this.#touched(replica, stamp)
     }
-    if (id === SYSTEM_VOLUME && this.#graveyard.hasDying)
-      this.#graveyard.destroyBuried(this.#replicas, volume.wal.durableLsn, this.#out)
+    if (id === SYSTEM_VOLUME && this.#graveyard.hasDying) this.#destroyBuried()
   }
 
   #checkpointSynced(id: VolumeId, checkpoint: number, stamp: Stamp): void {
@@ -579,7 +581,6 @@ export class Kernel {
     kernel.#phase = phase
     kernel.#phaseLsn = phaseLsn
     loadVolumes(reader, config, salts, bases, kernel.#volumes, kernel.#unlisted)
-    kernel.#identity = kernel.#identify()
     kernel.#replicas = Replicas.load(reader, config, (id) => kernel.#volumes.get(id)!)
     kernel.#graveyard = Graveyard.load(reader)
     kernel.#peers = Peers.load(reader)

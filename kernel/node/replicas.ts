@@ -1,4 +1,4 @@
-import type { GroupId, RangeId, VolumeId } from "../ids.ts"
+import type { GroupId, LogIndex, RangeId, VolumeId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { KernelConfig } from "./config.ts"
 import { Replica } from "./replica.ts"
@@ -39,6 +39,15 @@ export class Replicas {
   all(): readonly Replica[] {
     this.#sorted ??= [...this.#byGroup.values()].sort((a, b) => a.group - b.group)
     return this.#sorted
+  }
+
+  /** How far each replica of the volume has applied. */
+  appliedIn(volume: Volume): ReadonlyMap<GroupId, LogIndex> {
+    const applied = new Map<GroupId, LogIndex>()
+    for (const replica of this.all()) {
+      if (replica.volume === volume) applied.set(replica.group, replica.machine.appliedIndex)
+    }
+    return applied
   }
 
   save(sink: Sink): void {

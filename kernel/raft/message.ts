@@ -314,6 +314,10 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
       sink.uint(message.nextChunk)
       sink.uint(message.retryAfterUs)
       break
+    case "outdated":
+      sink.uint(message.incarnation)
+      sink.uint(message.boot)
+      break
     case "snapshotReply":
       sink.uint(message.lastIndex)
       sink.bool(message.success)
@@ -498,6 +502,10 @@ export function readTagged(tag: number, reader: ByteReader): RaftMessage {
         nextChunk,
         retryAfterUs,
       }
+    }
+    case 24: {
+      const incarnation = reader.uint()
+      return { type: "outdated", group, from, to, term, incarnation, boot: reader.uint() }
     }
     default:
       reader.fail()

@@ -217,7 +217,7 @@ export class SafetyChecker implements OnlineChecker {
     replica: ReplicaMirror,
     observation: Exclude<
       Observation,
-      { readonly type: "mark" | "fenced" | "lowWaterSet" | "recovered" | "leaseRead" | "memberRefused" }
+      { readonly type: "mark" | "fenced" | "lowWaterSet" | "memberRefused" | "recovered" | "leaseRead" }
     >,
   ): void {
     const booting = store.booting

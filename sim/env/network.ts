@@ -14,14 +14,14 @@ const CLIENT_LANE = 1
 export const HELD_BACK_MAX = 100_000
 
 /** How frames become bytes: part of a kernel build. */
-export type FrameCodec = {
-  encodeFrame(frame: Frame): Uint8Array
-  decodeFrame(bytes: Uint8Array): Frame | null
+export type FrameCodec<F = Frame> = {
+  encodeFrame(frame: F): Uint8Array
+  decodeFrame(bytes: Uint8Array): F | null
 }
 
 /** Hears every frame as its store sends it, before anything happens to it. */
-export interface FrameListener {
-  frameSent(from: number, to: number, lane: Lane, frame: Frame): void
+export interface FrameListener<F = Frame> {
+  frameSent(from: number, to: number, lane: Lane, frame: F): void
 }
 
 export type NetworkCounts = {
@@ -44,25 +44,25 @@ export type NetworkCounts = {
  *
  * Frames cross as objects (ownership moves, nobody changes one) or as bytes; the receiver sees the same.
  */
-export class Network {
+export class Network<F = Frame, Request = KvRequest, Reply = KvReply> {
   readonly counts: NetworkCounts = { sent: 0, delivered: 0, dropped: 0, refused: 0, mistaken: 0 }
   readonly endpointCount: number
   readonly storeCount: number
   readonly #seed: number
   readonly #scheduler: Scheduler
   readonly #host: PlanHost
-  readonly #codec: FrameCodec
+  readonly #codec: FrameCodec<F>
   readonly #frameCounts: Uint32Array
   readonly #lastArrivals: Float64Array
   readonly #inFlight: Int32Array
   readonly #overlays: LinkOverlay[] = []
-  readonly #listeners: FrameListener[] = []
+  readonly #listeners: FrameListener<F>[] = []
 
   constructor(
     seed: number,
     scheduler: Scheduler,
     host: PlanHost,
-    codec: FrameCodec,
+    codec: FrameCodec<F>,
     storeCount: number,
     clientCount: number,
   ) {
@@ -90,7 +90,7 @@ export class Network {
     return endpoint - this.storeCount
   }
 
-  sendFrame(fromStore: number, toStore: number, lane: Lane, frame: Frame): void {
+  sendFrame(fromStore: number, toStore: number, lane: Lane, frame: F): void {
     if (toStore < 1 || toStore > this.storeCount) return
     for (let i = 0; i < this.#listeners.length; i++)
       this.#listeners[i]!.frameSent(fromStore, toStore, lane, frame)
@@ -98,11 +98,11 @@ export class Network {
     this.#send(fromStore - 1, toStore - 1, LANES[lane], EVENT.frame, payload)
   }
 
-  sendRequest(client: number, store: number, request: KvRequest): void {
+  sendRequest(client: number, store: number, request: Request): void {
     this.#send(this.storeCount + client, store - 1, CLIENT_LANE, EVENT.request, request)
   }
 
-  sendReply(store: number, client: number, reply: KvReply): void {
+  sendReply(store: number, client: number, reply: Reply): void {
     this.#send(store - 1, this.storeCount + client, CLIENT_LANE, EVENT.reply, reply)
   }
 
@@ -127,8 +127,8 @@ export class Network {
   }
 
   /** The frame in what has arrived; null when its bytes are refused. */
-  frameOf(payload: unknown): Frame | null {
-    if (!(payload instanceof Uint8Array)) return payload as Frame
+  frameOf(payload: unknown): F | null {
+    if (!(payload instanceof Uint8Array)) return payload as F
     const frame = this.#codec.decodeFrame(payload)
     if (frame !== null) return frame
     this.counts.delivered--
@@ -164,17 +164,17 @@ export class Network {
   }
 
   /** A frame that was sent long ago reaches its end once more. */
-  replay(fromStore: number, toStore: number, lane: Lane, frame: Frame): void {
+  replay(fromStore: number, toStore: number, lane: Lane, frame: F): void {
     const payload = this.#host.transport === "bytes" ? this.#codec.encodeFrame(frame) : frame
     const link = (fromStore - 1) * this.endpointCount + toStore - 1
     this.#fly(link, LANES[lane], EVENT.frame, toStore - 1, this.#host.latencyUsMin, false, payload)
   }
 
-  listen(listener: FrameListener): void {
+  listen(listener: FrameListener<F>): void {
     this.#listeners.push(listener)
   }
 
-  unlisten(listener: FrameListener): void {
+  unlisten(listener: FrameListener<F>): void {
     const index = this.#listeners.indexOf(listener)
     if (index >= 0) this.#listeners.splice(index, 1)
   }
@@ -243,7 +243,7 @@ export class Network {
           break
         case "corrupt":
           if (!chancePpm(draw(seed, PURPOSE.corrupt, id, link, key), fault.ratioPpm)) break
-          payload = this.#corrupted(payload, draw(seed, PURPOSE.corruptBit, id, link, key))
+          payload = this.#corrupted(kind, payload, draw(seed, PURPOSE.corruptBit, id, link, key))
           overlay.tally.changes++
           break
         case "misroute": {
@@ -336,12 +336,10 @@ export class Network {
    * null travels on in its place when the codec refuses it, so that both transports look alike. A client's
    * request or reply has no bytes here: its connection would refuse them.
    */
-  #corrupted(payload: unknown, drawn: number): unknown {
-    if (payload === null) return null
+  #corrupted(kind: number, payload: unknown, drawn: number): unknown {
+    if (payload === null || kind !== EVENT.frame) return null
     const asBytes = payload instanceof Uint8Array
-    const frame = payload as Frame
-    if (!asBytes && !("messages" in frame)) return null
-    const bytes = asBytes ? payload.slice() : this.#codec.encodeFrame(frame)
+    const bytes = asBytes ? payload.slice() : this.#codec.encodeFrame(payload as F)
     invariant(bytes.length > 0, "Cannot corrupt a frame: its codec gave no bytes")
     const bit = below(drawn, bytes.length * 8)
     bytes[bit >>> 3]! ^= 1 << (bit & 7)

@@ -1,9 +1,9 @@
 import type { ClockFault } from "../env/clock.ts"
 import { removeById } from "./process.ts"
-import { argument, storesOf, type FaultKindActions, type FaultRun } from "./stage.ts"
+import { argument, storesOf, type CommonStage, type FaultKindActions, type FaultRun } from "./stage.ts"
 
 /** Faults of clocks: an overlay on both clocks of a store. A step is an offset that comes by surprise. */
-export const clockFault: FaultKindActions = {
+export const clockFault: FaultKindActions<CommonStage> = {
   begin(stage, run) {
     const fault = clockFaultOf(run)
     for (const store of storesOf(stage, run)) {
@@ -39,7 +39,7 @@ export const clockFarFuture: FaultKindActions = {
 }
 
 /** Wake-ups that come too early or too late. */
-export const timerSkew: FaultKindActions = {
+export const timerSkew: FaultKindActions<CommonStage> = {
   begin(stage, run) {
     const skew = { earlyUs: argument(run, "earlyUs", 0), lateUs: argument(run, "lateUs", 0) }
     for (const store of storesOf(stage, run)) {

@@ -1,10 +1,10 @@
 import { PURPOSE, shuffled } from "../draws.ts"
 import { LinkOverlay, type HeldBack } from "../env/link-overlay.ts"
 import { linkFault, sidesOf } from "./link.ts"
-import { argument, storesOf, type FaultKindActions, type FaultRun, type Stage } from "./stage.ts"
+import { argument, storesOf, type CommonStage, type FaultKindActions, type FaultRun } from "./stage.ts"
 
 /** Messages are kept back and let go together, again and again: bursts, in whatever order the fault likes. */
-export const hold: FaultKindActions = {
+export const hold: FaultKindActions<CommonStage> = {
   begin(stage, run) {
     linkFault.begin(stage, run)
     if (run.applied) run.next = stage.actAt(run, 1, stage.now + periodOf(run))
@@ -23,7 +23,7 @@ function periodOf(run: FaultRun): number {
   return Math.max(1_000, argument(run, "periodUs", 200_000))
 }
 
-function burst(stage: Stage, run: FaultRun, count: number): void {
+function burst(stage: CommonStage, run: FaultRun, count: number): void {
   const order = argument(run, "order", 0)
   stage.network.burst(run.fault.id, (held: readonly HeldBack[]) => {
     if (order === 1) return held.toReversed()
@@ -35,7 +35,7 @@ function burst(stage: Stage, run: FaultRun, count: number): void {
  * The links of one store after the other are clogged, in a random order, and freed in another one, so that
  * who hears whom changes step by step and never comes back the way it went (FoundationDB's swizzle-clogging).
  */
-export const swizzle: FaultKindActions = {
+export const swizzle: FaultKindActions<CommonStage> = {
   begin(stage, run) {
     this.act!(stage, run, 0)
   },
@@ -54,7 +54,7 @@ export const swizzle: FaultKindActions = {
   },
 }
 
-function clogNext(stage: Stage, run: FaultRun, stores: readonly number[], act: number): void {
+function clogNext(stage: CommonStage, run: FaultRun, stores: readonly number[], act: number): void {
   const store = shuffled(stage.seed, PURPOSE.swizzleClog, run.fault.id, 0, stores)[act]
   if (store === undefined) return
   const { network } = stage

@@ -1,9 +1,10 @@
+import { invariant } from "#kernel"
 import { EVENT } from "../events.ts"
 import { isQuiet } from "../phases.ts"
 import type { FaultKind, PlanFault, PlanPhases } from "../plan/plan.ts"
 import { NO_EVENT, type Scheduler } from "../scheduler.ts"
-import { CATALOGUE, endOf } from "./catalogue.ts"
-import type { FaultRun, Stage } from "./stage.ts"
+import { endOf } from "./catalogue.ts"
+import type { CommonStage, FaultKindActions, FaultRun, Stage } from "./stage.ts"
 
 /** Administrators' sessions: this, and the index of the fault. Clients have sessions below. */
 export const ADMIN_SESSIONS_FROM = 1_000_000
@@ -14,6 +15,9 @@ const ROLE_WAITS_MAX = 20
 /** The act of a fault that means "look again for whom to strike". */
 const ACT_BEGIN = -1
 
+/** What the kinds of fault do that a world knows. */
+export type Catalogue<S> = Readonly<Partial<Record<FaultKind, FaultKindActions<S>>>>
+
 export type FaultCounts = { applied: number; effective: number }
 
 /**
@@ -23,14 +27,23 @@ export type FaultCounts = { applied: number; effective: number }
  * A fault is applied when it found someone to strike, and effective when that changed at least one
  * delivery, read, stamp, turn or disk operation: `tally.changes` says how many.
  */
-export class FaultInjector {
+export class FaultInjector<S extends CommonStage = Stage> {
   readonly runs: readonly FaultRun[]
-  readonly #stage: Stage
+  readonly #stage: S
+  readonly #catalogue: Catalogue<S>
   readonly #scheduler: Scheduler
   readonly #phases: PlanPhases
 
-  constructor(stage: Stage, scheduler: Scheduler, phases: PlanPhases, faults: readonly PlanFault[]) {
+  /** Every kind of fault in the list has a row in the catalogue. */
+  constructor(
+    stage: S,
+    catalogue: Catalogue<S>,
+    scheduler: Scheduler,
+    phases: PlanPhases,
+    faults: readonly PlanFault[],
+  ) {
     this.#stage = stage
+    this.#catalogue = catalogue
     this.#scheduler = scheduler
     this.#phases = phases
     this.runs = faults.map((fault, index) => ({
@@ -69,7 +82,7 @@ export class FaultInjector {
     run.next = NO_EVENT
     if (!run.active) return
     if (act <= ACT_BEGIN) this.#begin(run, -act)
-    else CATALOGUE[run.fault.kind].act?.(this.#stage, run, act)
+    else this.#actionsOf(run).act?.(this.#stage, run, act)
   }
 
   ends(index: number): void {
@@ -85,7 +98,7 @@ export class FaultInjector {
   answered(session: number, accepted: boolean): void {
     const run = this.runs[session - ADMIN_SESSIONS_FROM]
     if (run === undefined || !run.active) return
-    CATALOGUE[run.fault.kind].answered?.(this.#stage, run, accepted)
+    this.#actionsOf(run).answered?.(this.#stage, run, accepted)
   }
 
   counts(): Readonly<Partial<Record<FaultKind, FaultCounts>>> {
@@ -104,7 +117,7 @@ export class FaultInjector {
       run.next = this.#stage.actAt(run, ACT_BEGIN - waits, this.#stage.now + ROLE_WAIT_US)
       return
     }
-    CATALOGUE[run.fault.kind].begin(this.#stage, run)
+    this.#actionsOf(run).begin(this.#stage, run)
   }
 
   #lift(run: FaultRun, quiet: boolean): void {
@@ -114,7 +127,13 @@ export class FaultInjector {
     this.#scheduler.cancel(run.next)
     run.next = NO_EVENT
     run.active = false
-    CATALOGUE[run.fault.kind].lift(this.#stage, run)
+    this.#actionsOf(run).lift(this.#stage, run)
+  }
+
+  #actionsOf(run: FaultRun): FaultKindActions<S> {
+    const actions = this.#catalogue[run.fault.kind]
+    invariant(actions !== undefined, () => `Cannot inject ${run.fault.kind}: this world has no such fault`)
+    return actions
   }
 
   /** Takes whom a fault strikes at this moment; false while the leader it names is not there. */

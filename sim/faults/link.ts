@@ -1,11 +1,11 @@
 import { LinkOverlay, type LinkFault } from "../env/link-overlay.ts"
 import { CLIENT_IDS_FROM } from "../plan/catalogue.ts"
-import { argument, type FaultKindActions, type FaultRun, type Stage } from "./stage.ts"
+import { argument, type CommonStage, type FaultKindActions, type FaultRun } from "./stage.ts"
 
 const RATIO_PPM = 100_000
 
 /** Faults of links: an overlay on the network, lifted as it came. */
-export const linkFault: FaultKindActions = {
+export const linkFault: FaultKindActions<CommonStage> = {
   begin(stage, run) {
     const sides = sidesOf(stage, run)
     if (sides === null) return
@@ -21,7 +21,7 @@ export const linkFault: FaultKindActions = {
 
 /** The two sides of a fault of links; null when one of them is empty. */
 export function sidesOf(
-  stage: Stage,
+  stage: CommonStage,
   run: FaultRun,
 ): { readonly from: readonly number[]; readonly to: readonly number[]; readonly oneWay: boolean } | null {
   const from = endpoints(stage, run.stores)
@@ -64,7 +64,7 @@ function linkFaultOf(run: FaultRun): LinkFault {
 }
 
 /** Empty peers are all other stores that were ever started; when there are none, the struck ones themselves. */
-function peersOf(stage: Stage, run: FaultRun): readonly number[] {
+function peersOf(stage: CommonStage, run: FaultRun): readonly number[] {
   if (run.peers.length > 0) return run.peers
   const others: number[] = []
   for (let store = 1; store <= stage.storeCount; store++) {
@@ -73,7 +73,7 @@ function peersOf(stage: Stage, run: FaultRun): readonly number[] {
   return others.length > 0 ? others : run.stores
 }
 
-function endpoints(stage: Stage, ids: readonly number[]): readonly number[] {
+function endpoints(stage: CommonStage, ids: readonly number[]): readonly number[] {
   const { network } = stage
   return ids
     .map((id) =>

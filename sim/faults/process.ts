@@ -1,9 +1,9 @@
-import { argument, storesOf, type FaultKindActions, type FaultRun, type Stage } from "./stage.ts"
+import { argument, storesOf, type CommonStage, type FaultKindActions, type FaultRun } from "./stage.ts"
 
 const RESTART_US = 1_000_000
 
 /** The processes die; their machines start them again. Its own time lifts it, not the end of the fault. */
-export const crash: FaultKindActions = {
+export const crash: FaultKindActions<CommonStage> = {
   begin(stage, run) {
     strike(stage, run)
   },
@@ -11,7 +11,7 @@ export const crash: FaultKindActions = {
 }
 
 /** Dies, comes back, stays up for a while, dies again. */
-export const crashLoop: FaultKindActions = {
+export const crashLoop: FaultKindActions<CommonStage> = {
   begin(stage, run) {
     this.act!(stage, run, 0)
   },
@@ -24,7 +24,7 @@ export const crashLoop: FaultKindActions = {
   lift() {},
 }
 
-function strike(stage: Stage, run: FaultRun): void {
+function strike(stage: CommonStage, run: FaultRun): void {
   const restartAt = stage.now + argument(run, "restartUs", RESTART_US)
   const powerLoss = argument(run, "powerLoss", 0) === 1
   for (const store of storesOf(stage, run)) {
@@ -34,7 +34,7 @@ function strike(stage: Stage, run: FaultRun): void {
 }
 
 /** Stands still: its inbox fills, its timers are late, what it holds stays held. */
-export const pause: FaultKindActions = {
+export const pause: FaultKindActions<CommonStage> = {
   begin(stage, run) {
     for (const store of storesOf(stage, run)) {
       const host = stage.host(store)
@@ -51,7 +51,7 @@ export const pause: FaultKindActions = {
   },
 }
 
-export const slowProcess: FaultKindActions = {
+export const slowProcess: FaultKindActions<CommonStage> = {
   begin(stage, run) {
     const factor = Math.max(1, argument(run, "factor", 10))
     for (const store of storesOf(stage, run)) {
@@ -65,7 +65,7 @@ export const slowProcess: FaultKindActions = {
 }
 
 /** The kernel is replaced by what its saved bytes give: nothing may change, and nothing is lifted. */
-export const reload: FaultKindActions = {
+export const reload: FaultKindActions<CommonStage> = {
   begin(stage, run) {
     for (const store of storesOf(stage, run)) {
       const host = stage.host(store)

@@ -56,7 +56,7 @@ function drawPhases(chance: Chance, scenario: Scenario, timing: Timing): PlanPha
   return { rounds, faultsUs, quietUs, ...scenario.phases }
 }
 
-function drawHost(chance: Chance, scenario: Scenario): PlanHost {
+export function drawHost(chance: Chance, scenario: Pick<Scenario, "host">): PlanHost {
   const latencyUsMin = chance.spread(50, 10 * MS)
   const syncUsMin = chance.spread(20, 4 * MS)
   return {
@@ -76,12 +76,12 @@ function drawHost(chance: Chance, scenario: Scenario): PlanHost {
 const OVERWHELMED_PERCENT = 4
 const UNCALM_PERCENT = 3
 
-function drawFaults(
+export function drawFaults(
   chance: Chance,
-  scenario: Scenario,
+  scenario: Pick<Scenario, "faults">,
   cluster: PlanCluster,
   phases: PlanPhases,
-  workload: PlanWorkload,
+  workload: Pick<PlanWorkload, "clients" | "ops">,
 ): readonly PlanFault[] {
   const { swarm, script } = scenario.faults
   const kinds = swarm === "all" ? SWARM_KINDS : (swarm ?? [])

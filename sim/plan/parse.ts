@@ -57,16 +57,24 @@ export function planShape(): Shape<Plan> {
       ops: list(opShape()),
     }),
     faults: list(faultShape()),
-    phases: record<PlanPhases>({ rounds: whole(1, 1_000), faultsUs: whole(0), quietUs: whole(0) }),
-    host: record<PlanHost>({
-      transport: oneOf(["objects", "bytes"]),
-      latencyUsMin: whole(0),
-      latencyUsMean: whole(0),
-      syncUsMin: whole(0),
-      syncUsMean: whole(0),
-      turnUsMax: whole(0),
-    }),
+    phases: phasesShape(),
+    host: hostShape(),
     seed: whole(0),
+  })
+}
+
+export function phasesShape(): Shape<PlanPhases> {
+  return record<PlanPhases>({ rounds: whole(1, 1_000), faultsUs: whole(0), quietUs: whole(0) })
+}
+
+export function hostShape(): Shape<PlanHost> {
+  return record<PlanHost>({
+    transport: oneOf(["objects", "bytes"]),
+    latencyUsMin: whole(0),
+    latencyUsMean: whole(0),
+    syncUsMin: whole(0),
+    syncUsMean: whole(0),
+    turnUsMax: whole(0),
   })
 }
 
@@ -126,7 +134,7 @@ function kvShape(): Shape<KvOp> {
   })
 }
 
-function faultShape(): Shape<PlanFault> {
+export function faultShape(): Shape<PlanFault> {
   const target = record<FaultTarget>({
     role: oneOf(["stores", "leader", "followers"]),
     stores: list(whole(1)),

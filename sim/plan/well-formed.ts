@@ -103,9 +103,13 @@ export function isRepeatable({ op }: Pick<PlanOp, "op">): boolean {
   return op.token || !op.ops.some(mayWrite)
 }
 
-type Known = { readonly known: number; readonly clients: number; readonly ranges: readonly Bootstrap[] }
+export type Known = {
+  readonly known: number
+  readonly clients: number
+  readonly ranges: readonly Bootstrap[]
+}
 
-function flawInFault(
+export function flawInFault(
   { at, until, kind, target }: PlanFault,
   { known, clients, ranges }: Known,
 ): string | null {

@@ -1,6 +1,17 @@
 import { DEFAULT_LIMITS, DEFAULT_TIMING, type Limits, type Timing } from "#kernel"
 import { CLIENT_IDS_FROM } from "../plan/catalogue.ts"
-import type { Plan, PlanFault } from "../plan/plan.ts"
+import type { Plan, PlanFault, PlanPhases } from "../plan/plan.ts"
+
+/** What shrinking asks of any plan, whoever runs it. */
+export type PlanLike = {
+  readonly cluster: { readonly stores: number }
+  readonly phases: PlanPhases
+  readonly faults: readonly PlanFault[]
+  readonly workload: {
+    readonly clients: number
+    readonly ops: readonly { readonly at: number; readonly client: number }[]
+  }
+}
 
 /** The plan without one of its stores; those above it move down by one. Null when that leaves no plan. */
 export function withoutStore(plan: Plan, store: number): Plan | null {
@@ -61,7 +72,7 @@ export function withoutRange(plan: Plan, range: number): Plan | null {
 }
 
 /** Clients that ask nothing are forgotten; the others are numbered anew. */
-export function withoutIdleClients(plan: Plan): Plan | null {
+export function withoutIdleClients<P extends PlanLike>(plan: P): P | null {
   const { workload } = plan
   const used = [...new Set(workload.ops.map((op) => op.client))].sort((a, b) => a - b)
   if (used.length === workload.clients) return null

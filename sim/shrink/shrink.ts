@@ -1,14 +1,22 @@
-import type { Plan, PlanFault, PlanOp } from "../plan/plan.ts"
+import type { Plan, PlanFault } from "../plan/plan.ts"
 import { firstFlaw } from "../plan/well-formed.ts"
 import { minimize } from "./minimize.ts"
-import { plainer, tighter, withoutIdleClients, withoutRange, withoutSpare, withoutStore } from "./passes.ts"
+import {
+  plainer,
+  tighter,
+  withoutIdleClients,
+  withoutRange,
+  withoutSpare,
+  withoutStore,
+  type PlanLike,
+} from "./passes.ts"
 import { shorterPlans, weakerFaults, weakerOps } from "./weaken.ts"
 
-export type ShrinkOptions = {
+export type ShrinkOptions<P = Plan> = {
   /** The check that must still fail: another one would be another bug. */
   readonly oracle: string
   /** Runs a plan and names the check it fails, or null. */
-  readonly run: (plan: Plan) => string | null
+  readonly run: (plan: P) => string | null
   readonly runsMax: number
   /** Asked before each run: the caller's clock. */
   readonly shouldStop?: () => boolean
@@ -23,11 +31,20 @@ export type ShrinkProgress = {
   readonly stores: number
 }
 
-export type Shrunk = {
-  readonly plan: Plan
+export type Shrunk<P = Plan> = {
+  readonly plan: P
   readonly runs: number
   /** Without any one of its faults or operations the check no longer fails: tried, each of them. */
   readonly minimal: boolean
+}
+
+/** How the plans of one kind of run get smaller, beyond what all plans have. */
+export type Passes<P extends PlanLike> = {
+  readonly isPlan: (plan: P) => boolean
+  /** Tried once and before anything else: the first that fails alike is taken. */
+  readonly tighter: (plan: P) => readonly P[]
+  readonly dropPlaces: (trial: Trial<P>) => void
+  readonly weakerOps: (op: P["workload"]["ops"][number]) => readonly P["workload"]["ops"][number][]
 }
 
 /**
@@ -35,41 +52,56 @@ export type Shrunk = {
  * clients, then milder ones. Every candidate is run; none is kept because it ought to fail.
  */
 export function shrink(plan: Plan, options: ShrinkOptions): Shrunk {
-  const trial = new Trial(plan, options)
+  return shrinkBy(plan, options, {
+    isPlan: (candidate) => firstFlaw(candidate) === null,
+    tighter,
+    dropPlaces,
+    weakerOps,
+  })
+}
+
+export function shrinkBy<P extends PlanLike>(
+  plan: P,
+  options: ShrinkOptions<P>,
+  passes: Passes<P>,
+): Shrunk<P> {
+  const trial = new Trial(plan, options, passes.isPlan)
   // Once, and first: later it would undo what "plainer" does.
   trial.pass = "tighten"
-  tighter(trial.plan).some((tight) => trial.take(tight))
-  for (let before: Plan | null = null; before !== trial.plan && !trial.exhausted;) {
+  passes.tighter(trial.plan).some((tight) => trial.take(tight))
+  for (let before: P | null = null; before !== trial.plan && !trial.exhausted;) {
     before = trial.plan
     trial.pass = "faults"
     dropFaults(trial)
     trial.pass = "operations"
     dropOperations(trial)
     trial.pass = "stores"
-    dropPlaces(trial)
+    passes.dropPlaces(trial)
     trial.pass = "weaken"
-    weaken(trial)
+    weaken(trial, passes)
   }
   return { plan: trial.plan, runs: trial.runs, minimal: !trial.exhausted }
 }
 
 /** The smallest plan so far, and the budget for more. */
-class Trial {
-  plan: Plan
+export class Trial<P extends PlanLike> {
+  plan: P
   runs = 0
   pass = ""
   /** True once the budget has refused a run. */
   exhausted = false
-  readonly #options: ShrinkOptions
+  readonly #options: ShrinkOptions<P>
+  readonly #isPlan: (plan: P) => boolean
 
-  constructor(plan: Plan, options: ShrinkOptions) {
+  constructor(plan: P, options: ShrinkOptions<P>, isPlan: (plan: P) => boolean) {
     this.plan = plan
     this.#options = options
+    this.#isPlan = isPlan
   }
 
   /** Takes the candidate in place of the plan if it is one and fails alike. */
-  take(candidate: Plan | null): boolean {
-    if (candidate === null || this.exhausted || firstFlaw(candidate) !== null) return false
+  take(candidate: P | null): boolean {
+    if (candidate === null || this.exhausted || !this.#isPlan(candidate)) return false
     const { runsMax, shouldStop, run, oracle, onProgress } = this.#options
     if (this.runs >= runsMax || shouldStop?.() === true) {
       this.exhausted = true
@@ -89,12 +121,12 @@ class Trial {
   }
 }
 
-function dropFaults(trial: Trial): void {
+function dropFaults<P extends PlanLike>(trial: Trial<P>): void {
   minimize(trial.plan.faults, (faults) => trial.take({ ...trial.plan, faults }))
 }
 
-function dropOperations(trial: Trial): void {
-  const take = (ops: readonly PlanOp[]): boolean =>
+function dropOperations<P extends PlanLike>(trial: Trial<P>): void {
+  const take = (ops: P["workload"]["ops"]): boolean =>
     trial.take({ ...trial.plan, workload: { ...trial.plan.workload, ops } })
   // Whole clients and whole ranges first: they are few.
   const clients = [...new Set(trial.plan.workload.ops.map((op) => op.client))]
@@ -103,7 +135,7 @@ function dropOperations(trial: Trial): void {
   minimize(trial.plan.workload.ops, take)
 }
 
-function dropPlaces(trial: Trial): void {
+function dropPlaces(trial: Trial<Plan>): void {
   for (const { descriptor } of trial.plan.cluster.ranges)
     trial.take(withoutRange(trial.plan, descriptor.rangeId))
   while (trial.take(withoutSpare(trial.plan)));
@@ -122,7 +154,7 @@ function dropPlaces(trial: Trial): void {
   }
 }
 
-function weaken(trial: Trial): void {
+function weaken<P extends PlanLike>(trial: Trial<P>, passes: Passes<P>): void {
   while (shorterPlans(trial.plan).some((plan) => trial.take(plan)));
   for (let index = 0; index < trial.plan.faults.length; index++) {
     while (
@@ -131,15 +163,17 @@ function weaken(trial: Trial): void {
   }
   for (let index = 0; index < trial.plan.workload.ops.length; index++) {
     while (
-      weakerOps(trial.plan.workload.ops[index]!).some((op) => trial.take(withOp(trial.plan, index, op)))
+      passes
+        .weakerOps(trial.plan.workload.ops[index]!)
+        .some((op) => trial.take(withOp(trial.plan, index, op)))
     );
   }
 }
 
-function withFault(plan: Plan, index: number, fault: PlanFault): Plan {
+function withFault<P extends PlanLike>(plan: P, index: number, fault: PlanFault): P {
   return { ...plan, faults: plan.faults.with(index, fault) }
 }
 
-function withOp(plan: Plan, index: number, op: PlanOp): Plan {
+function withOp<P extends PlanLike>(plan: P, index: number, op: P["workload"]["ops"][number]): P {
   return { ...plan, workload: { ...plan.workload, ops: plan.workload.ops.with(index, op) } }
 }

@@ -1,5 +1,6 @@
 import { FAULTS } from "../plan/catalogue.ts"
-import type { Plan, PlanFault, PlanOp } from "../plan/plan.ts"
+import type { PlanFault, PlanOp } from "../plan/plan.ts"
+import type { PlanLike } from "./passes.ts"
 
 /** Shorter than this tells nobody more. */
 const SHORTEST_US = 20_000
@@ -52,9 +53,9 @@ export function weakerOps(op: PlanOp): readonly PlanOp[] {
 }
 
 /** The same run with less waiting in it: everything, or every part, in half the time. */
-export function shorterPlans(plan: Plan): readonly Plan[] {
+export function shorterPlans<P extends PlanLike>(plan: P): readonly P[] {
   const { phases } = plan
-  const plans: Plan[] = []
+  const plans: P[] = []
   const round = phases.faultsUs + phases.quietUs
   if (phases.faultsUs > 2 * SHORTEST_US) {
     const saved = phases.faultsUs - Math.floor(phases.faultsUs / 2)

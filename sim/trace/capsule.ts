@@ -69,14 +69,14 @@ export function writePlan(plan: Plan): string {
 `
 }
 
-function lined(fields: object): string {
+export function lined(fields: object): string {
   const lines = Object.entries(fields).map(
     ([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`,
   )
   return `{${lines.join(",\n")}\n}`
 }
 
-function listed(values: readonly unknown[]): string {
+export function listed(values: readonly unknown[]): string {
   return values.length === 0 ? "[]" : `[\n${values.map((value) => JSON.stringify(value)).join(",\n")}\n]`
 }
 

@@ -8,6 +8,7 @@ ownFolder()
 writeFileSync("unknown-field.json", '{"capsule": 1, "colour": "red"}')
 writeFileSync("broken.json", '{"capsule": ')
 writeFileSync("not-a-plan.json", '{"workload": {}, "seeds": 4}')
+writeFileSync("of-a-machine.json", '{"capsule": 1, "plan": {"machine": {"name": "locks", "version": "1"}}}')
 
 const REFUSED: readonly (readonly [args: string, says: RegExp])[] = [
   ["sim run smoek", /no scenario "smoek", did you mean "smoke"\?/],
@@ -45,6 +46,8 @@ const REFUSED: readonly (readonly [args: string, says: RegExp])[] = [
   ["sim replay unknown-field.json", /unknown-field\.json is no capsule: .*colour/],
   ["sim replay broken.json", /broken\.json is not JSON/],
   ["sim replay not-a-plan.json", /not-a-plan\.json is no plan/],
+  ["sim replay of-a-machine.json", /of the machine locks: only the test that has it can run it/],
+  ["sim shrink of-a-machine.json", /of the machine locks/],
   ["sim shrink nowhere.json", /There is no file nowhere\.json/],
   ["sim shrink not-a-plan.json", /not-a-plan\.json is no plan/],
   ["sim merge", /missing required argument 'json'/],

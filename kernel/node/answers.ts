@@ -1,0 +1,27 @@
+import type { Incarnation, StoreId } from "../ids.ts"
+import type { Heartbeat } from "../raft/message.ts"
+import type { Effect } from "./effect.ts"
+
+/** What a store says for itself, and not for one of its replicas. Nothing it says so rests on its disk. */
+
+/** A leader speaks to one that is not here, and will not be under that name. */
+export function sayAbsent({ group, from, to, term, sentMono }: Heartbeat, store: StoreId): Effect {
+  return {
+    type: "send",
+    to: store,
+    lane: "liveness",
+    barrier: null,
+    message: { type: "absent", group, from: to, to: from, term, sentMono },
+  }
+}
+
+/** Mostly the process that is told so is gone, and the one in its place knows better; but it may be an old image. */
+export function sayOutdated(store: StoreId, incarnation: Incarnation, boot: number): Effect {
+  return {
+    type: "send",
+    to: store,
+    lane: "liveness",
+    barrier: null,
+    message: { type: "outdated", group: 0, from: 0, to: 0, term: 0, incarnation, boot },
+  }
+}
