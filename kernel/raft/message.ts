@@ -294,10 +294,6 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
       sink.uint(message.nonce)
       sink.uint(message.index)
       break
-    case "outdated":
-      sink.uint(message.incarnation)
-      sink.uint(message.boot)
-      break
     case "snapshotOffer":
       writeSnapshotHead(message.head, sink)
       break
@@ -470,10 +466,6 @@ export function readTagged(tag: number, reader: ByteReader): RaftMessage {
     case 23: {
       const nonce = reader.uint()
       return { type: "repairAnswer", group, from, to, term, nonce, index: reader.uint() }
-    }
-    case 24: {
-      const incarnation = reader.uint()
-      return { type: "outdated", group, from, to, term, incarnation, boot: reader.uint() }
     }
     case 12:
       return { type: "deFortify", group, from, to, term }
