@@ -10,6 +10,7 @@ import { newRecovery } from "../raft/repair.ts"
 import { StateMachine } from "../range/state-machine.ts"
 import { sweepStaging } from "../snapshot/staging.ts"
 import { recoverVolume, type RecoveredVolume } from "../wal/recovery.ts"
+import type { RowId } from "../wal/recovery-table.ts"
 import type { RecoveredGroup } from "../wal/replay.ts"
 import { emptyWalStart, Wal, type WalPorts } from "../wal/wal.ts"
 import { makeRaft } from "./birth.ts"
@@ -31,7 +32,12 @@ export type Booted = {
   readonly effects: readonly Effect[]
 }
 
-export type BootFailure = { readonly code: FatalCode; readonly detail: string }
+export type BootFailure = {
+  readonly code: FatalCode
+  readonly detail: string
+  /** What of the table of recovery led to it. */
+  readonly rows: readonly RowId[]
+}
 
 /** The ports of a volume's log. Salts are drawn per boot, so that no two lives of a log share one. */
 export function walPorts(
@@ -73,6 +79,7 @@ export function bootStore(
     return {
       code: "corruptSystemVolume",
       detail: `The system volume is damaged: ${system.recovered.verdict}`,
+      rows: rowsOf(system.recovered),
     }
   }
   observeRecovery(SYSTEM_VOLUME, system.recovered, effects)
@@ -82,6 +89,7 @@ export function bootStore(
     return {
       code: "identityMismatch",
       detail: `The directory belongs to store ${known.store} of cluster ${known.cluster}`,
+      rows: [],
     }
   }
   // The document is for a store that holds nothing; what is found here without a name was someone's.
@@ -139,7 +147,7 @@ export function bootStore(
       const replica = openReplica(config, volume, group, chance, stamp.mono)
       if (replica === "single") {
         const detail = `Group ${group.group} has no other replica to be repaired from`
-        return { code: "corruptSingleReplica", detail }
+        return { code: "corruptSingleReplica", detail, rows: rowsOf(opened.recovered) }
       }
       if (replica !== "forgotten") {
         replicas.push(replica)
@@ -170,7 +178,7 @@ function readVolume(
   systemWitness: Parameters<typeof recoverVolume>[0]["systemWitness"],
 ): OpenedImage | BootFailure {
   if (image === null)
-    return { code: "identityMismatch", detail: `The host has no directory for volume ${volume}` }
+    return { code: "identityMismatch", detail: `The host has no directory for volume ${volume}`, rows: [] }
   const { cluster, store } = config
   const recovered = recoverVolume({
     segments: image.segments,
@@ -179,7 +187,8 @@ function readVolume(
     identity: { cluster, store, volume, incarnation },
   })
   if (recovered.start !== null) return { recovered, base: image.base }
-  return { code: "identityMismatch", detail: `Volume ${volume} cannot be opened: ${recovered.verdict}` }
+  const detail = `Volume ${volume} cannot be opened: ${recovered.verdict}`
+  return { code: "identityMismatch", detail, rows: rowsOf(recovered) }
 }
 
 /** A volume whose own name is gone begins again under a new one; its replicas are not who they were. */
@@ -200,12 +209,22 @@ function openVolume(
   return new Volume(id, incarnation, wal, opened.base, engine)
 }
 
+function rowsOf(recovered: RecoveredVolume): readonly RowId[] {
+  return [...new Set(recovered.reasons.map((reason) => reason.row))]
+}
+
+/** So that it is counted which rows of the table a campaign reaches. */
+export function rowMark(row: RowId): Effect {
+  return { type: "observe", observation: { type: "mark", name: `wal.recovered.${row}` } }
+}
+
 function observeRecovery(volume: VolumeId, recovered: RecoveredVolume, effects: Effect[]): void {
   const { verdict, durableLsn } = recovered
   effects.push({ type: "observe", observation: { type: "recovered", volume, verdict, lsn: durableLsn } })
   if (verdict !== "clean" && verdict !== "empty") {
     effects.push({ type: "observe", observation: { type: "mark", name: `wal.recovered.${verdict}` } })
   }
+  for (const row of rowsOf(recovered)) effects.push(rowMark(row))
 }
 
 /** The tombstone is durable, or about to be; the end of what it buries was not: it is brought to its end now. */

@@ -213,6 +213,7 @@ export function mayRest(state: RaftState, context: StepContext): boolean {
   if (state.termStartIndex > state.commitIndex || isJoint(current) || current.promoting.length > 0)
     return false
   if (state.transfer !== null || state.departing.length > 0 || state.reads.isWaiting) return false
+  if (state.lost.size > 0 || state.questions.size > 0) return false
   if (!holdsLease(state, context)) return false
   for (const { replica, store } of members(current)) {
     if (replica === state.replica) continue

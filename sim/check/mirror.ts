@@ -66,6 +66,14 @@ export class ReplicaMirror {
   expectedConfigIndex = 0
   /** In this step: what it held beyond the snapshot may go. */
   snapshotInStep = false
+  /** A boot of its store did not speak of it, though its disk had held it. */
+  lost = false
+  /** What it held before its disk was damaged, until it is repaired; null for one that is whole. */
+  ghost: DurableReplica | null = null
+  /** Where the log of whoever asked for its vote ended, by replica; of one that is damaged. */
+  readonly askedBy: Map<number, { readonly index: number; readonly term: number }> = new Map()
+  /** Where the log ended that it booted with. */
+  bootLast = 0
   bootTerm = 0
   bootVote = 0
   bootApplied = 0
@@ -289,13 +297,13 @@ export class ClusterMirror {
   trim(group: GroupMirror): void {
     let floor = Number.MAX_SAFE_INTEGER
     for (const replica of group.members) {
-      if (replica.removed) continue
+      if (replica.removed || replica.lost) continue
       floor = Math.min(floor, this.store(replica.store).durable(group.id).applied)
     }
     if (floor === Number.MAX_SAFE_INTEGER || floor <= group.floor) return
     group.trim(floor)
     for (const replica of group.members) {
-      if (replica.removed) continue
+      if (replica.removed || replica.lost) continue
       replica.log.cut(Math.min(floor, replica.log.last), ABSENT)
       const durable = this.store(replica.store).durable(group.id)
       durable.log.cut(Math.min(floor, durable.log.last), ABSENT)

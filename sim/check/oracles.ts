@@ -117,7 +117,20 @@ export const ORACLES: readonly Oracle[] = [
     id: "WAL-release",
     promises:
       "After a boot every replica has the term, vote and entries its disk held, whatever was released.",
-    notVerified: "Entries a durable checkpoint contains. Runs whose plan damages synced bytes.",
+    notVerified:
+      "Entries a durable checkpoint contains. Replicas that boot as `recovering`, and stores that forget and cannot know.",
+  },
+  {
+    id: "IDENT-name",
+    promises:
+      "A replica whose memory is gone (a boot of its store did not speak of it) never says a word again, unless a later boot has all of it.",
+    notVerified: "Stores that forget and cannot know: lying disks, old images.",
+  },
+  {
+    id: "IDENT-damaged",
+    promises:
+      "A damaged replica, until it is repaired, does not campaign, gives no vote and confirms no leader where a vote of it was lost, votes for no log shorter than the one it had, and acknowledges nothing that is missing.",
+    notVerified: "Pre-votes, which bind nobody. Damage its store cannot notice.",
   },
   {
     id: "HASH-replicas-agree",

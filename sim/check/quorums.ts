@@ -38,9 +38,10 @@ function checkMajority(
   for (let i = 0; i < members.length; i++) {
     const member = members[i]!
     const durable = cluster.store(member.store).durables[id]
-    if (durable === undefined) continue
-    if (durable.replica !== 0 && durable.replica !== member.replica) continue
-    if (durable.holds(index, digest)) held++
+    const isHere = durable !== undefined && (durable.replica === 0 || durable.replica === member.replica)
+    if (isHere && durable.holds(index, digest)) held++
+    // It held it, and gives no vote to anyone before it holds it again.
+    else if (leader.group.replicas[member.replica]?.ghost?.holds(index, digest) === true) held++
   }
   if (held * 2 > members.length) return
   world.report(

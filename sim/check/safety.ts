@@ -1,6 +1,7 @@
 /** The checkers of safety as one: they share a mirror and must look in one order. */
 import type { Bootstrap, Effect, Input, Observation, RaftMessage } from "#kernel"
 import type { OnlineChecker, WorldView } from "./checker.ts"
+import { bootEndedDamaged, checkDamaged, checkName } from "./damage.ts"
 import { applyItems, messageReleased } from "./durability.ts"
 import { ClusterMirror, type ReplicaMirror, type StoreMirror } from "./mirror.ts"
 import { configurationChanged, configurationCommitted } from "./quorums.ts"
@@ -21,7 +22,7 @@ import {
   checkpointSynced,
   checkpointTaken,
 } from "./replicas-agree.ts"
-import { appended, bootEnded, forgetUnderWay, recovered, synced, type FrameItems } from "./wal.ts"
+import { appended, bootEnded, recovered, synced, type FrameItems } from "./wal.ts"
 
 export type SafetyOptions = {
   readonly births: readonly Bootstrap[]
@@ -106,7 +107,9 @@ export class SafetyChecker implements OnlineChecker {
         const { message } = effect
         if (message.type === "storeHeartbeat" || message.type === "absent") break
         const replica = this.#mirror.replica(storeId, message.group, message.from)
-        if (replica !== null) messageReleased(world, store, replica, message)
+        if (replica === null) break
+        checkDamaged(world, replica, message)
+        messageReleased(world, store, replica, message)
         break
       }
       case "append":
@@ -123,24 +126,12 @@ export class SafetyChecker implements OnlineChecker {
   #endBoot(world: WorldView, store: StoreMirror): void {
     store.booting = false
     if (this.#damagesSynced) {
-      forgetUnderWay(store)
-      for (const replica of store.replicas) this.#trust(store, replica)
+      bootEndedDamaged(world, store, this.#forgetful.has(store.id))
     } else {
       for (const replica of store.replicas) checkBootApplied(world, store, replica)
       bootEnded(world, store)
     }
     for (const replica of store.replicas) if (replica.saidLog) bootLogMatches(world, replica)
-  }
-
-  /** Damage may have taken what was durable: what the boot says is what the disk holds. */
-  #trust(store: StoreMirror, replica: ReplicaMirror): void {
-    const durable = store.durable(replica.group.id)
-    durable.term = replica.bootTerm
-    durable.votedFor = replica.bootVote
-    durable.applied = replica.bootApplied
-    durable.snapshotIndex = 0
-    durable.log.copy(replica.log)
-    replica.ackedIndex = 0
   }
 
   #take(world: WorldView, store: StoreMirror, input: Input): void {
@@ -180,6 +171,8 @@ export class SafetyChecker implements OnlineChecker {
     if (replica !== undefined && replica.store === store.id && message.term > replica.heardTerm) {
       replica.heardTerm = message.term
     }
+    if (replica?.ghost && message.type === "voteRequest")
+      replica.askedBy.set(message.from, { index: message.lastIndex, term: message.lastTerm })
   }
 
   #sent(world: WorldView, store: StoreMirror, message: RaftMessage): void {
@@ -228,8 +221,10 @@ export class SafetyChecker implements OnlineChecker {
     >,
   ): void {
     const booting = store.booting
+    if (!booting && observation.type !== "replicaRemoved") checkName(world, replica)
     switch (observation.type) {
       case "roleChanged":
+        if (!booting && observation.role !== "recovering") replica.ghost = null
         if (booting) {
           replica.saidTerm = true
           replica.bootTerm = observation.term
@@ -244,6 +239,7 @@ export class SafetyChecker implements OnlineChecker {
         break
       case "logChanged":
         logChanged(world, replica, observation, booting)
+        if (booting) replica.bootLast = replica.log.last
         break
       case "committed":
         committed(world, replica, observation, !booting)

@@ -104,7 +104,8 @@ export function forgetUnderWay(store: StoreMirror): void {
   }
 }
 
-function checkRecovered(world: WorldView, replica: ReplicaMirror, durable: DurableReplica): void {
+/** A replica as its boot describes it, against what its disk held. */
+export function checkRecovered(world: WorldView, replica: ReplicaMirror, durable: DurableReplica): void {
   if (!replica.saidTerm || !replica.saidLog) {
     world.report("WAL-release", `${nameOf(replica)} is not spoken of after a boot; its disk held it.`)
     return

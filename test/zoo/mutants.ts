@@ -242,6 +242,106 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "W05",
+    tier: "A",
+    title: "mid-log corruption truncated as a torn tail",
+    oracles: ["WAL-release", "RAFT-leader-completeness", "RAFT-ack-durable"],
+    source: "FAST'18, Protocol-Aware Recovery for Consensus-Based Storage",
+    about:
+      "A start takes what it can read up to the first damaged frame for the whole log, and goes on as if nothing had followed.",
+    schedule: "A bit turns over in the log of one store, and the store starts again.",
+    edits: [
+      {
+        file: "kernel/node/boot.ts",
+        find: "let damage = recovered.damage",
+        replace: 'let damage: RecoveredGroup["damage"] = null',
+      },
+    ],
+  },
+  {
+    id: "I01",
+    tier: "A",
+    title: "damaged replica votes without identifiers",
+    oracles: ["IDENT-damaged", "RAFT-one-vote", "RAFT-leader-completeness", "RAFT-election-safety"],
+    source:
+      "FAST'18, Protocol-Aware Recovery for Consensus-Based Storage (the case its crash model leaves out)",
+    about: "A replica votes by the log it could read, whether or not it knows where the one it had ended.",
+    schedule:
+      "The end of a log is lost together with everything that vouches for it, and an election comes before the repair.",
+    edits: [
+      {
+        file: "kernel/raft/election.ts",
+        find: "const mayVote = state.recovery === null || state.recovery.identified",
+        replace: "const mayVote = true",
+      },
+    ],
+  },
+  {
+    id: "I02",
+    tier: "A",
+    title: "wiped store votes",
+    oracles: ["IDENT-name", "RAFT-one-vote", "RAFT-leader-completeness"],
+    source: "cockroachdb/cockroach#9037; qdrant/qdrant#1235; databendlabs/openraft#607",
+    about:
+      "A volume that lost everything keeps its incarnation, and whoever has not answered yet is told what its range is: an empty replica with an old name and a vote.",
+    schedule: "A tenant's volume is lost, and a leader of a new term speaks to the store.",
+    edits: [
+      {
+        file: "kernel/node/boot.ts",
+        find: "? drawIncarnation(chance)\n      : (listed?.incarnation",
+        replace: "? (listed?.incarnation ?? incarnation)\n      : (listed?.incarnation",
+      },
+      {
+        file: "kernel/raft/replication.ts",
+        find: "const isBirth = !progress.known && includes(state.configurations.current.learners, to.replica)",
+        replace: "const isBirth = !progress.known",
+      },
+    ],
+  },
+  {
+    id: "I03",
+    tier: "A",
+    title: "incarnation ignored",
+    oracles: ["IDENT-name", "RAFT-one-vote", "RAFT-leader-completeness"],
+    source: "etcd-io/etcd#10951; lni/dragonboat#256",
+    about:
+      "A new life has a new name, and nobody asks for it: replicas are made in whatever life a volume is, and members are known by their store.",
+    schedule: "A disk is replaced by an empty one, and a leader of a new term speaks to the store.",
+    edits: [
+      {
+        file: "kernel/node/kernel.ts",
+        find: "if (volume === undefined || volume.incarnation !== message.incarnation) return",
+        replace: "if (volume === undefined) return",
+      },
+      {
+        file: "kernel/raft/replication.ts",
+        find: "const isBirth = !progress.known && includes(state.configurations.current.learners, to.replica)",
+        replace: "const isBirth = !progress.known",
+      },
+      {
+        file: "kernel/raft/raft.ts",
+        find: "known !== null && (known.store !== from.store || known.incarnation !== from.incarnation)",
+        replace: "known !== null && known.store !== from.store",
+      },
+    ],
+  },
+  {
+    id: "I04",
+    tier: "B",
+    title: "regression not refused",
+    oracles: ["LIVE-converge", "RAFT-commit-quorum", "RAFT-leader-completeness", "LIN-linearizable"],
+    source: "none published; what a restore of a running member from its backup does to any Raft group",
+    about: "A leader believes what a member says of its log's end, whatever it acknowledged before.",
+    schedule: "An old image of a disk is put back while the leader that took its acknowledgements leads on.",
+    edits: [
+      {
+        file: "kernel/raft/regression.ts",
+        find: "if (message.sentMono < progress.provenAt) return false",
+        replace: "if (message.sentMono >= 0) return false",
+      },
+    ],
+  },
 ]
 
 export function mutantOf(id: string): Mutant | null {

@@ -118,7 +118,7 @@ test("where disks are damaged, a checkpoint number that is given again is anothe
   const cluster = started(true)
   cluster.checkpoint(2, 1)
   cluster.crash(2)
-  cluster.boot(2, 3, role(2, 1, "follower"), voted(2, 1, 1), log(2, entry(1, 0)))
+  cluster.boot(2, 3, role(2, 1, "recovering"), voted(2, 1, 1), log(2, entry(1, 0)))
   cluster.say(2, { ...applied(2, entry(2, 1), 22), digest: 0 } as never)
   cluster.checkpoint(2, 1)
   cluster.checkpointSynced(2, 1)
