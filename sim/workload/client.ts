@@ -71,7 +71,11 @@ export class ClientMemory {
 
   /** The leader as far as it is known, otherwise the stores in turn. */
   storeFor(route: Route): number {
-    return route.leader > 0 ? route.leader : route.stores[this.#turn++ % route.stores.length]!
+    return route.leader > 0 ? route.leader : this.nextStore(route)
+  }
+
+  nextStore(route: Route): number {
+    return route.stores[this.#turn++ % route.stores.length]!
   }
 
   /** Every other client keeps the first timestamp it was given for as long as it will do, and sees it expire. */
@@ -126,7 +130,8 @@ export function* runOperation(
   let hops = 0
   let waitedUs = 0
   for (let attempt = 0; attempt < ATTEMPTS_MAX && waitedUs < PATIENCE * op.timeoutUs; attempt++) {
-    const store = memory.storeFor(route)
+    // Any replica will do, unless one has just sent us to its leader.
+    const store = op.read === "timeline" && hops === 0 ? memory.nextStore(route) : memory.storeFor(route)
     const request = requestOf(memory, route, op, token)
     const timeoutUs = op.abandoned ? 0 : op.timeoutUs
     const answer = yield { type: "send", store, request, copies: op.copies, timeoutUs }
@@ -138,7 +143,7 @@ export function* runOperation(
       continue
     }
     if (answer.type === "ok") {
-      route.leader = store
+      if (op.read === "strong") route.leader = store
       memory.heard(answer.commitTs)
       return {
         outcome: "ok",
@@ -199,7 +204,7 @@ function* askTime(
 }
 
 function requestOf(memory: ClientMemory, route: Route, op: PlanRequest, token: Token | null): KvRequest {
-  return { ...blankRequest(memory, route, op.timeoutUs), token, ops: op.ops }
+  return { ...blankRequest(memory, route, op.timeoutUs), token, read: op.read, ops: op.ops }
 }
 
 function blankRequest(memory: ClientMemory, route: Route, deadlineUs: number): KvRequest {
