@@ -274,6 +274,8 @@ export class Kernel {
     witnessDurable(this.#volumes, this.#phase === "running")
     if (this.#phase !== "running") return
     this.#beat(stamp)
+    for (const replica of this.#replicas.scrub(this.#config, this.#moment(stamp)))
+      this.#touched(replica, stamp)
     const awake = [...this.#awake].sort((a, b) => a - b).map((group) => this.#replicas.get(group)!)
     for (const replica of awake) {
       if (!replica.raft.isLeader || replica.isRemoved) continue
@@ -528,7 +530,7 @@ export class Kernel {
 
   #checkpointSynced(id: VolumeId, checkpoint: number, stamp: Stamp): void {
     const volume = this.#volume(id)
-    const applied = volume.checkpointSynced(checkpoint)
+    const applied = volume.checkpointSynced(checkpoint, stamp.mono)
     for (const replica of this.#replicas.all()) {
       if (replica.volume !== volume || replica.isRemoved) continue
       const durable = applied.get(replica.group) ?? 0
