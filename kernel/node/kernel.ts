@@ -21,7 +21,6 @@ import { FRAME_VERSION } from "./frame-codec.ts"
 import { giveUpImage, Graveyard } from "./graveyard.ts"
 import type { Frame, Input, Stamp } from "./input.ts"
 import { identityOf, lifeOf, Peers } from "./peers.ts"
-import { replaceLost } from "./repair.ts"
 import type { Moment, Replica } from "./replica.ts"
 import { Replicas } from "./replicas.ts"
 import type { BootStamp, GroupStatus, Identity, VolumeImage } from "./status.ts"
@@ -274,15 +273,13 @@ export class Kernel {
     witnessDurable(this.#volumes, this.#phase === "running")
     if (this.#phase !== "running") return
     this.#beat(stamp)
-    for (const replica of this.#replicas.scrub(this.#config, this.#moment(stamp)))
-      this.#touched(replica, stamp)
     const awake = [...this.#awake].sort((a, b) => a - b).map((group) => this.#replicas.get(group)!)
     for (const replica of awake) {
       if (!replica.raft.isLeader || replica.isRemoved) continue
       replica.tidy(this.#moment(stamp))
       this.#touched(replica, stamp)
     }
-    for (const replica of replaceLost(awake, this.#moment(stamp))) this.#touched(replica, stamp)
+    for (const replica of this.#replicas.tend(awake, this.#moment(stamp))) this.#touched(replica, stamp)
   }
 
   /** Heartbeats to the stores this one shares groups with. */

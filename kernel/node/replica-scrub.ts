@@ -7,7 +7,7 @@ import type { Raft } from "../raft/raft.ts"
 import { Comparison, isEqual, type StateSum } from "../range/comparison.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { StateMachine } from "../range/state-machine.ts"
-import type { Timing } from "./config.ts"
+import type { KernelConfig } from "./config.ts"
 import type { Effect } from "./effect.ts"
 
 /** One moment, and where what is to be done goes. */
@@ -21,7 +21,7 @@ type Moment = { readonly mono: Mono; readonly out: Effect[] }
 export class ReplicaScrub {
   readonly #raft: Raft
   readonly #machine: StateMachine
-  readonly #timing: Timing
+  readonly #config: Pick<KernelConfig, "timing" | "limits">
   #comparison = new Comparison()
   /** When the next pass over the rows begins, and the next comparison if this replica leads. */
   #passDueAt: Mono = 0
@@ -29,10 +29,16 @@ export class ReplicaScrub {
   /** When the last pass ended; 0 for never. */
   #passedAt: Mono = 0
 
-  constructor(raft: Raft, machine: StateMachine, timing: Timing) {
+  constructor(raft: Raft, machine: StateMachine, config: Pick<KernelConfig, "timing" | "limits">) {
     this.#raft = raft
     this.#machine = machine
-    this.#timing = timing
+    this.#config = config
+  }
+
+  /** Rows that a store counts in one housekeeping. */
+  get rowsMax(): number {
+    const perSecond = this.#config.limits.scrubRowsPerSecond
+    return Math.max(1, Math.floor((perSecond * this.#config.timing.livenessUs) / 1_000_000))
   }
 
   get passedAt(): Mono {
@@ -58,7 +64,7 @@ export class ReplicaScrub {
     const step = this.#machine.scrubRows(limit)
     if (step.outcome === "going") return step.rows
     this.#passedAt = moment.mono
-    this.#passDueAt = moment.mono + this.#timing.scrubPeriodUs
+    this.#passDueAt = moment.mono + this.#config.timing.scrubPeriodUs
     if (step.outcome === "differs") this.#mark("range.scrub.differs", moment)
     return step.rows
   }
@@ -76,10 +82,10 @@ export class ReplicaScrub {
     if (this.#machine.appliedIndex < this.#raft.termStartIndex) return
     const { configuration, replica, lastIndex } = this.#raft
     const others = members(configuration).filter((member) => member.replica !== replica)
-    this.#compareDueAt = moment.mono + this.#timing.scrubPeriodUs
+    this.#compareDueAt = moment.mono + this.#config.timing.scrubPeriodUs
     if (others.length === 0 || isJoint(configuration)) return
     const isQuiet = this.#machine.appliedIndex === lastIndex
-    const deadline = moment.mono + 2 * this.#timing.electionUsMax
+    const deadline = moment.mono + 2 * this.#config.timing.electionUsMax
     const sum = this.#comparison.begin(replica, this.#sum, isQuiet, deadline)
     for (const member of others) this.#send(member, { type: "scrubState", ...sum }, moment)
   }

@@ -68,7 +68,7 @@ export class Replica {
     this.volume = volume
     this.raft = raft
     this.machine = machine
-    this.scrub = new ReplicaScrub(raft, machine, config.timing)
+    this.scrub = new ReplicaScrub(raft, machine, config)
     this.service = service ?? new RangeService(machine, config.timing, config.limits)
     this.snapshots = new Snapshots(config, volume, raft, machine)
   }

@@ -2,6 +2,7 @@ import type { GroupId, LogIndex, RangeId, VolumeId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { KernelConfig } from "./config.ts"
 import { Replica, type Moment } from "./replica.ts"
+import { replaceLost } from "./repair.ts"
 import { Scrubber } from "./scrubber.ts"
 import type { Volume } from "./volume.ts"
 
@@ -52,9 +53,9 @@ export class Replicas {
     return applied
   }
 
-  /** Housekeeping: gives the replicas that were scrubbed. */
-  scrub(config: KernelConfig, moment: Moment): readonly Replica[] {
-    return this.#scrubber.step(this.all(), config, moment)
+  /** Housekeeping: lost members are replaced, states scrubbed. Gives the replicas with which it had to do. */
+  tend(awake: readonly Replica[], moment: Moment): readonly Replica[] {
+    return [...replaceLost(awake, moment), ...this.#scrubber.step(this.all(), moment)]
   }
 
   save(sink: Sink): void {

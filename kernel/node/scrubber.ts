@@ -1,6 +1,5 @@
 import type { GroupId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
-import type { KernelConfig } from "./config.ts"
 import type { Moment, Replica } from "./replica.ts"
 
 /** Rows counted at one replica before the next gets its turn. */
@@ -15,16 +14,14 @@ export class Scrubber {
   #last: GroupId = 0
 
   /** Once a housekeeping. Gives the replicas with which it had to do. */
-  step(replicas: readonly Replica[], config: KernelConfig, moment: Moment): readonly Replica[] {
+  step(replicas: readonly Replica[], moment: Moment): readonly Replica[] {
     const present = replicas.filter((replica) => !replica.isRemoved)
     const comparing = present.filter((replica) => replica.scrub.wantsComparison(moment.mono))
     for (const replica of comparing) replica.compare(moment)
     const waiting = present.filter((replica) => replica.scrub.wantsRows(moment.mono))
     if (waiting.length === 0) return comparing
-    const { limits, timing } = config
-    const rowsMax = Math.max(1, Math.floor((limits.scrubRowsPerSecond * timing.livenessUs) / 1_000_000))
     const first = waiting.findIndex((replica) => replica.group > this.#last)
-    let left = rowsMax
+    let left = waiting[0]!.scrub.rowsMax
     let at = Math.max(0, first)
     for (let turns = 0; turns < waiting.length && left > 0; turns++) {
       const replica = waiting[at]!
