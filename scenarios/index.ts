@@ -9,6 +9,7 @@ import { main as deafLeader } from "./partitions/deaf-leader.ts"
 import { main as minorityLeader } from "./partitions/minority-leader.ts"
 import { main as lossyReordering } from "./network/lossy-reordering.ts"
 import { main as diskFull } from "./disks/disk-full.ts"
+import { main as bitRot } from "./disks/bit-rot.ts"
 import { main as syncError } from "./disks/sync-error.ts"
 import { main as stalledDisk } from "./disks/stalled-disk.ts"
 import { main as slowFollower } from "./disks/slow-follower.ts"
@@ -44,6 +45,7 @@ export const SCENARIOS: readonly Scenario[] = [
   minorityLeader,
   lossyReordering,
   diskFull,
+  bitRot,
   syncError,
   stalledDisk,
   slowFollower,

@@ -42,6 +42,9 @@ class LiveBase implements Base {
   get checkpoint(): number {
     return this.current.checkpoint
   }
+  get damage(): MemoryBase["damage"] {
+    return this.current.damage
+  }
 
   get(space: Space, key: string): string | null {
     return this.current.get(space, key)

@@ -52,6 +52,8 @@ export type Timing = {
   readonly requestDeadlineUs: number
   /** Age at which tokens may be forgotten: below the horizon the answer is `tokenExpired`. */
   readonly tokenTtlUs: number
+  /** Every so often a replica counts its rows again, and a leader compares its state with its followers'. */
+  readonly scrubPeriodUs: number
 }
 
 export type Limits = {
@@ -78,6 +80,8 @@ export type Limits = {
   readonly snapshotsReceivingMax: number
   /** Bytes of log a leader keeps for a snapshot under way; beyond that the receiver needs a newer one. */
   readonly snapshotLogBytesMax: number
+  /** Rows a store counts again in a second, over all its replicas. */
+  readonly scrubRowsPerSecond: number
   readonly segmentBytesFirst: number
   readonly segmentBytesMax: number
 }
@@ -94,6 +98,7 @@ export const DEFAULT_TIMING: Timing = {
   syncOverdueUs: 1_500_000,
   requestDeadlineUs: 10_000_000,
   tokenTtlUs: 600_000_000,
+  scrubPeriodUs: 3_600_000_000,
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -110,6 +115,7 @@ export const DEFAULT_LIMITS: Limits = {
   snapshotsSendingMax: 4,
   snapshotsReceivingMax: 2,
   snapshotLogBytesMax: 64 << 20,
+  scrubRowsPerSecond: 20_000,
   segmentBytesFirst: 1 << 20,
   segmentBytesMax: 128 << 20,
 }

@@ -21,7 +21,6 @@ import { FRAME_VERSION } from "./frame-codec.ts"
 import { giveUpImage, Graveyard } from "./graveyard.ts"
 import type { Frame, Input, Stamp } from "./input.ts"
 import { identityOf, lifeOf, Peers } from "./peers.ts"
-import { replaceLost } from "./repair.ts"
 import type { Moment, Replica } from "./replica.ts"
 import { Replicas } from "./replicas.ts"
 import type { BootStamp, GroupStatus, Identity, VolumeImage } from "./status.ts"
@@ -280,7 +279,7 @@ export class Kernel {
       replica.tidy(this.#moment(stamp))
       this.#touched(replica, stamp)
     }
-    for (const replica of replaceLost(awake, this.#moment(stamp))) this.#touched(replica, stamp)
+    for (const replica of this.#replicas.tend(awake, this.#moment(stamp))) this.#touched(replica, stamp)
   }
 
   /** Heartbeats to the stores this one shares groups with. */
@@ -528,7 +527,7 @@ export class Kernel {
 
   #checkpointSynced(id: VolumeId, checkpoint: number, stamp: Stamp): void {
     const volume = this.#volume(id)
-    const applied = volume.checkpointSynced(checkpoint)
+    const applied = volume.checkpointSynced(checkpoint, stamp.mono)
     for (const replica of this.#replicas.all()) {
       if (replica.volume !== volume || replica.isRemoved) continue
       const durable = applied.get(replica.group) ?? 0

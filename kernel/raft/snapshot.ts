@@ -3,7 +3,7 @@ import type { Member } from "../range/descriptor.ts"
 import type { SnapshotAnswer, SnapshotChunk, SnapshotOffer, SnapshotReply } from "./message.ts"
 import { storedUpTo } from "./repair.ts"
 import { sendAppends } from "./replication.ts"
-import { becomeFollower, resetElectionDeadline } from "./role.ts"
+import { becomeFollower, changeRole, resetElectionDeadline } from "./role.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
 
 /**
@@ -125,6 +125,11 @@ export function snapshotDurable(state: RaftState, from: Member, context: StepCon
       configuration: state.configurations.current,
     },
   })
+  if (state.stateDamaged) {
+    out.push({ type: "observe", observation: { type: "mark", name: "raft.state.repaired" } })
+    state.stateDamaged = false
+    if (state.role === "recovering" && state.recovery === null) changeRole(state, "follower", out)
+  }
   storedUpTo(state, start.index, out)
   replySnapshot(state, message, from, context, out)
 }

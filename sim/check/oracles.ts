@@ -144,6 +144,12 @@ export const ORACLES: readonly Oracle[] = [
     notVerified: "State at an index no replica reported before.",
   },
   {
+    id: "HASH-scrub",
+    promises:
+      "What a read, a start or a scrub found damaged in the state of a replica is repaired by the end of quiet.",
+    notVerified: "Damage nobody has come upon by then, and replicas outside of the configuration.",
+  },
+  {
     id: "LIVE-store-up",
     promises: "At the end of quiet every store runs that the plan does not keep down.",
     notVerified: "Stores beyond what the plan's class promises: the world gives the reason.",

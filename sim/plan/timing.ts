@@ -8,7 +8,8 @@ const KIB = 1_024
 /** The shipped timing in most runs, a jittered one in the others; tokens expire within a run or never. */
 export function drawTiming(chance: Chance, fixed: Partial<Timing>): Timing {
   const tokenTtlUs = chance.spread(20 * SECOND, 600 * SECOND)
-  if (chance.percent(70)) return { ...DEFAULT_TIMING, tokenTtlUs, ...fixed }
+  const scrubPeriodUs = chance.of("scrub").spread(2 * SECOND, 60 * SECOND)
+  if (chance.percent(70)) return { ...DEFAULT_TIMING, tokenTtlUs, scrubPeriodUs, ...fixed }
   const heartbeatUs = chance.between(50, 150) * MS
   // At least six heartbeats: one or two lost ones are no silence.
   // Three heartbeats between stores, and what a lease is shorter than the support it rests on.
@@ -28,6 +29,7 @@ export function drawTiming(chance: Chance, fixed: Partial<Timing>): Timing {
     syncOverdueUs: Math.floor(supportUs / 2),
     requestDeadlineUs: chance.between(3, 10) * SECOND,
     tokenTtlUs,
+    scrubPeriodUs,
     ...fixed,
   }
 }
@@ -45,6 +47,8 @@ export function drawLimits(chance: Chance, fixed: Partial<Limits>): Limits {
     logKeepEntries: chance.spread(4, 64),
     checkpointLogBytes: powerOfTwo(chance, 4 * KIB, 32 * KIB),
     ...drawSnapshots(chance.of("snapshots")),
+    // So few that a pass takes seconds, while rows before and behind its cursor are written.
+    scrubRowsPerSecond: chance.of("scrub").spread(10, 10_000),
     segmentBytesFirst,
     segmentBytesMax: powerOfTwo(chance, segmentBytesFirst, 256 * KIB),
     ...fixed,
