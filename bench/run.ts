@@ -9,6 +9,7 @@ const BENCHES = [
   "sim/s0",
   "sim/s1",
   "sim/growth",
+  "sim/groups",
   "sim/memory",
   "sim/linearizable",
   "kernel/commits",

@@ -152,6 +152,8 @@ class LineProgress implements Progress {
   readonly #host: Host
   readonly #meter: Meter
   readonly #timer: NodeJS.Timeout
+  /** What is done once the runs are: their figures stand still and would be said over and over. */
+  #note: string | null = null
 
   constructor(host: Host, meter: Meter) {
     this.#host = host
@@ -166,6 +168,7 @@ class LineProgress implements Progress {
   }
 
   note(text: string | null): void {
+    this.#note = text
     if (text !== null && !text.startsWith("…")) this.#host.stderr.write(`${text}\n`)
   }
 
@@ -174,6 +177,10 @@ class LineProgress implements Progress {
   }
 
   #say(): void {
+    if (this.#note !== null) {
+      this.#host.stderr.write(`${this.#note}\n`)
+      return
+    }
     const { goal, text, failures } = this.#meter
     this.#host.stderr.write(`${goal} runs  ${text}  ${failures}\n`)
   }

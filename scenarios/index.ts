@@ -24,6 +24,11 @@ import { main as drift } from "./clocks/drift.ts"
 import { main as churn } from "./membership/churn.ts"
 import { main as transferStorm } from "./membership/transfer-storm.ts"
 import { main as lateDuplicates } from "./clients/late-duplicates.ts"
+import { main as storms } from "./membership/storms.ts"
+import { main as zombies } from "./network/zombies.ts"
+import { main as longPause } from "./processes/long-pause.ts"
+import { main as rarePaths } from "./code/rare-paths.ts"
+import { main as scale100 } from "./scale/scale-100.ts"
 import { main as idle } from "./load/idle.ts"
 import { main as steady } from "./load/steady.ts"
 
@@ -54,6 +59,11 @@ export const SCENARIOS: readonly Scenario[] = [
   churn,
   transferStorm,
   lateDuplicates,
+  storms,
+  zombies,
+  longPause,
+  rarePaths,
+  scale100,
   idle,
   steady,
 ]

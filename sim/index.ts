@@ -12,7 +12,7 @@ export { parsePlan } from "./plan/parse.ts"
 export { isPlanError, type PlanError } from "./plan/shape.ts"
 export { explainPlan, type PlanTable } from "./plan/explain.ts"
 export { classify } from "./faults/atlas.ts"
-export { FAULT_KINDS, FAULTS, SWARM_KINDS, type FaultForm } from "./plan/catalogue.ts"
+export { FAULT_KINDS, FAULTS, SWARM_KINDS, SWITCH_KINDS, type FaultForm } from "./plan/catalogue.ts"
 export { WORKLOADS } from "./workload/kinds.ts"
 export type { OpGround, Workload } from "./workload/workload.ts"
 export {
@@ -23,7 +23,18 @@ export {
   type Ending,
 } from "./workload/client.ts"
 export { simulate, type SimulateOptions } from "./simulate.ts"
-export type { RunClass, RunResult } from "./result.ts"
+export type { RunClass, RunResult, RunSignature } from "./result.ts"
+export {
+  DECLARED_SITES,
+  FAMILIES,
+  missedSites,
+  MOMENTS,
+  possibleCells,
+  readCell,
+  ROLES,
+  sitesOf,
+  type Cells,
+} from "./coverage/sites.ts"
 export type { OnlineChecker, Violation, WorldView } from "./check/checker.ts"
 export { ORACLES, type Oracle } from "./check/oracles.ts"
 export { checkLinearizable, type Linearizability } from "./check/linearizable.ts"

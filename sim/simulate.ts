@@ -7,11 +7,12 @@ import { checkLinearizable } from "./check/linearizable.ts"
 import { checkForks, checkQuiet, underWayUs, type QuietStore, type QuietView } from "./check/liveness.ts"
 import { onlineCheckers } from "./check/oracles.ts"
 import { checkLoad } from "./check/resources.ts"
+import { numberOf } from "./coverage/step-meter.ts"
 import type { KernelBuild } from "./kernel-build.ts"
 import { quietAt, runUs } from "./phases.ts"
 import { classify, promisesLiveness } from "./faults/atlas.ts"
 import type { Plan } from "./plan/plan.ts"
-import type { RunClass, RunResult } from "./result.ts"
+import type { RunClass, RunResult, RunSignature } from "./result.ts"
 import type { Listener } from "./trace/recorder.ts"
 import { Clients } from "./workload/clients.ts"
 import { finalReads, finalStateOf } from "./workload/final-reads.ts"
@@ -98,7 +99,19 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
     operations: { invoked: clients.invoked, ok: clients.ok, fail: clients.fail, info: clients.info },
     faults: world.faultCounts(),
     marks: world.marks(),
+    cells: world.sites.cells(),
+    signature: signatureOf(world),
     history,
+  }
+}
+
+function signatureOf(world: World): RunSignature {
+  const effective = Object.entries(world.faultCounts()).filter(([, count]) => count.effective > 0)
+  const kinds = effective.map(([kind]) => kind).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+  return {
+    marks: numberOf(Object.keys(world.marks()).join(" ")),
+    faults: numberOf(kinds.join(" ")),
+    steps: world.steps.steps(),
   }
 }
 
@@ -161,7 +174,8 @@ function checkWorld(world: World, clients: Clients, calm: Calm, isLive: boolean)
     if (!host.alive) continue
     const load = {
       store,
-      inbox: host.inboxCount,
+      // One that stands still cannot look at what comes: that is the fault's doing, and bounded by the host.
+      inbox: host.process.paused ? 0 : host.inboxCount,
       held: host.heldCount,
       timers: 0,
       groups: world.statusOf(store),

@@ -17,6 +17,8 @@ import {
   type Observation,
 } from "#kernel"
 import type { OnlineChecker, Violation, WorldView } from "./check/checker.ts"
+import { SiteMeter } from "./coverage/site-meter.ts"
+import { StepMeter } from "./coverage/step-meter.ts"
 import { between, draw, PURPOSE } from "./draws.ts"
 import { Clock } from "./env/clock.ts"
 import { Disk, type DiskOperation } from "./env/disk.ts"
@@ -74,6 +76,8 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
   readonly groups: readonly number[]
   readonly network: Network
   readonly trace: TraceHash
+  readonly sites: SiteMeter = new SiteMeter()
+  readonly steps: StepMeter = new StepMeter()
   /** The first broken promise; nothing happens after it. */
   violation: Violation | null = null
   /** Whether a quiet part is on. */
@@ -101,7 +105,8 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
   #begun = false
 
   constructor(options: WorldOptions) {
-    const { plan, build, checkers } = options
+    const { plan, build } = options
+    const checkers: readonly OnlineChecker[] = [...options.checkers, this.sites, this.steps]
     const { cluster, workload } = plan
     this.plan = plan
     this.trace = new TraceHash(options.hash)
@@ -145,7 +150,10 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
     this.#restarts = hosts.map(() => NO_EVENT)
     this.#restartAt = hosts.map(() => 0)
     this.#halts = hosts.map(() => null)
-    this.#faults = new FaultInjector(this, CATALOGUE, scheduler, plan.phases, plan.faults)
+    this.#faults = new FaultInjector(this, CATALOGUE, scheduler, plan.phases, plan.faults, () => {
+      const standings = this.sites.look(this)
+      return ({ fault, stores }) => this.sites.struck(fault.kind, stores, standings)
+    })
     // The parts of a round come before the faults of the same moment.
     for (let round = 0; round < plan.phases.rounds; round++) {
       const faultsAt = quietAt(plan.phases, round) - plan.phases.faultsUs
@@ -210,6 +218,10 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
     const host = this.#hosts[store - 1]
     invariant(host !== undefined, () => `Cannot find store ${store}: the cluster has ${this.storeCount}`)
     return host
+  }
+
+  isUp(store: number): boolean {
+    return this.host(store).alive
   }
 
   /** What the groups of a store say of themselves; nothing while it is down. */

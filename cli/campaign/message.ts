@@ -81,6 +81,8 @@ export function failedResult(scenario: string, seed: number, oracle: string, mes
     operations: { invoked: 0, ok: 0, fail: 0, info: 0 },
     faults: {},
     marks: {},
+    cells: {},
+    signature: { marks: 0, faults: 0, steps: [] },
     history: [],
   }
 }

@@ -8,6 +8,8 @@ import type {
   ScenarioTotals,
 } from "../report/model.ts"
 import { SWARM_KINDS } from "#sim"
+import { coverageOf } from "../report/coverage.ts"
+import type { Diversity } from "./diversity.ts"
 import type { RunRecord } from "./run.ts"
 import { judge } from "./verdict.ts"
 
@@ -18,6 +20,8 @@ export type ScenarioFacts = {
   readonly declaredMarks: readonly string[]
   /** How often each mark was hit over all runs. */
   readonly marks: Readonly<Record<string, number>>
+  /** Whom faults struck and when, over all runs. */
+  readonly cells: Readonly<Record<string, number>>
 }
 
 export type ReportParts = {
@@ -28,6 +32,7 @@ export type ReportParts = {
   /** In the order in which they are told. */
   readonly scenarios: readonly ScenarioFacts[]
   readonly failures: readonly Failure[]
+  readonly diversity: Diversity
   readonly campaign: CampaignFacts
 }
 
@@ -50,9 +55,9 @@ export function rowOf(record: RunRecord, capsule: string | null): ResultRow {
   }
 }
 
-/** Adds up marks of many runs. Declared ones are there from the start, so a missing one shows as 0. */
-export function addMarks(into: Map<string, number>, marks: Readonly<Record<string, number>>): void {
-  for (const [mark, hits] of Object.entries(marks)) into.set(mark, (into.get(mark) ?? 0) + hits)
+/** Adds up what was counted by name in many runs: marks, cells. */
+export function addCounts(into: Map<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [name, hits] of Object.entries(counts)) into.set(name, (into.get(name) ?? 0) + hits)
 }
 
 /** Sums the rows and judges them. The same rows give the same report, in whatever order they came. */
@@ -75,11 +80,19 @@ export function makeReport(parts: ReportParts): Report {
     operations: all.operations,
     acknowledgedRatio: all.operations.invoked === 0 ? 0 : all.operations.ok / all.operations.invoked,
     faults: Object.fromEntries(all.faults),
+    coverage: coverageOf(sumCells(parts.scenarios)),
+    diversity: parts.diversity,
     scenarios,
     failures,
     campaign: parts.campaign,
   }
   return { version: parts.version, build: parts.build, results, totals: { ...judge(sums, results), ...sums } }
+}
+
+function sumCells(scenarios: readonly ScenarioFacts[]): Readonly<Record<string, number>> {
+  const sums = new Map<string, number>()
+  for (const { cells } of scenarios) addCounts(sums, cells)
+  return sortedRecord(Object.fromEntries(sums))
 }
 
 function sumScenario(facts: ScenarioFacts, rows: readonly ResultRow[]): ScenarioTotals {
@@ -102,6 +115,7 @@ function sumScenario(facts: ScenarioFacts, rows: readonly ResultRow[]): Scenario
     faults: { applied, effective },
     declaredMarks: facts.declaredMarks,
     marks: sortedRecord(facts.marks),
+    cells: sortedRecord(facts.cells),
   }
 }
 

@@ -17,7 +17,7 @@ type Sums = Omit<Totals, keyof Judgement>
 /** What the runs amount to: exit code, last line, and what is wrong with the campaign as a whole. */
 export function judge(sums: Sums, results: readonly ResultRow[]): Judgement {
   const problems = [...findIncomplete(sums), ...findUnknown(sums)]
-  if (isWhole(sums)) problems.push(...findMissedMarks(sums), ...findLostTeeth(sums))
+  if (isWhole(sums)) problems.push(...findMissedMarks(sums), ...findMissedSites(sums), ...findLostTeeth(sums))
   const exitCode = exitCodeOf(sums, results, problems)
   const verdict = exitCode === EXIT.pass ? "pass" : "fail"
   return { verdict, exitCode, headline: headlineOf(sums, verdict, exitCode, problems), problems }
@@ -74,10 +74,26 @@ function findMissedMarks(sums: Sums): readonly Problem[] {
   return problems
 }
 
+/** Whether this is all of the default campaign, so that what it has not shown is not there to be shown. */
+function isWholeDefault(sums: Sums): boolean {
+  const shares = defaultShares(sums.scenarios.map((scenario) => scenario.name))
+  return sums.campaign.isDefault && sums.runs >= roundLength(shares) * DEFAULT_CAMPAIGN.rounds
+}
+
+const SITES_TOLD_MAX = 12
+
+function findMissedSites(sums: Sums): readonly Problem[] {
+  const { missedSites } = sums.coverage
+  if (!isWholeDefault(sums) || missedSites.length === 0) return []
+  const told = missedSites.slice(0, SITES_TOLD_MAX).join(", ")
+  const more = missedSites.length > SITES_TOLD_MAX ? ` and ${missedSites.length - SITES_TOLD_MAX} more` : ""
+  const message = `No fault has struck at ${told}${more}`
+  return [{ id: "sites", scenario: null, message }]
+}
+
 /** The default campaign has to show that its generator bites. */
 function findLostTeeth(sums: Sums): readonly Problem[] {
-  const shares = defaultShares(sums.scenarios.map((scenario) => scenario.name))
-  if (!sums.campaign.isDefault || sums.runs < roundLength(shares) * DEFAULT_CAMPAIGN.rounds) return []
+  if (!isWholeDefault(sums)) return []
   const problems: Problem[] = []
   const quiet = Object.entries(sums.faults).filter(
     ([, faults]) => faults.applied === 0 || faults.effective === 0,

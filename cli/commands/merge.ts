@@ -1,5 +1,6 @@
 import type { Command } from "commander"
-import { addMarks, makeReport, type ScenarioFacts } from "../campaign/tally.ts"
+import { mergeDiversity } from "../campaign/diversity.ts"
+import { addCounts, makeReport, type ScenarioFacts } from "../campaign/tally.ts"
 import { UsageError } from "../errors.ts"
 import { readJsonFile } from "../files.ts"
 import type { Host } from "../host.ts"
@@ -52,6 +53,7 @@ export function mergeReports(parts: readonly Part[]): Report {
     results: parts.flatMap(({ report }) => report.results),
     scenarios: mergeScenarios(parts),
     failures: parts.flatMap(({ report }) => report.totals.failures),
+    diversity: mergeDiversity(parts.map(({ report }) => report.totals.diversity)),
     campaign: mergeCampaigns(parts),
   })
 }
@@ -72,16 +74,32 @@ function refuseOverlap(parts: readonly Part[]): void {
 function mergeScenarios(parts: readonly Part[]): readonly ScenarioFacts[] {
   const found = new Map<
     string,
-    { about: string; declaredMarks: readonly string[]; marks: Map<string, number> }
+    {
+      about: string
+      declaredMarks: readonly string[]
+      marks: Map<string, number>
+      cells: Map<string, number>
+    }
   >()
   for (const { report } of parts) {
-    for (const { name, about, declaredMarks, marks } of report.totals.scenarios) {
-      const facts = found.get(name) ?? { about, declaredMarks, marks: new Map<string, number>() }
-      addMarks(facts.marks, marks)
+    for (const { name, about, declaredMarks, marks, cells } of report.totals.scenarios) {
+      const facts = found.get(name) ?? {
+        about,
+        declaredMarks,
+        marks: new Map<string, number>(),
+        cells: new Map<string, number>(),
+      }
+      addCounts(facts.marks, marks)
+      addCounts(facts.cells, cells)
       found.set(name, facts)
     }
   }
-  return [...found].map(([name, facts]) => ({ name, ...facts, marks: Object.fromEntries(facts.marks) }))
+  return [...found].map(([name, facts]) => ({
+    name,
+    ...facts,
+    marks: Object.fromEntries(facts.marks),
+    cells: Object.fromEntries(facts.cells),
+  }))
 }
 
 /** Shards of one campaign stay shards of it; any other reports are parts that someone chose to add up. */

@@ -5,10 +5,11 @@ import { buildId, orreryVersion } from "../build-id.ts"
 import { DEFAULT_CAMPAIGN } from "../campaign/default-campaign.ts"
 import type { Scenario } from "#sim"
 import { loadEngine } from "../campaign/engine.ts"
+import { diversityOf } from "../campaign/diversity.ts"
 import { explainFailures, shellWord } from "../campaign/failures.ts"
 import { runCampaign, type CampaignWatch, type RunRecord } from "../campaign/run.ts"
 import { defaultShares, jobCount, roundLength, type Job, type Selection } from "../campaign/schedule.ts"
-import { addMarks, makeReport, rowOf } from "../campaign/tally.ts"
+import { addCounts, makeReport, rowOf } from "../campaign/tally.ts"
 import { didYouMean, UsageError } from "../errors.ts"
 import { writeTextFile } from "../files.ts"
 import type { Host } from "../host.ts"
@@ -89,9 +90,11 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
       }),
   }
   const marks = new Map(scenarios.map((scenario) => [scenario.name, new Map<string, number>()]))
+  const cells = new Map(scenarios.map((scenario) => [scenario.name, new Map<string, number>()]))
   const watch: CampaignWatch = {
     finished(record) {
-      addMarks(marks.get(record.job.scenario) ?? new Map(), record.result.marks)
+      addCounts(marks.get(record.job.scenario) ?? new Map(), record.result.marks)
+      addCounts(cells.get(record.job.scenario) ?? new Map(), record.result.cells)
       progress.finished(record)
     },
     ...(options.history === undefined ? {} : { history: historyWriter(options.history, runs === 1) }),
@@ -124,8 +127,12 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
       about: scenario.about,
       declaredMarks: scenario.marks ?? [],
       marks: Object.fromEntries(marks.get(scenario.name) ?? []),
+      cells: Object.fromEntries(cells.get(scenario.name) ?? []),
     })),
     failures,
+    diversity: diversityOf(
+      records.map(({ job, result }) => ({ index: job.index, signature: result.signature })),
+    ),
     campaign: {
       isDefault: names.length === 0,
       runsPlanned: selection.runs,

@@ -1,5 +1,7 @@
+import { distinct, DIVERSITY_STEP, type Diversity } from "../campaign/diversity.ts"
+import { COVERAGE_HEAD, coverageRows, coverageText, KIND_HEAD, kindRows } from "./coverage.ts"
 import { brief, count, percent } from "./format.ts"
-import type { Failure, Report, ResultRow, Totals } from "./model.ts"
+import type { Coverage, Failure, Report, ResultRow, Totals } from "./model.ts"
 import { classesText, SCENARIO_HEAD, scenarioCells } from "./table.ts"
 import { escapeXml } from "./xml.ts"
 
@@ -12,6 +14,8 @@ export function reportHtml(report: Report): string {
     failuresHtml(totals),
     section("Scenarios", tableHtml(SCENARIO_HEAD, scenarioCells(totals))),
     section("Faults", faultsHtml(totals)),
+    section("Where faults struck", coverageHtml(totals.coverage)),
+    section("How different the runs were", diversityHtml(totals.diversity)),
     section("Marks", marksHtml(totals)),
     section("Runs", histogramsHtml(report.results)),
   ]
@@ -137,6 +141,28 @@ function marksHtml(totals: Totals): string {
   )
   if (rows.length === 0) return ""
   return `<div class="scroll"><table><thead><tr><th>scenario</th><th>mark</th><th>hits</th></tr></thead><tbody>${rows.join("\n")}</tbody></table></div>`
+}
+
+function coverageHtml(coverage: Coverage): string {
+  const missed =
+    coverage.missedSites.length === 0
+      ? ""
+      : `<p class="bad">Declared sites without a hit: ${escapeXml(coverage.missedSites.join(", "))}</p>`
+  return `<p class="soft">${escapeXml(coverageText(coverage))}</p>${missed}
+${tableHtml(COVERAGE_HEAD, coverageRows(coverage))}
+<details><summary>Every kind, by the role of whom it struck</summary>${tableHtml(KIND_HEAD, kindRows(coverage))}</details>
+<details><summary>Cells never hit</summary><pre>${escapeXml(coverage.never.join("\n"))}</pre></details>`
+}
+
+function diversityHtml(diversity: Diversity): string {
+  const rows = (
+    [
+      ["sets of marks that were hit", diversity.marks],
+      ["sets of faults that were effective", diversity.faults],
+      ["pairs of things a store said one after the other", diversity.steps],
+    ] as const
+  ).map(([name, seen]) => [name, count(distinct(seen)), seen.map((news) => count(news.length)).join(" ")])
+  return tableHtml(["what", "distinct", `new in each ${DIVERSITY_STEP} runs`], rows)
 }
 
 function histogramsHtml(results: readonly ResultRow[]): string {

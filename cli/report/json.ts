@@ -70,8 +70,21 @@ const SCENARIO: Form = {
     faults: FAULTS,
     declaredMarks: { list: "string" },
     marks: { record: "number" },
+    cells: { record: "number" },
   },
 }
+
+const COVERAGE: Form = {
+  fields: {
+    cells: { record: "number" },
+    possible: "number",
+    never: { list: "string" },
+    missedSites: { list: "string" },
+  },
+}
+
+const FIRST_SEEN: Form = { list: { list: "number" } }
+const DIVERSITY: Form = { fields: { marks: FIRST_SEEN, faults: FIRST_SEEN, steps: FIRST_SEEN } }
 
 const CAMPAIGN: Form = {
   fields: {
@@ -103,6 +116,8 @@ const REPORT: Form = {
         classes: { record: "number" },
         acknowledgedRatio: "number",
         faults: { record: FAULTS },
+        coverage: COVERAGE,
+        diversity: DIVERSITY,
         scenarios: { list: SCENARIO },
         failures: { list: FAILURE },
         campaign: CAMPAIGN,

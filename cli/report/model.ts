@@ -1,4 +1,5 @@
-import type { RunClass } from "#sim"
+import type { Cells, RunClass } from "#sim"
+import type { Diversity } from "../campaign/diversity.ts"
 
 /** One object of `--json`, and what every other form of report is made from. DESIGN §11. */
 export type Report = {
@@ -70,6 +71,18 @@ export type ScenarioTotals = {
   /** Marks that must be hit over the seeds, and how often each mark was, declared or not. */
   readonly declaredMarks: readonly string[]
   readonly marks: Readonly<Record<string, number>>
+  /** Whom faults struck and when, as `RunResult.cells`. */
+  readonly cells: Cells
+}
+
+/** Where faults have struck, over all runs. */
+export type Coverage = {
+  readonly cells: Cells
+  /** How many cells there are, and those that were never hit. */
+  readonly possible: number
+  readonly never: readonly string[]
+  /** Declared sites that no run has hit. */
+  readonly missedSites: readonly string[]
 }
 
 /** Which part of which campaign this is. */
@@ -92,7 +105,15 @@ export type CampaignFacts = {
 
 /** Something wrong with the campaign as a whole, found in no single run. */
 export type Problem = {
-  readonly id: "marks" | "teeth" | "acknowledged" | "undetectable" | "unknown" | "incomplete" | "empty"
+  readonly id:
+    | "marks"
+    | "sites"
+    | "teeth"
+    | "acknowledged"
+    | "undetectable"
+    | "unknown"
+    | "incomplete"
+    | "empty"
   readonly scenario: string | null
   readonly message: string
 }
@@ -115,6 +136,9 @@ export type Totals = {
   readonly acknowledgedRatio: number
   /** Every kind of fault there is, also those that never came. */
   readonly faults: Readonly<Record<string, FaultCount>>
+  readonly coverage: Coverage
+  /** How different runs were from each other. */
+  readonly diversity: Diversity
   readonly scenarios: readonly ScenarioTotals[]
   readonly failures: readonly Failure[]
   readonly campaign: CampaignFacts

@@ -1,4 +1,6 @@
 import Table from "cli-table3"
+import { distinct, DIVERSITY_STEP, type FirstSeen } from "../campaign/diversity.ts"
+import { COVERAGE_HEAD, coverageRows, coverageText } from "./coverage.ts"
 import { brief, count, duration, percent, ratio, wrap } from "./format.ts"
 import type { Failure, Report, ScenarioTotals, Totals } from "./model.ts"
 import type { Paint } from "./paint.ts"
@@ -47,7 +49,8 @@ export function textTable(
 export function reportText(report: Report, paths: readonly string[], paint: Paint): string {
   const { totals } = report
   const blocks = [scenarioTable(totals, paint)]
-  if (totals.runs > 0) blocks.push(faultTable(totals, paint))
+  if (totals.runs > 0) blocks.push(faultTable(totals, paint), coverageTable(totals, paint))
+  if (totals.runs > 1) blocks.push(diversityTable(totals, paint))
   blocks.push(...failureBlocks(totals, paint))
   if (totals.problems.length > 0) {
     blocks.push(totals.problems.map((problem) => paint.red(`✗ ${problem.message}`)).join("\n"))
@@ -149,6 +152,40 @@ function faultTable(totals: Totals, paint: Paint): string {
     .map((kind, index) => [...cellsOf(kind), "", ...cellsOf(names[half + index])])
   const head = ["fault", "applied", "effective"]
   return textTable([...head, "", ...head], rows, [1, 2, 5, 6], paint)
+}
+
+/** Whom faults struck, and in which moment. */
+function coverageTable(totals: Totals, paint: Paint): string {
+  const rows = coverageRows(totals.coverage).map((cells) =>
+    cells.map((cell) => (cell === "0" ? paint.yellow(cell) : cell)),
+  )
+  const numeric = COVERAGE_HEAD.map((_, column) => column).slice(1)
+  return `${textTable(COVERAGE_HEAD, rows, numeric, paint)}\n${paint.dim(coverageText(totals.coverage))}`
+}
+
+const HUNDREDS_TOLD_MAX = 8
+
+/** What is new in each hundred of seeds: while there is much, more seeds are worth their time. */
+function diversityTable({ diversity }: Totals, paint: Paint): string {
+  const hundreds = Math.max(diversity.marks.length, diversity.faults.length, diversity.steps.length)
+  const from = Math.max(0, hundreds - HUNDREDS_TOLD_MAX)
+  const columns = Array.from({ length: hundreds - from }, (_, index) => from + index)
+  const row = (name: string, seen: FirstSeen): readonly string[] => [
+    name,
+    count(distinct(seen)),
+    ...columns.map((hundred) => count(seen[hundred]?.length ?? 0)),
+  ]
+  const head = [
+    "diversity",
+    "distinct",
+    ...columns.map((hundred) => `new to ${(hundred + 1) * DIVERSITY_STEP}`),
+  ]
+  const rows = [
+    row("sets of marks", diversity.marks),
+    row("sets of faults", diversity.faults),
+    row("pairs of steps", diversity.steps),
+  ]
+  return textTable(head, rows, head.map((_, column) => column).slice(1), paint)
 }
 
 /** The shrunk ones first of all, since the others tend to be the same bug again. */

@@ -27,7 +27,7 @@ export function valueOf(counts: Counts): number {
   return Object.values(counts).reduce((sum, { up, down }) => sum + up - down, 0)
 }
 
-type State = {
+export type State = {
   readonly node: number
   readonly nodes: readonly number[]
   /** What others may know: of this node, only what is durable. */
@@ -153,14 +153,20 @@ const losesNothing: Check<State, Request, Answer> = {
   },
 }
 
-export const counter: System<State, Request, Answer> = system({
-  name: "counter",
-  machine: counterMachine,
-  nodes: [2, 5],
-  workload: {
-    clients: [2, 5],
-    operations: [50, 150],
-    draw: (dice) => (dice.percent(20) ? { op: "read" } : { op: "add", by: dice.pick([1, 2, 3, -1, -2]) }),
-  },
-  checks: [converges, keepsWhatItTells, losesNothing],
-})
+export function counterSystem(
+  machine: Machine<State, Counts, Request, Answer>,
+): System<State, Request, Answer> {
+  return system({
+    name: "counter",
+    machine,
+    nodes: [2, 5],
+    workload: {
+      clients: [2, 5],
+      operations: [50, 150],
+      draw: (dice) => (dice.percent(20) ? { op: "read" } : { op: "add", by: dice.pick([1, 2, 3, -1, -2]) }),
+    },
+    checks: [converges, keepsWhatItTells, losesNothing],
+  })
+}
+
+export const counter: System<State, Request, Answer> = counterSystem(counterMachine)

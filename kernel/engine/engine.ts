@@ -48,8 +48,11 @@ export interface ReadView {
  * checkpoint, no more and no less.
  */
 export interface Engine extends ReadView {
-  /** All writes or none, in order. */
-  apply(writes: readonly Write[]): void
+  /**
+   * All writes or none, in order. `before` is filled with what each key had, null for nothing: found on the
+   * way, so that nobody who needs it has to look it up first. Only for puts and deletes.
+   */
+  apply(writes: readonly Write[], before?: (string | null)[] | null): void
   /** The state now, unmoved by later writes. O(1). */
   snapshot(): ReadView
 }

@@ -81,21 +81,17 @@ export class OverlayEngine implements Engine {
     return cursorLayered(this.#active, this.#frozenLayer, this.#base, space, start, end, reverse)
   }
 
-  apply(writes: readonly Write[]): void {
+  apply(writes: readonly Write[], before: (string | null)[] | null = null): void {
     this.#snapshot = null
     for (let i = 0; i < writes.length; i++) {
-      const write = writes[i]!
-      switch (write.type) {
-        case "put":
-          layerOf(this.#active, write.space).put(write.key, write.value)
-          break
-        case "delete":
-          layerOf(this.#active, write.space).put(write.key, null)
-          break
-        case "clear":
-          this.#clear(write.space, write.key, write.value)
-          break
+      const { space, type, key, value } = writes[i]!
+      if (type === "clear") {
+        invariant(before === null, "Cannot tell what keys had before: a clear has no one key")
+        this.#clear(space, key, value)
+        continue
       }
+      const slot = layerOf(this.#active, space).put(key, type === "put" ? value : null)
+      if (before !== null) before.push(slot === undefined ? this.#below(space, key) : slot)
     }
   }
 
@@ -161,6 +157,12 @@ export class OverlayEngine implements Engine {
 
   get #frozenLayer(): Layer | null {
     return this.#frozen === null ? null : this.#frozen.layer
+  }
+
+  /** What lies under the layer that takes the writes. */
+  #below(space: Space, key: string): string | null {
+    const slot = this.#frozen === null ? undefined : layerOf(this.#frozen.layer, space).get(key)
+    return slot === undefined ? this.#base.get(space, key) : slot
   }
 
   #clear(space: Space, start: string, end: string): void {

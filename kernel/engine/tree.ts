@@ -34,6 +34,8 @@ export class Tree<Value> {
   #edit: Edit | null = null
   /** Of the split just done: the lower bound of its right half. */
   #separator = ""
+  /** What the key of the put under way had before. */
+  #replaced: Value | undefined = undefined
 
   constructor() {
     this.#root = { edit: null, keys: [], values: [], children: null }
@@ -70,12 +72,17 @@ export class Tree<Value> {
     return new TreeCursor(this.#root, start, end, reverse)
   }
 
-  put(key: string, value: Value): void {
+  /** Gives what the key had before; undefined when it is new. */
+  put(key: string, value: Value): Value | undefined {
     const root = this.#own(this.#root)
     this.#root = root
     const right = this.#insert(root, key, value, true)
-    if (right === null) return
-    this.#root = { edit: this.#edit, keys: [this.#separator], values: null, children: [root, right] }
+    if (right !== null) {
+      this.#root = { edit: this.#edit, keys: [this.#separator], values: null, children: [root, right] }
+    }
+    const replaced = this.#replaced
+    this.#replaced = undefined
+    return replaced
   }
 
   /** Whether the key was there. */
@@ -109,6 +116,7 @@ export class Tree<Value> {
       const values = node.values!
       const at = lowerBound(keys, key)
       if (at < keys.length && keys[at] === key) {
+        this.#replaced = values[at]
         values[at] = value
         return null
       }

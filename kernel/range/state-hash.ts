@@ -1,4 +1,4 @@
-import type { ReadView, Space, Write } from "../engine/engine.ts"
+import type { Space, Write } from "../engine/engine.ts"
 import { Digest } from "../lib/digest.ts"
 
 /**
@@ -15,9 +15,8 @@ export class StateHash {
     this.low = low
   }
 
-  /** Takes a write into account; `view` shows the state before it. `clear` must be spelled out as deletes. */
-  write(view: ReadView, write: Write): void {
-    const before = view.get(write.space, write.key)
+  /** Takes a write into account whose key had `before`. `clear` must be spelled out as deletes. */
+  write(write: Write, before: string | null): void {
     if (before !== null) this.#add(write.space, write.key, before, -1)
     if (write.type === "put") this.#add(write.space, write.key, write.value, 1)
   }

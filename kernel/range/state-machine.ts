@@ -38,6 +38,8 @@ export class StateMachine {
   #applied: AppliedRecord
   #shape: ShapeRecord
   readonly #hash: StateHash
+  /** What the rows of the entry under way had before: empty between two of them. */
+  readonly #before: (string | null)[] = []
 
   private constructor(engine: Engine, applied: AppliedRecord, shape: ShapeRecord) {
     this.#engine = engine
@@ -132,7 +134,6 @@ export class StateMachine {
     const { index, term, payload } = entry
     invariant(index === this.#applied.appliedIndex + 1, "Entries are applied in order")
     let { lowWater, horizon } = this.#applied
-    const writes: Write[] = []
     let rejected = false
     if (payload.type === "batch") {
       const batch = payload.batch
@@ -141,21 +142,22 @@ export class StateMachine {
         batch.generation !== this.#shape.descriptor.generation ||
         batch.leaseSequence !== this.#applied.leaseSequence
       if (!rejected) {
+        let hasControls = false
         for (const write of batch.writes) {
-          if (write.space === SPACE_META) {
-            horizon = Math.max(horizon, decodeUint64(write.value, 0) ?? 0)
-            continue
-          }
-          this.#hash.write(this.#engine, write)
-          writes.push(write)
+          if (write.space !== SPACE_META) continue
+          hasControls = true
+          horizon = Math.max(horizon, decodeUint64(write.value, 0) ?? 0)
         }
+        this.#applyRows(
+          hasControls ? batch.writes.filter((write) => write.space !== SPACE_META) : batch.writes,
+        )
       }
     } else {
       const descriptor = payload.type === "bootstrap" ? payload.bootstrap.descriptor : this.#shape.descriptor
       const configuration =
         payload.type === "bootstrap" ? payload.bootstrap.configuration : payload.configuration
       this.#shape = { descriptor, configurationIndex: index, configuration }
-      writes.push(shapeWrite(this.#shape.descriptor.groupId, this.#shape))
+      this.#engine.apply([shapeWrite(this.#shape.descriptor.groupId, this.#shape)])
     }
     this.#applied = {
       replica: this.#applied.replica,
@@ -168,10 +170,16 @@ export class StateMachine {
       hashHigh: this.#hash.high,
       hashLow: this.#hash.low,
     }
-    // One batch: a crash finds the index with the data it speaks of, or neither.
-    writes.push(appliedWrite(this.#shape.descriptor.groupId, this.#applied))
-    this.#engine.apply(writes)
+    // In one step with the rows: a checkpoint holds the index with the data it speaks of, or neither.
+    this.#engine.apply([appliedWrite(this.#shape.descriptor.groupId, this.#applied)])
     return { index, term, rejected }
+  }
+
+  #applyRows(rows: readonly Write[]): void {
+    const before = this.#before
+    this.#engine.apply(rows, before)
+    for (let i = 0; i < rows.length; i++) this.#hash.write(rows[i]!, before[i]!)
+    before.length = 0
   }
 
   /** The range as it stands, for others: unmoved by what is applied from now on. O(1). */

@@ -6,7 +6,18 @@ export const main: Scenario = scenario({
   about:
     "Clocks drift, step, stand still and differ, always within the bound. Leaders change hands between fast clocks and slow ones, and no read goes back.",
   faults: {
-    swarm: ["clockDrift", "clockOffset", "clockFreeze", "clockStep", "crash", "transferLeader"],
+    swarm: [
+      "clockDrift",
+      "clockOffset",
+      "clockFreeze",
+      "clockStep",
+      "clockSmear",
+      "clockSine",
+      "clockBackAtBoot",
+      "timerSkew",
+      "crash",
+      "transferLeader",
+    ],
     activations: [8, 14],
   },
 })

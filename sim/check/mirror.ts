@@ -131,8 +131,10 @@ export class GroupMirror {
   readonly id: number
   readonly volume: number
   readonly bootstrap: Configuration
-  /** By replica id. */
+  /** By replica id: ids may be far apart, so nobody should walk over this. */
   readonly replicas: (ReplicaMirror | undefined)[] = []
+  /** The same without holes, by id ascending. */
+  readonly members: ReplicaMirror[] = []
   readonly leaders: Map<number, number> = new Map()
   /** Highest index a leader committed; entry 1 is every group's birth and committed by decree. */
   leaderCommit = 1
@@ -153,6 +155,12 @@ export class GroupMirror {
     this.volume = volume
     this.bootstrap = bootstrap
     this.configs = [{ index: 1, term: ABSENT, configuration: bootstrap }]
+  }
+
+  add(replica: ReplicaMirror): void {
+    this.replicas[replica.id] = replica
+    this.members.push(replica)
+    this.members.sort((a, b) => a.id - b.id)
   }
 
   seenAt(index: number): SeenEntry | null {
@@ -280,7 +288,7 @@ export class ClusterMirror {
     const known = owner.replicas[id]
     if (known !== undefined) return known
     const replica = new ReplicaMirror(owner, id, store)
-    owner.replicas[id] = replica
+    owner.add(replica)
     this.store(store).replicas.push(replica)
     return replica
   }
@@ -288,14 +296,14 @@ export class ClusterMirror {
   /** Forgets what every replica has durably applied: nothing below is ever said again but by checkpoints. */
   trim(group: GroupMirror): void {
     let floor = Number.MAX_SAFE_INTEGER
-    for (const replica of group.replicas) {
-      if (replica === undefined || replica.removed || replica.lost) continue
+    for (const replica of group.members) {
+      if (replica.removed || replica.lost) continue
       floor = Math.min(floor, this.store(replica.store).durable(group.id).applied)
     }
     if (floor === Number.MAX_SAFE_INTEGER || floor <= group.floor) return
     group.trim(floor)
-    for (const replica of group.replicas) {
-      if (replica === undefined || replica.removed || replica.lost) continue
+    for (const replica of group.members) {
+      if (replica.removed || replica.lost) continue
       replica.log.cut(Math.min(floor, replica.log.last), ABSENT)
       const durable = this.store(replica.store).durable(group.id)
       durable.log.cut(Math.min(floor, durable.log.last), ABSENT)

@@ -226,8 +226,8 @@ export function committed(
 
 /** A deposed leader may still complete a commit: those who lead later terms by then must hold it as well. */
 function checkLaterLeaders(world: WorldView, group: GroupMirror, index: number, term: number): void {
-  for (const other of group.replicas) {
-    if (other !== undefined && other.role === "leader" && other.term > term) checkHolds(world, other, index)
+  for (const other of group.members) {
+    if (other.role === "leader" && other.term > term) checkHolds(world, other, index)
   }
 }
 

@@ -29,8 +29,8 @@ const FRAMES = 1
 const SECOND = 1_000_000
 /** Before a store may forget, everyone else has had this long to catch up with what was committed. */
 const CALM_BEFORE_US = 3 * SECOND
-/** After it was back: one lease, in which it gives no vote, and this much for the leader to hear of it and repair it. */
-const CALM_AFTER_US = 4 * SECOND
+/** After it was back: one lease, in which it gives no vote, an election, and this much for a leader to repair it. */
+const CALM_AFTER_US = 2 * SECOND
 
 export function harmOf({ kind, args }: Pick<PlanFault, "kind" | "args">): Harm | null {
   // Frames that read as if they had not been written may be the last ones; anything else contradicts itself.
@@ -97,7 +97,8 @@ export function disturbersOf(ground: DamageGround, fault: PlanFault): readonly P
     (other) => other.id !== fault.id && FAULTS[other.kind].family !== "host",
   )
   const own = others.filter((other) => isOwnCrash(other, fault))
-  const after = CALM_AFTER_US + ground.cluster.config.timing.electionUsMax
+  const { leaseUs, electionUsMax } = ground.cluster.config.timing
+  const after = leaseUs + electionUsMax + CALM_AFTER_US
   const from = fault.at - CALM_BEFORE_US
   let until = overAt(ground, fault) + after
   for (let grows = true; grows;) {

@@ -18,6 +18,12 @@ const ACT_BEGIN = -1
 /** What the kinds of fault do that a world knows. */
 export type Catalogue<S> = Readonly<Partial<Record<FaultKind, FaultKindActions<S>>>>
 
+/**
+ * Looks at the world before a fault begins, which may change who everybody is; what it gives back is told
+ * whom the fault then struck.
+ */
+export type ActivationWatch = () => (run: FaultRun) => void
+
 export type FaultCounts = { applied: number; effective: number }
 
 /**
@@ -34,6 +40,8 @@ export class FaultInjector<S extends CommonStage = Stage> {
   readonly #scheduler: Scheduler
   readonly #phases: PlanPhases
 
+  readonly #watch: ActivationWatch | null
+
   /** Every kind of fault in the list has a row in the catalogue. */
   constructor(
     stage: S,
@@ -41,7 +49,9 @@ export class FaultInjector<S extends CommonStage = Stage> {
     scheduler: Scheduler,
     phases: PlanPhases,
     faults: readonly PlanFault[],
+    watch: ActivationWatch | null = null,
   ) {
+    this.#watch = watch
     this.#stage = stage
     this.#catalogue = catalogue
     this.#scheduler = scheduler
@@ -117,7 +127,9 @@ export class FaultInjector<S extends CommonStage = Stage> {
       run.next = this.#stage.actAt(run, ACT_BEGIN - waits, this.#stage.now + ROLE_WAIT_US)
       return
     }
+    const struck = this.#watch?.()
     this.#actionsOf(run).begin(this.#stage, run)
+    if (run.applied) struck?.(run)
   }
 
   #lift(run: FaultRun, quiet: boolean): void {

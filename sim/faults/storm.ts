@@ -74,7 +74,8 @@ export const quorumLoss: FaultKindActions = {
     const order = shuffled(stage.seed, PURPOSE.quorumLoss, run.fault.id, 0, members)
     const restartAt = stage.now + argument(run, "restartUs", 2_000_000)
     const powerLoss = argument(run, "powerLoss", 0) === 1
-    for (const store of order.slice(0, Math.floor(members.length / 2) + 1)) {
+    run.stores = order.slice(0, Math.floor(members.length / 2) + 1)
+    for (const store of run.stores) {
       run.applied = true
       if (stage.crash(store, powerLoss, restartAt)) run.tally.changes++
     }

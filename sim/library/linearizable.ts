@@ -83,6 +83,8 @@ type Entry<Q, A> = {
   readonly index: number
   /** Of a required call; null for a return, and for a call that need not have happened. */
   returns: Entry<Q, A> | null
+  /** Of a call that need not have happened: an equal one before it, which is placed first. */
+  twin: Entry<Q, A> | null
   readonly isCall: boolean
   prev: Entry<Q, A> | null
   next: Entry<Q, A> | null
@@ -106,8 +108,15 @@ function searched<S, Q, A>(
   }
   let steps = 0
   let entry = first.next
+  // A call that need not have happened is tried when none that did can come next: it is seldom the answer.
+  let isOptional = false
   while (open > 0) {
     if (entry !== null && entry.isCall) {
+      const isTurn = isOptional === (entry.call.outcome !== "ok")
+      if (!isTurn || (entry.twin !== null && !isPlaced(placed, entry.twin.index))) {
+        entry = entry.next
+        continue
+      }
       if (steps >= stepsMax) return { verdict: "unknown", steps, explanation: null }
       steps++
       const { call, index } = entry
@@ -126,11 +135,17 @@ function searched<S, Q, A>(
           lift(entry)
           if (isRequired) open--
           entry = first.next
+          isOptional = false
           continue
         }
         placed[index >>> 5]! ^= 1 << (index & 31)
       }
       entry = entry.next
+      continue
+    }
+    if (!isOptional) {
+      isOptional = true
+      entry = first.next
       continue
     }
     // A return whose call is not placed: whatever was placed before it was placed wrongly.
@@ -143,7 +158,8 @@ function searched<S, Q, A>(
     text = last.text
     placed[last.entry.index >>> 5]! ^= 1 << (last.entry.index & 31)
     putBack(last.entry)
-    if (last.entry.call.outcome === "ok") open++
+    isOptional = last.entry.call.outcome !== "ok"
+    if (!isOptional) open++
     entry = last.entry.next
   }
   return { verdict: "valid", steps, explanation: null }
@@ -154,10 +170,18 @@ function linked<Q, A>(calls: readonly Call<Q, A>[]): Entry<Q, A> {
   const entries: { readonly at: number; readonly rank: number; readonly entry: Entry<Q, A> }[] = []
   for (let index = 0; index < calls.length; index++) {
     const call = calls[index]!
-    const start: Entry<Q, A> = { call, index, returns: null, isCall: true, prev: null, next: null }
+    const start: Entry<Q, A> = {
+      call,
+      index,
+      returns: null,
+      twin: null,
+      isCall: true,
+      prev: null,
+      next: null,
+    }
     entries.push({ at: call.invokedAt, rank: 0, entry: start })
     if (call.outcome !== "ok") continue
-    const end: Entry<Q, A> = { call, index, returns: null, isCall: false, prev: null, next: null }
+    const end: Entry<Q, A> = { call, index, returns: null, twin: null, isCall: false, prev: null, next: null }
     start.returns = end
     entries.push({ at: call.endedAt, rank: 1, entry: end })
   }
@@ -166,17 +190,28 @@ function linked<Q, A>(calls: readonly Call<Q, A>[]): Entry<Q, A> {
     call: calls[0]!,
     index: -1,
     returns: null,
+    twin: null,
     isCall: false,
     prev: null,
     next: null,
   }
   let last = head
+  const equals = new Map<string, Entry<Q, A>>()
   for (const { entry } of entries) {
+    if (entry.isCall && entry.call.outcome !== "ok") {
+      const text = plainText(entry.call.request, "request")
+      entry.twin = equals.get(text) ?? null
+      equals.set(text, entry)
+    }
     entry.prev = last
     last.next = entry
     last = entry
   }
   return head
+}
+
+function isPlaced(placed: Uint32Array, index: number): boolean {
+  return ((placed[index >>> 5]! >>> (index & 31)) & 1) === 1
 }
 
 function lift<Q, A>(entry: Entry<Q, A>): void {

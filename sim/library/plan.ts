@@ -99,7 +99,9 @@ export function drawMachinePlan<Q>(source: PlanSource<Q>, seed: number): Machine
   const cluster = clusterOf(stores, source.clockBoundUs)
   const faults = faultsOf(source)
   // Clocks far out of bounds are drawn by what the kernel has of them, and some of that is its frames'.
-  const drawn = drawFaults(chance.of("faults"), { faults }, cluster, phases, { clients, ops: [] }).filter(
+  const requests = { clients, ops: [] }
+  const damagedMax = Math.max(1, Math.floor((stores - 1) / 2))
+  const drawn = drawFaults(chance.of("faults"), { faults }, cluster, phases, requests, damagedMax).filter(
     ({ kind }) => MACHINE_FAULTS.includes(kind),
   )
   const known =

@@ -121,3 +121,7 @@ export const FAULT_KINDS: readonly FaultKind[] = Object.keys(FAULTS) as FaultKin
 
 /** What a swarm of "all" draws from, and so the default campaign. */
 export const SWARM_KINDS: readonly FaultKind[] = FAULT_KINDS.filter((kind) => !ONLY_BY_NAME.has(kind))
+
+export const SWITCH_KINDS: readonly FaultKind[] = FAULT_KINDS.filter(
+  (kind) => FAULTS[kind].family === "switch",
+)

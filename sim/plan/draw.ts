@@ -82,6 +82,8 @@ export function drawFaults(
   cluster: PlanCluster,
   phases: PlanPhases,
   workload: Pick<PlanWorkload, "clients" | "ops">,
+  /** Of runs that are not the kernel's: so many members may be damaged at once, and none needs calm for repair. */
+  damagedMax: number | null = null,
 ): readonly PlanFault[] {
   const { swarm, script } = scenario.faults
   const kinds = swarm === "all" ? SWARM_KINDS : (swarm ?? [])
@@ -113,7 +115,7 @@ export function drawFaults(
       clockRoomUs: clockRoomUs(cluster.config.timing.clockBoundUs),
       clocksMoved: new Set(),
       damaged: new Set(),
-      damagedMax: overwhelmed ? cluster.stores : bearable,
+      damagedMax: damagedMax ?? (overwhelmed ? cluster.stores : bearable),
       members,
     }
     if (kinds.length > 0) {
@@ -127,7 +129,8 @@ export function drawFaults(
     if (script !== undefined) scripted.push(...drawScript(own.of("script"), ground, script, from))
   }
   // What a scenario says itself stays as it says it.
-  const isCalm = scripted.length === 0 && !chance.of("uncalm").percent(UNCALM_PERCENT)
+  const mayBeCalm = scripted.length === 0 && damagedMax === null
+  const isCalm = mayBeCalm && !chance.of("uncalm").percent(UNCALM_PERCENT)
   const faults = numbered([...sketches, ...scripted])
   return isCalm ? calmed({ cluster, phases, faults }) : faults
 }

@@ -14,7 +14,7 @@ import {
 const MS = 1_000
 const SECOND = 1_000_000
 
-/** What a zombie of the swarm hears. */
+/** What a zombie of the swarm hears: nothing. One that hears is a second process under one name (ADR 0020). */
 const ZOMBIE_HEARS_PPM = 0
 
 export const PROCESS_DRAWERS: Drawers<ProcessKind | HostKind> = {

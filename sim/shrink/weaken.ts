@@ -2,6 +2,8 @@ import { FAULTS } from "../plan/catalogue.ts"
 import type { PlanFault, PlanOp } from "../plan/plan.ts"
 import type { PlanLike } from "./passes.ts"
 
+/** Arguments that say which, not how much. */
+const PLACES: ReadonlySet<string> = new Set(["zone", "reach", "order"])
 /** Shorter than this tells nobody more. */
 const SHORTEST_US = 20_000
 
@@ -13,9 +15,15 @@ export function weakerFaults(fault: PlanFault): readonly PlanFault[] {
   if (kind === "crashLoop")
     weaker.push({ ...fault, kind: "crash", args: pick(args, ["restartUs", "powerLoss"]) })
   if (kind === "crash" && args["powerLoss"] !== 1) weaker.push({ ...fault, kind: "pause", args: {} })
+  if (kind === "zombie") weaker.push({ ...fault, kind: "crash", args: pick(args, ["restartUs"]) })
+  if (kind === "hold") weaker.push({ ...fault, kind: "clog", args: pick(args, ["oneWay"]) })
   if (kind === "corrupt" || kind === "misroute") {
     weaker.push({ ...fault, kind: "drop", args: pick(args, ["ratioPpm", "oneWay"]) })
   }
+  // What was lost matters, or only that the store was away.
+  if (kind === "diskLoss") weaker.push({ ...fault, kind: "volumeLoss" })
+  if (kind === "diskLoss" || kind === "volumeLoss")
+    weaker.push({ ...fault, kind: "crash", args: { ...pick(args, ["restartUs"]), powerLoss: 0 } })
   if (args["powerLoss"] === 1) weaker.push({ ...fault, args: { ...args, powerLoss: 0 } })
   if (fault.target.stores.length > 1 && FAULTS[kind].family !== "topology") {
     for (const store of fault.target.stores) {
@@ -32,8 +40,8 @@ export function weakerFaults(fault: PlanFault): readonly PlanFault[] {
   for (const [name, [min]] of Object.entries(FAULTS[kind].args)) {
     const value = args[name] ?? 0
     const half = Math.trunc(value / 2)
-    // Flags are no quantities, and how often or how mild a thing is may start above 0.
-    if (Math.abs(value) < 2 || half < min) continue
+    // Flags and names of places are no quantities, and how often or how mild a thing is may start above 0.
+    if (Math.abs(value) < 2 || half < min || PLACES.has(name)) continue
     if (name.endsWith("Us") && Math.abs(value) <= SHORTEST_US) continue
     weaker.push({ ...fault, args: { ...args, [name]: half } })
   }

@@ -40,9 +40,15 @@ type Route = {
   descriptor: RangeDescriptor
   /** Where to ask, best first; a hint may name stores that are not among them. */
   readonly stores: readonly number[]
+  /** Stores that held the range at first, and those that have answered for it since, the latest first. */
+  homes: readonly number[]
   /** 0 when unknown. */
   leader: number
 }
+
+/** In a larger cluster one finds a range sooner where it was than by asking everybody in turn. */
+const SMALL_CLUSTER_STORES = 8
+const HOMES_MAX = 8
 
 /** What a client remembers from one operation to the next. */
 export class ClientMemory {
@@ -56,10 +62,20 @@ export class ClientMemory {
   #requests = 0
   #turn: number
 
-  constructor(client: number, ranges: readonly { descriptor: RangeDescriptor; stores: readonly number[] }[]) {
+  constructor(
+    client: number,
+    ranges: readonly {
+      readonly descriptor: RangeDescriptor
+      readonly stores: readonly number[]
+      readonly homes: readonly number[]
+    }[],
+  ) {
     this.client = client
     this.#routes = new Map(
-      ranges.map(({ descriptor, stores }) => [descriptor.rangeId, { descriptor, stores, leader: 0 }]),
+      ranges.map(({ descriptor, stores, homes }) => [
+        descriptor.rangeId,
+        { descriptor, stores, homes, leader: 0 },
+      ]),
     )
     // Clients begin at different stores.
     this.#turn = client
@@ -69,9 +85,20 @@ export class ClientMemory {
     return this.#routes.get(range)!
   }
 
-  /** The leader as far as it is known, otherwise the stores in turn. */
+  /** The leader as far as it is known, otherwise the stores in turn, or every other time one where it was. */
   storeFor(route: Route): number {
-    return route.leader > 0 ? route.leader : route.stores[this.#turn++ % route.stores.length]!
+    if (route.leader > 0) return route.leader
+    const turn = this.#turn++
+    const { stores, homes } = route
+    if (stores.length <= SMALL_CLUSTER_STORES || turn % 2 === 1) return stores[turn % stores.length]!
+    return homes[(turn / 2) % homes.length]!
+  }
+
+  /** This store leads the range, or did a moment ago. */
+  answeredBy(route: Route, store: number): void {
+    route.leader = store
+    if (route.homes[0] === store) return
+    route.homes = [store, ...route.homes.filter((home) => home !== store)].slice(0, HOMES_MAX)
   }
 
   /** Every other client keeps the first timestamp it was given for as long as it will do, and sees it expire. */
@@ -138,7 +165,7 @@ export function* runOperation(
       continue
     }
     if (answer.type === "ok") {
-      route.leader = store
+      memory.answeredBy(route, store)
       memory.heard(answer.commitTs)
       return {
         outcome: "ok",

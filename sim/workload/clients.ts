@@ -76,7 +76,8 @@ export class Clients {
       const voters = configuration.voters.map((voter) => voter.store)
       // Replicas may have moved anywhere, so the stores that hold none at first come last.
       const others = Array.from({ length: this.#plan.cluster.stores }, (_, index) => index + 1)
-      return { descriptor, stores: [...voters, ...others.filter((store) => !voters.includes(store))] }
+      const stores = [...voters, ...others.filter((store) => !voters.includes(store))]
+      return { descriptor, stores, homes: voters }
     })
     return {
       memory: new ClientMemory(client, ranges),

@@ -118,11 +118,12 @@ test("reports that overlap, or are of two builds, are not merged: exit 2", async
 test("a kind of fault that never comes costs a whole default campaign its verdict", async () => {
   const { version, build, results, totals } = await reportOf("campaign", "smoke", "--seeds", "20")
   const campaign = { ...totals.campaign, isDefault: true }
-  const facts = totals.scenarios.map(({ name, about, declaredMarks, marks }) => ({
+  const facts = totals.scenarios.map(({ name, about, declaredMarks, marks, cells }) => ({
     name,
     about,
     declaredMarks,
     marks,
+    cells,
   }))
   const shares = defaultShares(["campaign", "smoke"])
   const copies = Math.ceil((roundLength(shares) * DEFAULT_CAMPAIGN.rounds) / results.length)
@@ -133,10 +134,46 @@ test("a kind of fault that never comes costs a whole default campaign its verdic
       faults: { ...row.faults, clockStep: { applied: 3, effective: 0 } },
     })),
   ).flat()
-  const report = makeReport({ version, build, results: many, scenarios: facts, failures: [], campaign })
+  const report = makeReport({
+    version,
+    build,
+    results: many,
+    scenarios: facts,
+    failures: [],
+    diversity: totals.diversity,
+    campaign,
+  })
   assert.equal(report.totals.exitCode, 1)
   assert.deepEqual(
     report.totals.problems.map((problem) => problem.message),
     ["The generator lost its teeth: clockStep (never effective)"],
   )
+})
+
+test("a declared site that no fault has struck costs a whole default campaign its verdict", async () => {
+  const { version, build, results, totals } = await reportOf("campaign", "smoke", "--seeds", "20")
+  const campaign = { ...totals.campaign, isDefault: true }
+  const shares = defaultShares(["campaign", "smoke"])
+  const copies = Math.ceil((roundLength(shares) * DEFAULT_CAMPAIGN.rounds) / results.length)
+  const many = Array.from({ length: copies }, (_, round) =>
+    results.map((row) => ({ ...row, seed: row.seed + round * 20 })),
+  ).flat()
+  const judged = (without: string, isDefault: boolean): Report => {
+    const scenarios = totals.scenarios.map((facts) => ({
+      ...facts,
+      cells: Object.fromEntries(Object.entries(facts.cells).filter(([cell]) => !cell.startsWith(without))),
+    }))
+    const { diversity } = totals
+    const whole = { ...campaign, isDefault }
+    return makeReport({ version, build, results: many, scenarios, failures: [], diversity, campaign: whole })
+  }
+  const found = judged("reload/follower", true)
+  assert.equal(found.totals.exitCode, 1)
+  assert.deepEqual(
+    found.totals.problems.map((problem) => problem.message),
+    ["No fault has struck at reload@follower"],
+  )
+  assert.ok(found.totals.coverage.never.includes("reload/follower/idle"))
+  assert.equal(judged("reload/follower", false).totals.exitCode, 0)
+  assert.equal(judged("nothing", true).totals.exitCode, 0)
 })

@@ -220,9 +220,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "kernel/range/state-machine.ts",
-        find: "writes.push(appliedWrite(this.#shape.descriptor.groupId, this.#applied))",
+        find: "this.#engine.apply([appliedWrite(this.#shape.descriptor.groupId, this.#applied)])",
         replace:
-          "if (index % 8 <= 1) writes.push(appliedWrite(this.#shape.descriptor.groupId, this.#applied))",
+          "if (index % 8 <= 1) this.#engine.apply([appliedWrite(this.#shape.descriptor.groupId, this.#applied)])",
       },
     ],
   },

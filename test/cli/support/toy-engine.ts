@@ -1,4 +1,5 @@
 import type { Capsule, Plan, PlanFault, PlanOp, RunResult, Scenario } from "#sim"
+import { MOMENTS } from "#sim"
 import { SWARM_KINDS } from "#sim/plan/catalogue.ts"
 import { WHOLE_RUN, type Engine, type SimulateOptions } from "#cli/campaign/engine.ts"
 
@@ -131,6 +132,14 @@ function simulate(plan: Plan, options: SimulateOptions): RunResult {
     operations: { invoked: 500, ok: 480, fail: 5, info: 15 },
     faults: Object.fromEntries(plan.faults.map((fault) => [fault.kind, { applied: 1, effective: 1 }])),
     marks: { "raft.elected": 1 },
+    cells: Object.fromEntries(
+      SWARM_KINDS.flatMap((kind) => [
+        [`${kind}/follower/idle`, 1],
+        ...MOMENTS.map((moment) => [`${kind}/leader/${moment}`, 1]),
+      ]),
+    ),
+    // Every tenth seed brings a step that the ones before did not.
+    signature: { marks: 1, faults: seed % 3, steps: [1, 2, 100 + Math.floor(seed / 10)] },
     history: [],
   }
 }

@@ -1,10 +1,15 @@
 import { ByteReader, ByteWriter } from "#kernel/lib/bytes.ts"
-import { Sfc32 } from "#kernel/lib/rng.ts"
+import { Sfc32, type Rng } from "#kernel/lib/rng.ts"
 import { decodeFrame, encodeFrame, frameItems, hasZeroSector, sealFrame } from "#kernel/wal/frame.ts"
 import { decodeWitness, encodeWitness } from "#kernel/wal/identifiers.ts"
 import { readItem, writeItem, type Identifier, type WalItem } from "#kernel/wal/item.ts"
 import { recoverVolume } from "#kernel/wal/recovery.ts"
-import { decodeSegmentHeader, encodeSegmentHeader, segmentBytes } from "#kernel/wal/segment.ts"
+import {
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+  segmentBytes,
+  type Unreadable,
+} from "#kernel/wal/segment.ts"
 import { readFileSync, writeFileSync } from "node:fs"
 import { assert, test } from "vitest"
 import { createdItem, History, IDENTITY, LIMITS, putEntry, Rig } from "../../support/wal-arbitraries.ts"
@@ -194,7 +199,7 @@ test("80,000 mutated frames, half of them sealed again, are refused or decode to
   assert.isAbove(counts.accepted, 1000)
 })
 
-test("recovery of 10,000 segments with mutated frames, half of them sealed again, never throws", () => {
+test("recovery of 10,000 segments with mutated frames, half of them sealed again, some unreadable, never throws", () => {
   const rng = new Sfc32(4, 4)
   const verdicts = new Map<string, number>()
   for (let seed = 0; seed < 200; seed++) {
@@ -213,7 +218,11 @@ test("recovery of 10,000 segments with mutated frames, half of them sealed again
       if (i % 2 === 0) sealFrame(file, frame.offset, end, header.header, frame.offset)
       const segments = rig
         .image()
-        .segments.map((other) => (other.sequence === 1 ? { sequence: 1, bytes: file } : other))
+        .segments.map((other) =>
+          other.sequence === 1
+            ? { sequence: 1, bytes: file, unreadable: drawUnreadable(rng, file.length) }
+            : other,
+        )
       const recovered = recoverVolume(rig.image({ segments }))
       verdicts.set(recovered.verdict, (verdicts.get(recovered.verdict) ?? 0) + 1)
       if (recovered.start !== null && i % 10 === 0) rig.restartElsewhere(recovered)
@@ -221,6 +230,18 @@ test("recovery of 10,000 segments with mutated frames, half of them sealed again
   }
   assert.isAbove(verdicts.get("corruption") ?? 0, 5000)
 })
+
+/** Mostly nothing; otherwise some ranges, anywhere in the file and beyond its end. */
+function drawUnreadable(rng: Rng, length: number): readonly Unreadable[] {
+  if (rng.below(3) > 0) return []
+  const starts = Array.from({ length: 1 + rng.below(3) }, () => rng.below(length + 512))
+  return starts
+    .toSorted((a, b) => a - b)
+    .map((start, i, all) => ({
+      start,
+      end: Math.min(start + 1 + rng.below(2048), all[i + 1] ?? Number.MAX_SAFE_INTEGER),
+    }))
+}
 
 test("a segment is as large as the schedule says, or as its first frame needs", () => {
   assert.equal(segmentBytes(LIMITS, 0, 10), 16 << 10)

@@ -1,7 +1,17 @@
 import assert from "node:assert/strict"
 import fc from "fast-check"
 import { describe, test } from "vitest"
-import { counter, merge, type Counts } from "../../../docs/library/counter.ts"
+import { effect, type MachineInput, type Next } from "orrery/sim"
+import {
+  counter,
+  counterMachine,
+  counterSystem,
+  merge,
+  type Answer,
+  type Counts,
+  type Request,
+  type State,
+} from "../../../docs/library/counter.ts"
 
 test("the counter converges and loses nothing, whatever goes wrong", () => {
   const { failure, faults } = counter.hunt({ seeds: 10 })
@@ -28,5 +38,44 @@ describe("counts merge", () => {
 
   test("however often", () => {
     fc.assert(fc.property(counts, counts, (a, b) => assert.deepEqual(merge(merge(a, b), b), merge(a, b))))
+  })
+})
+
+describe("each of its checks has something to say", () => {
+  type Step = typeof counterMachine.step
+  const oracleOf = (step: Step): string | undefined => {
+    const { failure } = counterSystem({ ...counterMachine, step }).hunt({ seeds: 30, guard: false })
+    return failure?.violation?.oracle
+  }
+  const changed =
+    (change: (next: Next<State, Counts, Answer>, input: MachineInput<Counts, Request>) => State): Step =>
+    (state, input, dice) => {
+      const next = counterMachine.step(state, input, dice)
+      return { ...next, state: change(next, input) }
+    }
+
+  test("when a node is deaf", () => {
+    const deaf: Step = (state, input, dice) =>
+      input.type === "message" && state.node === 1
+        ? { state, effects: [] }
+        : counterMachine.step(state, input, dice)
+    assert.equal(oracleOf(deaf), "CHECK-converges")
+  })
+
+  test("when a node tells what its disk does not have yet", () => {
+    const hasty = changed(({ state }, input) =>
+      input.type === "request"
+        ? { ...state, counts: merge(state.counts, { [state.node]: state.own }) }
+        : state,
+    )
+    assert.equal(oracleOf(hasty), "CHECK-keeps-what-it-tells")
+  })
+
+  test("when a node takes an addition for nothing", () => {
+    const lazy: Step = (state, input, dice) =>
+      input.type === "request" && input.request.op === "add" && input.request.by === 3
+        ? { state, effects: [effect.reply(input.caller, 0)] }
+        : counterMachine.step(state, input, dice)
+    assert.equal(oracleOf(lazy), "CHECK-loses-nothing")
   })
 })

@@ -314,6 +314,44 @@ describe("faults", () => {
     }
   })
 
+  test("that misroute lose messages, and bring requests to another node", () => {
+    const machine = noting((input) => (input.type === "request" ? [effect.send(2, "hello")] : []))
+    const misroute = (stores: readonly number[], peers: readonly number[]): FaultSpec => ({
+      kind: "misroute",
+      at: 0,
+      until: 9 * SECOND,
+      stores,
+      peers,
+      args: { ratioPpm: 1_000_000 },
+    })
+    const ops = [{ request: "a" }]
+    const lost = runOf(machine, planOf(machine, { nodes: 3, ops, faults: [misroute([1], [2])] }))
+    assert.deepEqual(
+      [...toldTo(lost, 2), ...toldTo(lost, 3)].filter((what) => String(what).startsWith("mess")),
+      [],
+    )
+    const asked = runOf(machine, planOf(machine, { nodes: 2, ops, faults: [misroute([1], [1_000])] }))
+    assert.equal(toldTo(asked, 1).length, 1)
+    assert.equal(toldTo(asked, 2)[1], 'request "a"')
+  })
+
+  test("of clocks show in the stamps of inputs, and of processes in when they come", () => {
+    const machine = noting((input) => [effect.observe(input.wall)])
+    const at = { at: 0, until: 9 * SECOND }
+    const ops = [{ request: "a" }]
+    const [, plain] = runOf(machine, planOf(machine, { ops })).observations.filter(({ what }) =>
+      Number.isInteger(what),
+    )
+    const hour: FaultSpec = { ...at, kind: "clockOffset", args: { offsetUs: 3_600 * SECOND } }
+    const ahead = runOf(machine, planOf(machine, { ops, faults: [hour] }))
+    const [, later] = ahead.observations.filter(({ what }) => Number.isInteger(what))
+    assert.equal((later!.what as number) - (plain!.what as number), 3_600 * SECOND)
+    assert.equal(later!.at, plain!.at)
+    const pause: FaultSpec = { kind: "pause", at: 50 * MS, until: SECOND }
+    const [asked] = timesOf(runOf(machine, planOf(machine, { ops, faults: [pause] })), 'request "a"')
+    assert.equal(asked, SECOND)
+  })
+
   test("that strike a leader find the one who says so", () => {
     const machine: Machine<number> = {
       name: "third",

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import fc from "fast-check"
 import { test } from "vitest"
+import { weakerFaults } from "#sim/shrink/weaken.ts"
 import { drawPlan, parsePlan, scenario, shrink, type Plan } from "#sim"
 import { minimize } from "#sim/shrink/minimize.ts"
 
@@ -103,6 +104,23 @@ test("what remains is weakened: shorter, milder, fewer", () => {
   assert.equal(shrunk.plan.faults.length, 1)
   const left = shrunk.plan.faults[0]!
   assert.ok(left.until - left.at < 60_000, `${left.until - left.at} µs are left`)
+})
+
+test("a store that only has to be away keeps its disk, and damage stays in the zone where it was", () => {
+  const target = { role: "stores", stores: [1], peers: [], group: 0 } as const
+  const lost = { id: 1, at: 5, until: 5, kind: "diskLoss", target, args: { restartUs: 9 } } as const
+  assert.deepEqual(
+    weakerFaults(lost).map(({ kind, args }) => [kind, args]),
+    [
+      ["volumeLoss", { restartUs: 9 }],
+      ["crash", { restartUs: 9, powerLoss: 0 }],
+    ],
+  )
+  const misread = { ...lost, kind: "staleRead", args: { zone: 3, system: 1, sectors: 8 } } as const
+  assert.deepEqual(
+    weakerFaults(misread).map(({ args }) => args),
+    [{ zone: 3, system: 1, sectors: 4 }],
+  )
 })
 
 test("the budget of runs and the caller's clock end the search with a plan that fails", () => {

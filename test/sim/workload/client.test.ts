@@ -22,7 +22,7 @@ const PUT: PlanRequest = {
 const GET: PlanRequest = { ...PUT, ops: [{ type: "get", key: "a" }] }
 
 function memory(): ClientMemory {
-  return new ClientMemory(0, [{ descriptor: RANGE, stores: [1, 2, 3] }])
+  return new ClientMemory(0, [{ descriptor: RANGE, stores: [1, 2, 3], homes: [1, 2, 3] }])
 }
 
 type Told = {
