@@ -1,4 +1,4 @@
-import { frameItems } from "#kernel"
+import { frameItems, LOGICAL_PER_MS } from "#kernel"
 import { kernelBuild } from "./build.ts"
 import type { OnlineChecker, Violation } from "./check/checker.ts"
 import { checkCommitOrder, checkExactlyOnce } from "./check/exactly-once.ts"
@@ -8,6 +8,8 @@ import { checkForks, checkQuiet, underWayUs, type QuietStore, type QuietView } f
 import { onlineCheckers } from "./check/oracles.ts"
 import { checkLoad } from "./check/resources.ts"
 import { numberOf } from "./coverage/step-meter.ts"
+import { firstStale } from "./check/timeline.ts"
+import { WALL_START } from "./env/clock.ts"
 import type { KernelBuild } from "./kernel-build.ts"
 import { quietAt, runUs } from "./phases.ts"
 import { classify, promisesLiveness } from "./faults/atlas.ts"
@@ -81,7 +83,9 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
   let violation = world.violation
   let isUnknown = false
   if (violation === null && isWhole) {
-    const found = checkHistory(plan, runClass, history, reads, options.stepsMax ?? STEPS_MAX)
+    const found =
+      checkTimeline(plan, runClass, history, clients.timeline) ??
+      checkHistory(plan, runClass, history, reads, options.stepsMax ?? STEPS_MAX)
     isUnknown = found === "unknown"
     if (found !== null && found !== "unknown") violation = { ...found, at: world.now, event: world.event }
   }
@@ -213,6 +217,23 @@ function quietView(world: World, clients: Clients, calm: Calm): QuietView {
       ...clients.running(),
     ],
   }
+}
+
+/** Reads that may be a little old, by the bounds the plan's timing states. */
+function checkTimeline(
+  plan: Plan,
+  runClass: RunClass,
+  history: readonly Operation[],
+  timeline: readonly Operation[],
+): Found | null {
+  if (runClass === "undetectable") return null
+  const { leaseUs, clockBoundUs } = plan.cluster.config.timing
+  const stale = firstStale(history, timeline, {
+    beforeStartUs: leaseUs + clockBoundUs,
+    beforeStateUs: runClass === "within" ? clockBoundUs : null,
+    trueTimeOf: (commitTs) => Math.floor(commitTs / LOGICAL_PER_MS) * 1_000 - WALL_START,
+  })
+  return stale === null ? null : { oracle: "LEASE-stale", message: stale }
 }
 
 type Found = Pick<Violation, "oracle" | "message">

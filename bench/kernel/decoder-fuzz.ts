@@ -91,6 +91,8 @@ const MESSAGES: readonly PeerMessage[] = [
     sentMono: WIDE,
     statedWall: WIDE,
     statedCommit: 3,
+    life: 2,
+    rests: true,
   },
   {
     type: "heartbeatReply",

@@ -62,6 +62,7 @@ export function withGroups(
           ops: [{ type: "put", key: `${bound(id % groups)}/${id % 7}`, value: `v${id}` } as const],
           range: (id % groups) + 1,
           token: true,
+          read: "strong" as const,
           timeoutUs: 5_000_000,
           copies: 1,
           abandoned: false,

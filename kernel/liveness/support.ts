@@ -41,12 +41,15 @@ export interface Support {
   /** Of this store itself: epochs are numbered within its boot. */
   readonly incarnation: Incarnation
   readonly boot: number
+  readonly life: number
   /** Before this time a replica of this boot may have forgotten what it promised in the one before. */
   readonly forgetfulUntil: Mono
   /** Whether this store wants to be counted alive: its clock is trusted and its disk answers. */
   readonly isAsking: boolean
   /** The epoch in which this store supports that one now, or 0. */
   givenTo(store: StoreId, mono: Mono): number
+  /** The same, if it is still in the life it spoke in. */
+  givenIn(store: StoreId, life: number, mono: Mono): number
   /** In which life of a disk, boot and epoch that store supports this one, for certain, or null. */
   hadFrom(store: StoreId, mono: Mono, wall: Wall): SupportName | null
 }
@@ -91,6 +94,10 @@ export class StoreSupport implements Support {
     this.forgetfulUntil = isFirst ? mono : mono + timing.supportUs
   }
 
+  get life(): number {
+    return this.#life
+  }
+
   get isAsking(): boolean {
     return this.#isAsking
   }
@@ -115,6 +122,10 @@ export class StoreSupport implements Support {
   givenTo(store: StoreId, mono: Mono): number {
     const given = this.#given.get(store)
     return given !== undefined && given.isLive && given.until > mono ? given.epoch : 0
+  }
+
+  givenIn(store: StoreId, life: number, mono: Mono): number {
+    return this.#given.get(store)?.life === life ? this.givenTo(store, mono) : 0
   }
 
   hadFrom(store: StoreId, mono: Mono, wall: Wall): SupportName | null {

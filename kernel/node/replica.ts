@@ -168,7 +168,7 @@ export class Replica {
 
   #readPath(moment: Moment): ReadPath {
     const { raft, machine } = this
-    const { leaseUs } = this.#config.timing
+    const { leaseUs, clockBoundUs } = this.#config.timing
     const say = (observation: Observation): void => void moment.out.push({ type: "observe", observation })
     return {
       leaseIndex: () => {
@@ -183,7 +183,9 @@ export class Replica {
       timelineWall: () => {
         const statement = raft.statement(this.#raftContext(moment))
         if (statement === null || statement.commitIndex > machine.appliedIndex) return null
-        if (moment.wall - statement.wall > leaseUs) return null
+        const ageUs = moment.wall - statement.wall
+        // One from the future shows that the two clocks are further apart than they may be.
+        if (ageUs > leaseUs || ageUs < -clockBoundUs) return null
         return statement.wall
       },
     }

@@ -30,6 +30,9 @@ export function electionTimedOut(state: RaftState, context: StepContext, out: Ou
     out.push({ type: "observe", observation: { type: "mark", name: "raft.election.heldBack" } })
     const { forgetfulUntil } = context.support
     if (context.mono < forgetfulUntil) awaitStagger(state, forgetfulUntil)
+    // A leader whose store lives is silent without having said so: asked, it speaks, or somebody says what became of
+    // it or of this replica. Nobody is elected by that.
+    else if (state.recovery === null) requestVotes(state, true, false, out)
     return
   }
   if (state.recovery !== null || state.installing !== null || context.fenced) return

@@ -30,7 +30,11 @@ export type Statement = { readonly wall: Wall; readonly commitIndex: LogIndex }
 export class LeaseState {
   /** Follower: null when it is free to vote. */
   promised: Promised | null = null
+  /** Leaders up to this term have said that they claim nothing any more. */
+  freedOf: Term = 0
   statement: Statement | null = null
+  /** Follower: the leader it has promised itself to said that it will be silent. */
+  leaderRests = false
   /** Leader: who is fortified in its term. */
   readonly fortifiers: Map<ReplicaId, Fortifier> = new Map()
   /** Leader: nothing is sent, no time is waited for. */
@@ -43,9 +47,11 @@ export class LeaseState {
     sink.uint(this.promised?.term ?? 0)
     sink.uint(this.promised?.store ?? 0)
     sink.uint(this.promised?.epoch ?? 0)
+    sink.uint(this.freedOf)
     sink.bool(this.statement !== null)
     sink.uint(this.statement?.wall ?? 0)
     sink.uint(this.statement?.commitIndex ?? 0)
+    sink.bool(this.leaderRests)
     sink.uint(this.fortifiers.size)
     for (const [replica, fortifier] of [...this.fortifiers].sort((a, b) => a[0] - b[0])) {
       sink.uint(replica)
@@ -63,9 +69,11 @@ export class LeaseState {
     const isPromised = reader.bool()
     const promised = { term: reader.uint(), store: reader.uint(), epoch: reader.uint() }
     lease.promised = isPromised ? promised : null
+    lease.freedOf = reader.uint()
     const isStated = reader.bool()
     const statement = { wall: reader.uint(), commitIndex: reader.uint() }
     lease.statement = isStated ? statement : null
+    lease.leaderRests = reader.bool()
     for (let left = reader.count(5); left > 0; left--) {
       lease.fortifiers.set(reader.uint(), {
         incarnation: reader.uint(),
@@ -97,7 +105,9 @@ export function mayNotVote(state: RaftState, context: StepContext): boolean {
 /** Its leader has spoken. Gives the epoch in which it is fortified from now on, or 0. */
 export function fortify(state: RaftState, message: Heartbeat, from: Member, context: StepContext): number {
   const { lease } = state
-  const epoch = context.support.givenTo(from.store, context.mono)
+  // A word that was under way while its speaker gave up binds nobody again.
+  if (message.term <= lease.freedOf) return 0
+  const epoch = context.support.givenIn(from.store, message.life, context.mono)
   if (epoch === 0) return 0
   const { promised } = lease
   if (
@@ -110,9 +120,10 @@ export function fortify(state: RaftState, message: Heartbeat, from: Member, cont
   return epoch
 }
 
-/** What its leader says of the state of the group; only a leader with a lease knows it. */
+/** What its leader says of itself, and with a lease of the state of the group. */
 export function hearStatement(state: RaftState, message: Heartbeat): void {
   const { lease } = state
+  lease.leaderRests = message.rests
   if (message.statedWall > (lease.statement?.wall ?? 0))
     lease.statement = { wall: message.statedWall, commitIndex: message.statedCommit }
 }
@@ -131,6 +142,7 @@ export function handleDeFortify(
 ): void {
   const { lease } = state
   const { promised } = lease
+  lease.freedOf = Math.max(lease.freedOf, message.term)
   const isOurs = promised !== null && promised.store === from.store && promised.term <= message.term
   if (isOurs) lease.promised = null
   const wasLeader = state.leader === message.from && state.term === message.term

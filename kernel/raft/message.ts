@@ -60,6 +60,10 @@ export type Heartbeat = Envelope & {
   readonly sentMono: Mono
   readonly statedWall: Wall
   readonly statedCommit: LogIndex
+  /** Of the leader's store: what is promised to it in one life ends with that. */
+  readonly life: number
+  /** The leader has nothing more to say: who has promised not to depose it need not listen. */
+  readonly rests: boolean
 }
 
 export type HeartbeatReply = Envelope & {
@@ -253,6 +257,8 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
       sink.uint(message.sentMono)
       sink.uint(message.statedWall)
       sink.uint(message.statedCommit)
+      sink.uint(message.life)
+      sink.bool(message.rests)
       break
     case "heartbeatReply":
       sink.uint(message.round)
@@ -388,6 +394,8 @@ export function readTagged(tag: number, reader: ByteReader): RaftMessage {
       const sentMono = reader.uint()
       const statedWall = reader.uint()
       const statedCommit = reader.uint()
+      const life = reader.uint()
+      const rests = reader.bool()
       return {
         type: "heartbeat",
         group,
@@ -399,6 +407,8 @@ export function readTagged(tag: number, reader: ByteReader): RaftMessage {
         sentMono,
         statedWall,
         statedCommit,
+        life,
+        rests,
       }
     }
     case 4: {

@@ -228,8 +228,8 @@ export class Raft {
     const { lease } = state
     if (state.role !== "leader") {
       // The support it has promised for is its timeout: whoever watches it says when it ends.
-      const isBound = state.role === "follower" && lease.promised !== null && state.leader !== 0
-      return isBound ? NEVER : state.electionDeadline
+      const isBound = lease.promised !== null && lease.leaderRests && state.leader !== 0
+      return isBound && state.role === "follower" ? NEVER : state.electionDeadline
     }
     if (lease.isResting) return NEVER
     let deadline = Math.min(state.heartbeatDeadline, state.quorumDeadline)
@@ -462,7 +462,8 @@ export class Raft {
     state.lease.isResting = mayRest(state, context)
     if (state.lease.isResting) {
       out.push({ type: "observe", observation: { type: "mark", name: "raft.leader.rests" } })
-    } else broadcastHeartbeat(state, context, out)
+    }
+    broadcastHeartbeat(state, context, out)
   }
 
   /** What a leader looks after whatever happened: its clock, a transfer, learners, members that left. */

@@ -198,6 +198,8 @@ export function broadcastHeartbeat(state: RaftState, context: StepContext, out: 
         sentMono: context.mono,
         statedWall: hasLease ? context.wall : 0,
         statedCommit: hasLease ? state.commitIndex : 0,
+        life: context.support.life,
+        rests: state.lease.isResting,
       },
     })
     progress.toldCommit = Math.max(progress.toldCommit, Math.min(state.commitIndex, progress.matchIndex))
@@ -238,6 +240,7 @@ export function handleAppendEntries(
   out: Outbox,
 ): void {
   followLeader(state, message, context, out)
+  state.lease.leaderRests = false
   if (state.installing !== null) return
   const { prevIndex, prevTerm, entries } = message
   if (prevIndex < state.log.start.index) {

@@ -21,7 +21,10 @@ export type MachineRunOptions = {
   readonly onLine?: (line: string) => void
 }
 
-export type MachineResult<Q = unknown, A = unknown> = Omit<RunResult, "history" | "runClass" | "verdict"> & {
+export type MachineResult<Q = unknown, A = unknown> = Omit<
+  RunResult,
+  "history" | "runClass" | "verdict" | "cells" | "signature"
+> & {
   /** Unknown, when nothing is broken and a check could not tell. */
   readonly verdict: "valid" | "invalid" | "unknown"
   /** What checks could not tell, and why. */

@@ -221,6 +221,9 @@ function drawOps(chance: Chance, ground: OpsGround): readonly PlanOp[] {
   const keys = cluster.ranges.map((range) =>
     Array.from({ length: ground.keyCount }, (_, at) => keyOfRange(range, at)),
   )
+  // Some clients are content with a state that is a little old, and ask any replica for it.
+  const calm = chance.of("timeline")
+  const timelinePercent = workload.hasTimeline ? calm.pick([0, 25, 60]) : 0
   const planned = new Map<string, string[]>()
   const own = chance.of("each")
   return ats.map((at, index): PlanOp => {
@@ -256,6 +259,7 @@ function drawOps(chance: Chance, ground: OpsGround): readonly PlanOp[] {
         // A copy of a write without a token would be a second write.
         copies: (token || !writes) && own.percent(copiesPercent) ? own.between(2, 3) : 1,
         abandoned: own.percent(abandonedPercent),
+        read: !writes && calm.percent(timelinePercent) ? "timeline" : "strong",
       },
     }
   })

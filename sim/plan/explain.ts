@@ -56,6 +56,7 @@ function aboutWorkload({ workload }: Plan): PlanTable {
     ["with a token", count((op) => op.token)],
     ["sent more than once", count((op) => op.copies > 1)],
     ["abandoned", count((op) => op.abandoned)],
+    ["timeline reads", count((op) => op.read === "timeline")],
   ]
   return { title: "Workload", columns: ["what", "value"], rows }
 }

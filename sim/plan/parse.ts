@@ -118,6 +118,7 @@ function opShape(): Shape<PlanOp> {
       timeoutUs: whole(1),
       copies: whole(1, 100),
       abandoned: bool,
+      read: oneOf(["strong", "timeline"]),
     }),
   })
 }

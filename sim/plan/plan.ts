@@ -51,6 +51,8 @@ export type PlanRequest = {
   readonly copies: number
   /** The client forgets the request at once: nobody waits for its answer. */
   readonly abandoned: boolean
+  /** What its reads ask for: the newest state, or one that may be a little old and any replica may have. */
+  readonly read: "strong" | "timeline"
 }
 
 export type FaultKind =

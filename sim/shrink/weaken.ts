@@ -51,9 +51,10 @@ export function weakerFaults(fault: PlanFault): readonly PlanFault[] {
 /** Plainer forms of one operation. */
 export function weakerOps(op: PlanOp): readonly PlanOp[] {
   const weaker: PlanOp[] = []
-  const { ops, copies, abandoned } = op.op
+  const { ops, copies, abandoned, read } = op.op
   if (copies > 1) weaker.push({ ...op, op: { ...op.op, copies: 1 } })
   if (abandoned) weaker.push({ ...op, op: { ...op.op, abandoned: false } })
+  if (read === "timeline") weaker.push({ ...op, op: { ...op.op, read: "strong" } })
   if (ops.length > 1)
     for (const step of ops)
       weaker.push({ ...op, op: { ...op.op, ops: ops.filter((other) => other !== step) } })

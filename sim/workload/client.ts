@@ -88,10 +88,15 @@ export class ClientMemory {
   /** The leader as far as it is known, otherwise the stores in turn, or every other time one where it was. */
   storeFor(route: Route): number {
     if (route.leader > 0) return route.leader
-    const turn = this.#turn++
     const { stores, homes } = route
-    if (stores.length <= SMALL_CLUSTER_STORES || turn % 2 === 1) return stores[turn % stores.length]!
+    const turn = this.#turn
+    if (stores.length <= SMALL_CLUSTER_STORES || turn % 2 === 1) return this.nextStore(route)
+    this.#turn++
     return homes[(turn / 2) % homes.length]!
+  }
+
+  nextStore(route: Route): number {
+    return route.stores[this.#turn++ % route.stores.length]!
   }
 
   /** This store leads the range, or did a moment ago. */
@@ -153,7 +158,8 @@ export function* runOperation(
   let hops = 0
   let waitedUs = 0
   for (let attempt = 0; attempt < ATTEMPTS_MAX && waitedUs < PATIENCE * op.timeoutUs; attempt++) {
-    const store = memory.storeFor(route)
+    // Any replica will do, unless one has just sent us to its leader.
+    const store = op.read === "timeline" && hops === 0 ? memory.nextStore(route) : memory.storeFor(route)
     const request = requestOf(memory, route, op, token)
     const timeoutUs = op.abandoned ? 0 : op.timeoutUs
     const answer = yield { type: "send", store, request, copies: op.copies, timeoutUs }
@@ -165,7 +171,7 @@ export function* runOperation(
       continue
     }
     if (answer.type === "ok") {
-      memory.answeredBy(route, store)
+      if (op.read === "strong") memory.answeredBy(route, store)
       memory.heard(answer.commitTs)
       return {
         outcome: "ok",
@@ -226,7 +232,7 @@ function* askTime(
 }
 
 function requestOf(memory: ClientMemory, route: Route, op: PlanRequest, token: Token | null): KvRequest {
-  return { ...blankRequest(memory, route, op.timeoutUs), token, ops: op.ops }
+  return { ...blankRequest(memory, route, op.timeoutUs), token, read: op.read, ops: op.ops }
 }
 
 function blankRequest(memory: ClientMemory, route: Route, deadlineUs: number): KvRequest {

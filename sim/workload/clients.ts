@@ -44,6 +44,8 @@ export class Clients {
   readonly #prefixes: ReadonlyMap<number, string>
   /** Finished operations in the order of their ends. */
   readonly history: Operation[] = []
+  /** Finished timeline reads: what they see has a rule of its own. */
+  readonly timeline: Operation[] = []
   /** The same for liveness. */
   readonly waited: QuietRequest[] = []
   invoked = 0
@@ -182,7 +184,8 @@ export class Clients {
     const { id, op } = client.ops[client.next]!
     const prefix = this.#prefixes.get(op.range)!
     this[ending.outcome]++
-    this.history.push({
+    const kept = op.read === "timeline" ? this.timeline : this.history
+    kept.push({
       id,
       process: client.process,
       request: prefix === "" ? op.ops : op.ops.map((step) => prefixedOp(step, prefix)),

@@ -36,6 +36,7 @@ export function finalReads(plan: Plan): readonly PlanOp[] {
         timeoutUs: TIMEOUT_US,
         copies: 1,
         abandoned: false,
+        read: "strong" as const,
       }
       reads.push({ id, at, client: reads.length % workload.clients, op })
     }

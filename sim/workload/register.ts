@@ -8,6 +8,7 @@ export const register: Workload = {
   kind: "register",
   about: "get, put and cas of unique values",
   tokens: "sometimes",
+  hasTimeline: true,
   draw(chance: Chance, ground: OpGround): readonly KvOp[] {
     const key = chance.pick(ground.keys)
     const dice = chance.below(100)

@@ -23,6 +23,8 @@ export interface Workload {
    * keys of a range together, and every write of unknown outcome doubles what the search must try.
    */
   readonly tokens: "always" | "mostly" | "sometimes"
+  /** Its values are unique, so that it can be told how old the answer to a timeline read is. */
+  readonly hasTimeline?: true
   readonly draw: (chance: Chance, ground: OpGround) => readonly KvOp[]
   /**
    * A promise of its own, in one sentence where it is broken. It is weaker than linearizability, cheap, and

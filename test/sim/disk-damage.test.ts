@@ -440,6 +440,26 @@ test("in a quiet part nothing strikes", () => {
   assert.equal(classOf(on("oldImage", [1, 2], 65 * SECOND, 66 * SECOND)), "within")
 })
 
+test("a plan of nothing but forgetting keeps a calm around what is left, and a campaign's size", () => {
+  const swarm = scenario({
+    name: "images",
+    about: "Old images alone.",
+    faults: { swarm: ["oldImage", "lyingSync"], activations: [3, 6] },
+    phases: { rounds: 2 },
+  })
+  let undetectable = 0
+  for (let seed = 1; seed <= 60; seed++) {
+    const drawn = drawPlan(swarm, seed)
+    assert.ok(drawn.faults.length >= 5, `seed ${seed} has ${drawn.faults.length}`)
+    assert.deepEqual(
+      drawn.faults.map(({ id }) => id),
+      drawn.faults.map((_, index) => index + 1),
+    )
+    if (classify(drawn) === "undetectable") undetectable++
+  }
+  assert.ok(undetectable <= 6, `${undetectable} of 60`)
+})
+
 test("drawn swarms of damage are mostly within the model, and hardly ever beyond what can be noticed", () => {
   const counts = { within: 0, detectable: 0, undetectable: 0 }
   const kinds = [...(Object.keys(EXAMPLES) as Damage[]), ...SWARM_KINDS]

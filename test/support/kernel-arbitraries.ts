@@ -144,6 +144,8 @@ export const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     sentMono: uint,
     statedWall: uint,
     statedCommit: uint,
+    life: uint,
+    rests: fc.boolean(),
   }),
   fc.record({
     type: fc.constant("heartbeatReply" as const),

@@ -6,6 +6,8 @@ export const NO_SUPPORT: Support = {
   boot: 1,
   forgetfulUntil: 0,
   isAsking: true,
+  life: 1,
   givenTo: () => 0,
+  givenIn: () => 0,
   hadFrom: () => null,
 }

@@ -386,6 +386,8 @@ export function heartbeat(from: number, to: number, term: number, leaderCommit =
     sentMono: 0,
     statedWall: 0,
     statedCommit: 0,
+    life: 1,
+    rests: false,
   }
 }
 

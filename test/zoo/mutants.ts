@@ -342,6 +342,73 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "R24",
+    tier: "A",
+    title: "lease counted from the answer",
+    oracles: ["LEASE-disjoint", "LIN-linearizable"],
+    source: "tikv/tikv#964; sofastack/sofa-jraft#34; etcd-io/etcd#20418",
+    about:
+      "A store counts the support it has from the moment it hears of it, not from the moment it asked for it.",
+    schedule: "A leader is cut off; its answer had waited for the supporter's next heartbeat.",
+    edits: [
+      {
+        file: "kernel/liveness/support.ts",
+        find: "this.#granted(from, incarnation, boot, message, changes)",
+        replace:
+          "this.#granted(from, incarnation, boot, { ...message, askedMono: mono, askedWall: wall }, changes)",
+      },
+    ],
+  },
+  {
+    id: "R25",
+    tier: "A",
+    title: "lease without a promise",
+    oracles: ["LEASE-disjoint", "LIN-linearizable"],
+    source: "yugabyte/yugabyte-db#16; cockroachdb/cockroach#66562",
+    about:
+      "A member votes for another leader though it supports the store of the one it has promised itself to.",
+    schedule: "A leader is cut off; the others campaign after the usual silence, within its lease.",
+    edits: [
+      {
+        file: "kernel/raft/lease.ts",
+        find: "return context.mono < context.support.forgetfulUntil || isFortified(state, context)",
+        replace: "return context.mono < context.support.forgetfulUntil",
+      },
+    ],
+  },
+  {
+    id: "L01",
+    tier: "B",
+    title: "vote after a start inside a lease",
+    oracles: ["LEASE-disjoint", "LIN-linearizable"],
+    source: "cockroachdb/cockroach, store liveness: support must survive a restart or be waited for",
+    about: "A store that was started again votes at once, though it may have promised something before.",
+    schedule: "A leader is cut off, a quorum of the others is started again within its lease.",
+    edits: [
+      {
+        file: "kernel/liveness/support.ts",
+        find: "this.forgetfulUntil = isFirst ? mono : mono + timing.supportUs",
+        replace: "this.forgetfulUntil = isFirst ? mono : mono",
+      },
+    ],
+  },
+  {
+    id: "L02",
+    tier: "A",
+    title: "rest with a member that lags",
+    oracles: ["LIVE-converge"],
+    source: "cockroachdb/cockroach, quiescence with lagging followers (#103656 and before)",
+    about: "A leader falls silent as soon as a quorum has everything: whoever is behind stays so.",
+    schedule: "One member is slower than the others with the last write of a busy stretch.",
+    edits: [
+      {
+        file: "kernel/raft/lease.ts",
+        find: "if (progress.matchIndex < lastIndex || fortifier.commitIndex < lastIndex) return false",
+        replace: "",
+      },
+    ],
+  },
 ]
 
 export function mutantOf(id: string): Mutant | null {

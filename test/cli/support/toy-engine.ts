@@ -55,6 +55,7 @@ function drawPlan(scenario: Scenario, seed: number): Plan {
       timeoutUs: 1_000_000,
       copies: 1,
       abandoned: false,
+      read: "strong",
     } as const
     ops.push({ id, at: id * 100_000, client: id % 3, op: request })
   }

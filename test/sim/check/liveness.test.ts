@@ -167,6 +167,8 @@ const HEARTBEAT: RaftMessage = {
   sentMono: 0,
   statedWall: 0,
   statedCommit: 0,
+  life: 1,
+  rests: false,
 }
 const SEND: Effect = { type: "send", to: 2, lane: "liveness", message: HEARTBEAT, barrier: null }
 

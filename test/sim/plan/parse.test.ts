@@ -75,6 +75,7 @@ test("copies of a write without a token are refused: they would be several write
     timeoutUs: 5,
     copies: 2,
     abandoned: false,
+    read: "strong",
   }
   assert.match(refusal(changed(["workload", "ops", 0, "op"], op)), /without a token/)
 })

@@ -94,6 +94,8 @@ export class ToyKernel implements StoreKernel {
             sentMono: input.mono,
             statedWall: 0,
             statedCommit: 0,
+            life: 1,
+            rests: false,
           }
           effects.push({ type: "send", to, lane: "liveness", message, barrier: null })
           effects.push({ type: "send", to, lane: "raft", message, barrier: { volume: 1, lsn: this.#lsn } })

@@ -18,6 +18,7 @@ const PUT: PlanRequest = {
   timeoutUs: 1_000_000,
   copies: 1,
   abandoned: false,
+  read: "strong",
 }
 const GET: PlanRequest = { ...PUT, ops: [{ type: "get", key: "a" }] }
 
