@@ -8,4 +8,5 @@ export const main: Scenario = scenario({
   cluster: { stores: [3, 5], ranges: [1, 3] },
   faults: { swarm: ["oldImage", "slowDisk"], activations: [2, 4] },
   phases: { rounds: 2 },
+  marks: ["raft.member.refused", "raft.membership.superseded"],
 })
