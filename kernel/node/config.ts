@@ -68,6 +68,11 @@ export type Limits = {
   readonly requestsMax: number
   /** Applied entries kept in the log behind a durable checkpoint, for followers that lag a little. */
   readonly logKeepEntries: number
+  /**
+   * Segments of a volume's log that stay for the sake of a few old entries; a group that keeps more gives its own up
+   * with the next checkpoint, which is taken for it.
+   */
+  readonly pinnedSegmentsMax: number
   /** A volume is checkpointed after this much log. */
   readonly checkpointLogBytes: number
   /** A chunk of a snapshot is closed by the row that brings it to this. */
@@ -108,6 +113,7 @@ export const DEFAULT_LIMITS: Limits = {
   uncommittedBytesMax: 64 << 20,
   requestsMax: 4_096,
   logKeepEntries: 4_096,
+  pinnedSegmentsMax: 4,
   checkpointLogBytes: 16 << 20,
   snapshotChunkBytes: 256 << 10,
   snapshotWindowChunks: 4,

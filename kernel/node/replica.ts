@@ -435,7 +435,11 @@ export class Replica {
   compact(durableApplied: LogIndex, moment: Moment): void {
     if (this.machine.isDamaged) return
     const { limits, switches } = this.#config
-    const keep = limits.logKeepEntries > 0 && switches.on("keepNoEntries") ? 0 : limits.logKeepEntries
+    const isPinning = this.volume.isPinning(this.group, limits.pinnedSegmentsMax)
+    // A few entries of a group that writes little would keep all that others wrote since.
+    if (isPinning) moment.out.push({ type: "observe", observation: { type: "mark", name: "wal.unpinned" } })
+    const spares = isPinning ? 0 : limits.logKeepEntries
+    const keep = spares > 0 && switches.on("keepNoEntries") ? 0 : spares
     const wanted = Math.min(durableApplied, this.raft.commitIndex) - keep
     const index = this.snapshots.releasable(wanted, moment)
     if (index <= this.raft.log.start.index || this.raft.isInstalling) return

@@ -28,6 +28,8 @@ export class Volume {
   #durableApplied: ReadonlyMap<GroupId, LogIndex> = new Map()
   /** The last checkpoint that became durable in this boot, and when. */
   #durable: { readonly id: number; readonly mono: Mono } | null = null
+  /** Null until it is asked for. */
+  #pinning: ReadonlySet<GroupId> | null = null
   #logBytes = 0
   /** Wanted whatever the log weighs: a snapshot waits for it. */
   #isWanted = false
@@ -93,6 +95,15 @@ export class Volume {
     return !this.wal.full && !this.#isRefused
   }
 
+  /**
+   * Whether entries of this group alone kept more than `segmentsMax` segments when the last checkpoint became
+   * durable: found once for all groups.
+   */
+  isPinning(group: GroupId, segmentsMax: number): boolean {
+    this.#pinning ??= new Set(this.wal.pinnedBy(segmentsMax))
+    return this.#pinning.has(group)
+  }
+
   /** So much waits in the engine beside what the log brought: it counts for when to checkpoint. */
   staged(bytes: number): void {
     this.#logBytes += bytes
@@ -137,6 +148,7 @@ export class Volume {
     this.#checkpoint = null
     this.#durableApplied = checkpoint.applied
     this.#durable = { id, mono }
+    this.#pinning = null
     return checkpoint.applied
   }
 

@@ -45,6 +45,7 @@ export function drawLimits(chance: Chance, fixed: Partial<Limits>): Limits {
     uncommittedBytesMax: chance.percent(25) ? powerOfTwo(chance, 2 * KIB, 16 * KIB) : 1_024 * KIB,
     requestsMax: chance.percent(25) ? chance.spread(4, 32) : 1_024,
     logKeepEntries: chance.spread(4, 64),
+    pinnedSegmentsMax: chance.of("pinned").spread(1, 8),
     checkpointLogBytes: powerOfTwo(chance, 4 * KIB, 32 * KIB),
     ...drawSnapshots(chance.of("snapshots")),
     // So few that a pass takes seconds, while rows before and behind its cursor are written.
