@@ -202,6 +202,11 @@ export class Replica {
     this.#settle(moment)
   }
 
+  /** Damage was found in the state here: nothing more is applied to it, and a snapshot takes its place. */
+  wantSnapshot(moment: Moment): void {
+    if (!this.raft.isLeader) this.#step({ type: "snapshotWanted" }, moment)
+  }
+
   /** The next step on the way to members that all remember. */
   replaceLost(moment: Moment): void {
     this.isDirty = true

@@ -49,6 +49,7 @@ import { checkRepaired, handleRepairAnswer, handleRepairAsk, type Recovery } fro
 import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import { loadHead, loadState, saveState } from "./saved.ts"
 import {
+  askForSnapshot,
   handleSnapshotAnswer,
   handleSnapshotChunk,
   handleSnapshotOffer,
@@ -71,6 +72,8 @@ export type RaftEvent =
   | { readonly type: "proposed"; readonly payload: Payload }
   /** Everything the host had was handed over: what gathered meanwhile leaves together. */
   | { readonly type: "turnEnded" }
+  /** The state here is damaged beyond repair by the log. A leader has to give up leading first. */
+  | { readonly type: "snapshotWanted" }
   /** All of a snapshot that was offered is here. */
   | { readonly type: "snapshotReceived"; readonly offer: SnapshotOffer; readonly from: Member }
   /** The checkpoint that contains it is durable. */
@@ -294,6 +297,11 @@ export class Raft {
         broadcastAppend(state, context, out)
         if (state.reads.isWanted) broadcastHeartbeat(state, context, out)
         break
+      case "snapshotWanted":
+        invariant(state.role !== "leader", "A leader has nobody to take a snapshot from")
+        state.wantsSnapshot = true
+        askForSnapshot(state, context, out)
+        break
       case "snapshotReceived":
         snapshotReceived(state, event.offer, event.from, context, out)
         break
@@ -386,7 +394,8 @@ export class Raft {
       case "appendEntries":
         return handleAppendEntries(state, message, from, context, out)
       case "heartbeat":
-        return handleHeartbeat(state, message, from, context, out)
+        handleHeartbeat(state, message, from, context, out)
+        return askForSnapshot(state, context, out)
       case "snapshotOffer":
         return handleSnapshotOffer(state, message, from, context, out)
       case "snapshotChunk":

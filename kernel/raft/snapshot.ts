@@ -2,7 +2,8 @@ import type { LogIndex, Lsn, Mono, ReplicaId } from "../ids.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { SnapshotAnswer, SnapshotChunk, SnapshotOffer, SnapshotReply } from "./message.ts"
 import { storedUpTo } from "./repair.ts"
-import { sendAppends } from "./replication.ts"
+import { memberOf } from "./quorum.ts"
+import { refuse, sendAppends } from "./replication.ts"
 import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
 
@@ -74,6 +75,14 @@ function answersFor(
   out.push({ type: "observe", observation: { type: "committed", group, replica, term: ownTerm, index } })
   replySnapshot(state, message, from, context, out)
   return true
+}
+
+/** Damage was found in the state here: the leader is asked at once, and again at each of its heartbeats. */
+export function askForSnapshot(state: RaftState, context: StepContext, out: Outbox): void {
+  const leader = memberOf(state.configurations.current, state.leader)
+  if (!state.wantsSnapshot || state.installing !== null || leader === null) return
+  out.push({ type: "observe", observation: { type: "mark", name: "raft.snapshot.wanted" } })
+  refuse(state, state.leader, leader, 0, { index: 0, term: 0 }, context, out)
 }
 
 /** All of it is here and adds up. It may have been overtaken by the log meanwhile. */
@@ -208,11 +217,6 @@ export class RaftSnapshots {
   get isSending(): boolean {
     for (const progress of this.#state.progress.values()) if (progress.state === "snapshot") return true
     return false
-  }
-
-  /** The state here is damaged: whoever leads is asked for a snapshot, until one is taken in. */
-  want(): void {
-    if (this.#state.role !== "leader") this.#state.wantsSnapshot = true
   }
 
   get isWanted(): boolean {
