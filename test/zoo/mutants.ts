@@ -361,30 +361,6 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: "S05",
-    tier: "A",
-    title: "snapshot switch not atomic",
-    oracles: ["HASH-replicas-agree", "HASH-applied-with-data"],
-    source: "tikv/tikv#9108, #8301",
-    about:
-      "The rows of a snapshot go to the range as they come, and only its records wait for the last of them: the staging space is where the rows belong.",
-    schedule:
-      "A follower is in the middle of a snapshot; the transfer ends, by a crash or a new leader, and the log brings it up instead.",
-    edits: [
-      {
-        file: "kernel/snapshot/staging.ts",
-        find: 'return { space: SPACE_STAGING, type: "put", key, value: row.value }',
-        replace:
-          'return { space: key === "" ? SPACE_STAGING : row.space, type: "put", key: row.key, value: row.value }',
-      },
-      {
-        file: "kernel/range/state-machine.ts",
-        find: "const writes: Write[] = clearRows(this.#shape.descriptor)",
-        replace: "const writes: Write[] = []",
-      },
-    ],
-  },
-  {
     id: "R25",
     tier: "A",
     title: "lease without a promise",
@@ -431,6 +407,32 @@ export const MUTANTS: readonly Mutant[] = [
         find: "if (progress.matchIndex < lastIndex || fortifier.commitIndex < lastIndex) return false",
         replace: "",
       },
+    ],
+  },
+  {
+    id: "S05",
+    tier: "A",
+    title: "snapshot switch not atomic",
+    oracles: ["HASH-replicas-agree", "HASH-applied-with-data"],
+    source: "tikv/tikv#9108, #8301",
+    about:
+      "The rows of a snapshot go to the range as they come, and only its records wait for the last of them: the staging space is where the rows belong.",
+    schedule:
+      "A follower is in the middle of a snapshot; the transfer ends, by a crash or a new leader, and the log brings it up instead.",
+    edits: [
+      {
+        file: "kernel/snapshot/staging.ts",
+        find: 'return { space: SPACE_STAGING, type: "put", key, value: row.value }',
+        replace:
+          'return { space: key === "" ? SPACE_STAGING : row.space, type: "put", key: row.key, value: row.value }',
+      },
+      {
+        file: "kernel/range/state-machine.ts",
+        find: "const writes: Write[] = clearRows(this.#shape.descriptor)",
+        replace: "const writes: Write[] = []",
+      },
+    ],
+  },
   {
     id: "W40",
     tier: "A",
