@@ -531,7 +531,7 @@ export class Kernel {
     for (const replica of this.#replicas.all()) {
       if (replica.volume !== volume || replica.isRemoved) continue
       const durable = applied.get(replica.group) ?? 0
-      if (replica.raft.isInstalling && durable >= replica.machine.snapshotIndex) {
+      if (replica.snapshots.isSwitchedIn(checkpoint)) {
         replica.snapshotSynced(this.#moment(stamp))
         this.#touched(replica, stamp)
       }

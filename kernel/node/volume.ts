@@ -90,6 +90,11 @@ export class Volume {
     this.#isWanted = true
   }
 
+  /** The first checkpoint that will contain what is written to the engine from now on. */
+  get nextCheckpoint(): number {
+    return this.#lastCheckpoint + 1
+  }
+
   /** The disk takes more: neither a segment nor a checkpoint was refused lately. */
   get hasRoom(): boolean {
     return !this.wal.full && !this.#isRefused

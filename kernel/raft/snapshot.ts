@@ -215,11 +215,6 @@ export class RaftSnapshots {
     return false
   }
 
-  /** The state here is damaged: whoever leads is asked for a snapshot, until one is taken in. */
-  want(): void {
-    if (this.#state.role !== "leader") this.#state.wantsSnapshot = true
-  }
-
   get isWanted(): boolean {
     return this.#state.wantsSnapshot
   }

@@ -4,6 +4,7 @@ import { classify, promisesLiveness } from "../faults/atlas.ts"
 import { forgetfulStores } from "../faults/disk-atlas.ts"
 import type { OnlineChecker } from "./checker.ts"
 import { LeaseChecker } from "./leases.ts"
+import { SnapshotLogChecker } from "./snapshots.ts"
 import { LivelockChecker } from "./liveness.ts"
 import { AppendSizeChecker } from "./resources.ts"
 import { SafetyChecker } from "./safety.ts"
@@ -91,6 +92,13 @@ export const ORACLES: readonly Oracle[] = [
     promises:
       "What an acknowledgement names (term, entries, snapshot) is on the disk when it leaves the store, and is not dropped in that term.",
     notVerified: "Acknowledgements that leave after their store has heard of a newer term.",
+  },
+  {
+    id: "RAFT-snapshot-log",
+    promises:
+      "While a snapshot is being sent, what follows it stays in its sender's log, unless the sender gives it up.",
+    notVerified:
+      "Transfers that have paused for two heartbeats, and whether one that was given up had to be.",
   },
   {
     id: "LEASE-disjoint",
@@ -284,6 +292,7 @@ export function onlineCheckers(plan: Plan, itemsOf: FrameItems): OnlineChecker[]
       forgetful: forgetfulStores(plan),
     }),
     new LeaseChecker(),
+    new SnapshotLogChecker(itemsOf, plan.cluster.config.timing.heartbeatUs),
   )
   if (!promisesLiveness(plan)) return checkers
   const groups = ranges.map(({ descriptor }) => ({ group: descriptor.groupId, replicas: stores }))

@@ -61,10 +61,10 @@ function drawSnapshots(chance: Chance): Partial<Limits> {
   return {
     snapshotChunkBytes: powerOfTwo(chance, 128, 8 * KIB),
     snapshotWindowChunks: chance.spread(1, 8),
-    snapshotBytesPerSecond: powerOfTwo(chance, 32 * KIB, 1_024 * KIB),
+    snapshotBytesPerSecond: powerOfTwo(chance, 128 * KIB, 4_096 * KIB),
     snapshotsSendingMax: chance.spread(1, 4),
     snapshotsReceivingMax: chance.spread(1, 4),
-    snapshotLogBytesMax: chance.percent(25) ? powerOfTwo(chance, 64 * KIB, 256 * KIB) : 1_024 * KIB,
+    snapshotLogBytesMax: chance.percent(25) ? powerOfTwo(chance, 128 * KIB, 512 * KIB) : 1_024 * KIB,
   }
 }
 
