@@ -4,7 +4,7 @@ import type { GroupId, Incarnation, LogIndex, Lsn, Term, VolumeId } from "../ids
 import { SYSTEM_VOLUME, volumeOfTenant } from "../ids.ts"
 import { ByteReader, type Sink } from "../lib/bytes.ts"
 import { invariant, unreachable } from "../lib/invariant.ts"
-import { Sfc32 } from "../lib/rng.ts"
+import { below, Sfc32 } from "../lib/rng.ts"
 import type { StoreHeartbeat } from "../liveness/message.ts"
 import { Pulse, type GroupChange } from "../liveness/pulse.ts"
 import { StoreSupport } from "../liveness/support.ts"
@@ -110,8 +110,8 @@ export class Kernel {
     kernel.#phaseLsn = kernel.#system.wal.nextLsn
     const effects: Effect[] = [...booted.effects]
     for (const replica of kernel.#replicas.all()) replica.introduce(effects)
-    // From the first moment on: a disk that is full at the start is asked again.
-    kernel.#timers.atLatest(HOUSEKEEPING, boot.mono + timing.livenessUs)
+    // From the first moment on: a disk that is full at the start is asked again. Stores do not beat together.
+    kernel.#timers.atLatest(HOUSEKEEPING, boot.mono + 1 + below(chance, timing.livenessUs))
     effects.push({ type: "wakeAt", mono: boot.mono })
     return { kernel, effects }
   }
@@ -297,7 +297,8 @@ export class Kernel {
       replica.supportChanged(change, this.#moment(stamp))
       this.#touched(replica, stamp)
     }
-    this.#timers.atLatest(SUPPORT_ENDS, this.#pulse.deadline)
+    const { deadline } = this.#pulse
+    if (deadline <= stamp.mono + this.#config.timing.livenessUs) this.#timers.atLatest(SUPPORT_ENDS, deadline)
   }
 
   #fencingChanged(stamp: Stamp): void {

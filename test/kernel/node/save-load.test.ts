@@ -147,7 +147,7 @@ test("a kernel that is saved and loaded in the middle of its work goes on as if 
       reloads += life.reloads
       for (const name of life.seen) seen.add(name)
     }),
-    { numRuns: 12, seed: 1 },
+    { numRuns: 20, seed: 1 },
   )
   // What these lives went through; without it the property would prove little.
   assert.isAbove(reloads, 500)
