@@ -11,8 +11,8 @@ const TIMING = { ...DEFAULT_TIMING, livenessUs: 200_000, supportUs: 950_000, lea
 /** Small enough that checkpoints, compaction and snapshots happen in a short life. */
 const LIMITS = {
   ...configOf(1).limits,
-  checkpointLogBytes: 3_000,
-  logKeepEntries: 3,
+  checkpointLogBytes: 1_000,
+  logKeepEntries: 1,
   windowMessagesMax: 3,
   snapshotChunkBytes: 200,
   snapshotWindowChunks: 2,
