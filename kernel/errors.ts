@@ -19,6 +19,8 @@ export type KernelError =
   | { readonly code: "tokenExpired" }
   | { readonly code: "outcomeUnknown" }
   | { readonly code: "recovering" }
+  | { readonly code: "corruptSingleReplica" }
+  | { readonly code: "replicasDiverged" }
   | { readonly code: "membershipBusy" }
   | { readonly code: "diskFull" }
   | { readonly code: "clockOutOfBound" }
@@ -38,6 +40,8 @@ export const RECOURSE: Readonly<Record<ErrorCode, Recourse>> = {
   tokenExpired: "final", // SQLSTATE 40003: never a second execution
   outcomeUnknown: "unknown", // leadership was lost with the entry in flight
   recovering: "retryable", // the replica is being repaired: ask another
+  corruptSingleReplica: "final", // damaged, and there is no peer to repair it from
+  replicasDiverged: "final", // replicas have different states, and none a majority
   membershipBusy: "retryable", // one change at a time
   diskFull: "retryable", // when space returns
   clockOutOfBound: "retryable", // this store fences itself: ask another

@@ -11,7 +11,6 @@ export const main: Scenario = scenario({
     "raft.append.overwritten",
     "raft.append.rejected",
     "raft.snapshot.installed",
-    "raft.snapshot.declined",
     "raft.snapshot.throttled",
     "raft.snapshot.switched",
     "raft.leader.lostQuorum",

@@ -7,8 +7,10 @@ import { main as crashLoop } from "./crashes/crash-loop.ts"
 import { main as bridge } from "./partitions/bridge.ts"
 import { main as deafLeader } from "./partitions/deaf-leader.ts"
 import { main as minorityLeader } from "./partitions/minority-leader.ts"
+import { main as leaseholderCutOff } from "./partitions/leaseholder-cut-off.ts"
 import { main as lossyReordering } from "./network/lossy-reordering.ts"
 import { main as diskFull } from "./disks/disk-full.ts"
+import { main as bitRot } from "./disks/bit-rot.ts"
 import { main as syncError } from "./disks/sync-error.ts"
 import { main as stalledDisk } from "./disks/stalled-disk.ts"
 import { main as slowFollower } from "./disks/slow-follower.ts"
@@ -20,6 +22,7 @@ import { main as swappedDisks } from "./disks/swapped-disks.ts"
 import { main as rottenLog } from "./disks/rotten-log.ts"
 import { main as oldBackupRestored } from "./disks/old-backup-restored.ts"
 import { main as hourBack } from "./clocks/hour-back.ts"
+import { main as beyondTheBound } from "./clocks/beyond-the-bound.ts"
 import { main as drift } from "./clocks/drift.ts"
 import { main as churn } from "./membership/churn.ts"
 import { main as transferStorm } from "./membership/transfer-storm.ts"
@@ -30,6 +33,7 @@ import { main as longPause } from "./processes/long-pause.ts"
 import { main as rarePaths } from "./code/rare-paths.ts"
 import { main as scale100 } from "./scale/scale-100.ts"
 import { main as idle } from "./load/idle.ts"
+import { main as quietThousand } from "./load/quiet-thousand.ts"
 import { main as steady } from "./load/steady.ts"
 
 /** Every scenario there is; the campaign first, it is what runs when none is named. */
@@ -42,8 +46,10 @@ export const SCENARIOS: readonly Scenario[] = [
   bridge,
   deafLeader,
   minorityLeader,
+  leaseholderCutOff,
   lossyReordering,
   diskFull,
+  bitRot,
   syncError,
   stalledDisk,
   slowFollower,
@@ -55,6 +61,7 @@ export const SCENARIOS: readonly Scenario[] = [
   rottenLog,
   oldBackupRestored,
   hourBack,
+  beyondTheBound,
   drift,
   churn,
   transferStorm,
@@ -65,6 +72,7 @@ export const SCENARIOS: readonly Scenario[] = [
   rarePaths,
   scale100,
   idle,
+  quietThousand,
   steady,
 ]
 

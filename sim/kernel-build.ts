@@ -1,5 +1,6 @@
 import type {
   BootStamp,
+  ByteWriter,
   Effect,
   Frame,
   GroupId,
@@ -40,7 +41,8 @@ export interface KernelBuild {
     boot: BootStamp,
   ): { readonly kernel: StoreKernel; readonly effects: readonly Effect[] }
   load(config: KernelConfig, bytes: Uint8Array, bases: ReadonlyMap<VolumeId, Base>): StoreKernel
-  encodeFrame(frame: Frame): Uint8Array
+  /** Made in `scratch`, and then of its own. */
+  encodeFrame(frame: Frame, scratch: ByteWriter): Uint8Array
   /** Null when the bytes are no frame, or one of another cluster's format. */
   decodeFrame(bytes: Uint8Array): Frame | null
 }

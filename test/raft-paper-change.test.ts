@@ -16,6 +16,7 @@ import {
   member,
   onlySend,
   Peer,
+  refusalOf,
   sendsOf,
   snapshotReply,
   voteReply,
@@ -423,14 +424,7 @@ describe("§7 log compaction", () => {
     old.compact(4)
     old.propose("y")
     old.takeReleased()
-    const refusal = {
-      success: false,
-      matchIndex: 0,
-      rejectedIndex: 3,
-      hintIndex: 0,
-      hintTerm: 0,
-      wantsSnapshot: false,
-    } as const
+    const refusal = refusalOf(3, 0, 0)
     old.receive({ type: "appendReply", group: 1, from: 3, to: 1, term: 3, ...refusal })
     assert.deepEqual(
       old.takeReleased().map(({ to, message }) => [to.replica, message.type]),

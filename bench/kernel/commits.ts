@@ -5,6 +5,7 @@
  * one acknowledged put, durable on a quorum, applied by the leader. Promised: 50,000 a second with the hash off.
  */
 import {
+  ByteWriter,
   decodeFrame,
   encodeFrame,
   Kernel,
@@ -42,6 +43,9 @@ class LiveBase implements Base {
   get checkpoint(): number {
     return this.current.checkpoint
   }
+  get damage(): MemoryBase["damage"] {
+    return this.current.damage
+  }
 
   get(space: Space, key: string): string | null {
     return this.current.get(space, key)
@@ -71,6 +75,7 @@ class Store {
   /** Effects whose barrier names a frame not written yet. */
   #held: Effect[] = []
   readonly #cluster: Cluster
+  readonly #scratch = new ByteWriter(1024)
   #inputs: Input[] = []
   #wakeAt: number | null = null
   #outgoing: PeerMessage[][] = Array.from({ length: STORES + 1 }, () => [])
@@ -186,7 +191,7 @@ class Store {
         },
         messages,
       }
-      this.#cluster.stores[to - 1]!.frames.push(encodeFrame(frame))
+      this.#cluster.stores[to - 1]!.frames.push(encodeFrame(frame, this.#scratch))
     }
   }
 }

@@ -122,6 +122,9 @@ const MESSAGES: readonly PeerMessage[] = [
   },
   { type: "snapshotAnswer", ...envelope, id: head.id, verdict: "gap", nextChunk: 3, retryAfterUs: 100_000 },
   { type: "snapshotReply", ...envelope, lastIndex: 3, success: true },
+  { type: "scrubState", ...envelope, index: 3, high: 7, low: 9 },
+  { type: "scrubReply", ...envelope, index: 3, high: 7, low: 9 },
+  { type: "scrubVerdict", ...envelope, index: 3, high: 7, low: 9, verdict: "wrong" },
   { type: "removed", ...envelope },
   { type: "deFortify", ...envelope },
   {

@@ -1,3 +1,4 @@
+import type { DamageList } from "./damage.ts"
 import type { ReadView } from "./engine.ts"
 
 /**
@@ -14,4 +15,11 @@ export interface Base extends ReadView {
   readonly checkpoint: number
   /** The content now, whatever checkpoints come after. O(1). */
   snapshot(): ReadView
+  /**
+   * What of it cannot be read, as far as is known: from the start, or found by a read since. A read over
+   * such a span answers as if nothing lay there, so whoever reads asks afterwards, and uses nothing of what
+   * it read before it has looked. Nothing leaves the list but by a checkpoint whose changes clear it; a
+   * list that grew is another array, so that to ask again costs one comparison.
+   */
+  readonly damage: DamageList
 }

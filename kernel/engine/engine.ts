@@ -1,5 +1,6 @@
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { Digest } from "../lib/digest.ts"
+import type { DamageList } from "./damage.ts"
 
 /** Part of the keyspace. A range owns its span of keys in all but `system`. */
 export type Space = 1 | 2 | 3 | 4 | 5 | 6 | 7
@@ -48,6 +49,12 @@ export interface ReadView {
  * checkpoint, no more and no less.
  */
 export interface Engine extends ReadView {
+  /**
+   * What is durable, not written anew since, and cannot be read, as far as is known by now: a read may add
+   * to it. Reads there answer as if nothing lay there: look here after reading and before using what was
+   * read. The same array as long as nothing changed. `clear` over a span makes it known again.
+   */
+  readonly damage: DamageList
   /**
    * All writes or none, in order. `before` is filled with what each key had, null for nothing: found on the
    * way, so that nobody who needs it has to look it up first. Only for puts and deletes.

@@ -1,6 +1,7 @@
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import type { Base } from "./base.ts"
+import { NO_DAMAGE, overlaps, readDamage, withoutDamage, writeDamage, type DamageList } from "./damage.ts"
 import type { Cursor, Engine, ReadView, Space, Write } from "./engine.ts"
 import {
   cursorLayered,
@@ -14,18 +15,21 @@ import {
   type Layer,
 } from "./layers.ts"
 
-const SAVE_VERSION = 1
+const SAVE_VERSION = 2
 
 /** The changes of one checkpoint on their way into the base. Immutable. */
 export class FrozenOverlay {
   readonly checkpoint: number
   /** Keys put or deleted. */
   readonly count: number
+  /** Damage of the base that was written anew: no longer any once this is in the base. */
+  readonly cleared: DamageList
   readonly #layer: Layer
 
-  constructor(checkpoint: number, layer: Layer) {
+  constructor(checkpoint: number, layer: Layer, cleared: DamageList = NO_DAMAGE) {
     this.checkpoint = checkpoint
     this.count = layerSize(layer)
+    this.cleared = cleared
     this.#layer = layer
   }
 
@@ -54,10 +58,15 @@ export class FrozenOverlay {
  */
 export class OverlayEngine implements Engine {
   #active: Layer = emptyLayer()
+  /** Spans cleared since the last freeze that lay over damage of the base: what is read there is known again. */
+  #cleared: DamageList = NO_DAMAGE
   #frozen: FrozenOverlay | null = null
   #base: Base
   /** Kept until the next change, so that asking again costs nothing. */
   #snapshot: ReadView | null = null
+  /** What `#damage` was counted from. */
+  #damageOfBase: DamageList = NO_DAMAGE
+  #damage: DamageList = NO_DAMAGE
 
   constructor(base: Base) {
     this.#base = base
@@ -79,6 +88,15 @@ export class OverlayEngine implements Engine {
 
   cursor(space: Space, start: string, end: string, reverse: boolean): Cursor {
     return cursorLayered(this.#active, this.#frozenLayer, this.#base, space, start, end, reverse)
+  }
+
+  /** What of the base cannot be read and has not been cleared since. The same array as long as nothing changed. */
+  get damage(): DamageList {
+    if (this.#base.damage === this.#damageOfBase) return this.#damage
+    this.#damageOfBase = this.#base.damage
+    const older = this.#frozen === null ? NO_DAMAGE : this.#frozen.cleared
+    this.#damage = withoutDamage(withoutDamage(this.#base.damage, older), this.#cleared)
+    return this.#damage
   }
 
   apply(writes: readonly Write[], before: (string | null)[] | null = null): void {
@@ -104,9 +122,10 @@ export class OverlayEngine implements Engine {
   freeze(checkpoint: number): FrozenOverlay {
     invariant(this.#frozen === null, "Cannot freeze: a checkpoint is under way")
     invariant(checkpoint > this.#base.checkpoint, "Cannot freeze: the base already contains that checkpoint")
-    const frozen = new FrozenOverlay(checkpoint, this.#active)
+    const frozen = new FrozenOverlay(checkpoint, this.#active, this.#cleared)
     this.#frozen = frozen
     this.#active = emptyLayer()
+    this.#cleared = NO_DAMAGE
     this.#snapshot = null
     return frozen
   }
@@ -132,6 +151,7 @@ export class OverlayEngine implements Engine {
       for (; newer.valid; newer.next()) tree.put(newer.key, newer.value)
     }
     this.#active = merged
+    if (frozen.cleared.length > 0) this.#cleared = [...frozen.cleared, ...this.#cleared]
     this.#frozen = null
     this.#snapshot = null
   }
@@ -140,10 +160,12 @@ export class OverlayEngine implements Engine {
   save(sink: Sink): void {
     sink.u8(SAVE_VERSION)
     writeLayer(this.#active, sink)
+    writeDamage(this.#cleared, sink)
     sink.bool(this.#frozen !== null)
     if (this.#frozen === null) return
     sink.uint(this.#frozen.checkpoint)
     writeLayer(this.#frozen.layer, sink)
+    writeDamage(this.#frozen.cleared, sink)
   }
 
   /** Over the base it was saved over. The reader has `failed` when the bytes are not what `save` wrote. */
@@ -151,7 +173,10 @@ export class OverlayEngine implements Engine {
     if (reader.u8() !== SAVE_VERSION) reader.fail()
     const engine = new OverlayEngine(base)
     engine.#active = readLayer(reader)
-    if (reader.bool()) engine.#frozen = new FrozenOverlay(reader.uint(), readLayer(reader))
+    engine.#cleared = readDamage(reader, SPACE_MAX)
+    if (reader.bool()) {
+      engine.#frozen = new FrozenOverlay(reader.uint(), readLayer(reader), readDamage(reader, SPACE_MAX))
+    }
     return engine
   }
 
@@ -171,6 +196,9 @@ export class OverlayEngine implements Engine {
     for (const cursor = this.cursor(space, start, end, false); cursor.valid; cursor.next()) {
       tree.put(cursor.key, null)
     }
+    if (!overlaps(this.damage, space, start, end)) return
+    this.#cleared = [...this.#cleared, { space, from: start, to: end }]
+    this.#damage = withoutDamage(this.#damage, this.#cleared)
   }
 }
 

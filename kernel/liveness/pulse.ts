@@ -43,7 +43,7 @@ export class Pulse {
     return this.#support
   }
 
-  /** When `timePassed` is wanted next. */
+  /** When `timePassed` is wanted next; each beat looks as well, so what ends later than the next one needs no timer. */
   get deadline(): Mono {
     return this.#support.deadline
   }
@@ -69,7 +69,7 @@ export class Pulse {
       this.#syncs.look(id, wal.durableLsn, barrier !== null && !wal.full, stamp.mono)
     }
     const isOverdue = this.#syncs.isOverdue(stamp.mono, this.#timing.syncOverdueUs)
-    const changes = this.#ask(!isFenced && !isOverdue, out)
+    const changes = [...this.timePassed(stamp), ...this.#ask(!isFenced && !isOverdue, out)]
     this.#tellPeers(stamp, out)
     return changes
   }

@@ -61,6 +61,11 @@ export function decodeVersion(value: string): Version | "damaged" {
   return { tombstone, txnId, schemaVersion, payload: value.slice(end) }
 }
 
+/** Of a stored version, without a look at its checksum. */
+export function isTombstone(value: string): boolean {
+  return (value.charCodeAt(0) & FLAG_TOMBSTONE) !== 0
+}
+
 function storedChecksum(value: string): number {
   return (
     (value.charCodeAt(1) |

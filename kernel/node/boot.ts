@@ -253,19 +253,23 @@ function openReplica(
   const machine = held ?? StateMachine.create(volume.engine, descriptor, replica)
   const applied = { index: machine.appliedIndex, term: machine.appliedTerm }
   const isSingle = isAlone(replica, machine, recovered)
-  // The log goes on where a checkpoint ended that is not here any more.
-  if (applied.index < recovered.logStart.index) return isSingle ? "single" : "forgotten"
+  // The log goes on where a checkpoint ended that is not here any more. One that is here and cannot be read is another
+  // matter: all this replica promised rests on its log, and its state comes from a peer.
+  if (applied.index < recovered.logStart.index && !machine.isDamaged) return isSingle ? "single" : "forgotten"
   const log = new RaftLog(recovered.logStart)
   if (recovered.entries.length > 0) log.append(recovered.entries, 0)
   log.synced(0)
   let damage = recovered.damage
   if (log.termAt(applied.index) !== applied.term) {
     // A snapshot was taken in and its checkpoint is durable, but not yet what the log says of it; or the log has lost
-    // what the checkpoint contains.
-    log.reset(applied)
-    volume.append({ type: "logStart", group, index: applied.index, term: applied.term })
-    const wasInstalled = machine.snapshotIndex === applied.index
-    if (!wasInstalled) damage ??= { firstIndex: applied.index + 1, end: null, identified: false }
+    // what the checkpoint contains. Where the checkpoint itself is lost the log is all there is.
+    const isStateKnown = applied.index > 0 || !machine.isDamaged
+    if (isStateKnown) {
+      log.reset(applied)
+      volume.append({ type: "logStart", group, index: applied.index, term: applied.term })
+    }
+    const isWhole = !isStateKnown || machine.snapshotIndex === applied.index
+    if (!isWhole) damage ??= { firstIndex: applied.index + 1, end: null, identified: false }
   }
   if (damage !== null && damage.identified && damage.end!.index <= applied.index) {
     // All it ever acknowledged is in the checkpoint.
@@ -290,12 +294,9 @@ function openReplica(
             drawIncarnation(chance),
           ),
   }
-  return new Replica(
-    config,
-    volume,
-    makeRaft(config, group, replica, machine.descriptor, start, chance, mono),
-    machine,
-  )
+  const raft = makeRaft(config, group, replica, machine.descriptor, start, chance, mono)
+  if (machine.isDamaged) raft.openedDamaged()
+  return new Replica(config, volume, raft, machine)
 }
 
 /** Whether the last configuration that this replica knows of names nobody else. */

@@ -52,6 +52,8 @@ export type Timing = {
   readonly requestDeadlineUs: number
   /** Age at which tokens may be forgotten: below the horizon the answer is `tokenExpired`. */
   readonly tokenTtlUs: number
+  /** Every so often a replica counts its rows again, and a leader compares its state with its followers'. */
+  readonly scrubPeriodUs: number
 }
 
 export type Limits = {
@@ -66,6 +68,11 @@ export type Limits = {
   readonly requestsMax: number
   /** Applied entries kept in the log behind a durable checkpoint, for followers that lag a little. */
   readonly logKeepEntries: number
+  /**
+   * Segments of a volume's log that stay for the sake of a few old entries; a group that keeps more gives its own up
+   * with the next checkpoint, which is taken for it.
+   */
+  readonly pinnedSegmentsMax: number
   /** A volume is checkpointed after this much log. */
   readonly checkpointLogBytes: number
   /** A chunk of a snapshot is closed by the row that brings it to this. */
@@ -78,6 +85,8 @@ export type Limits = {
   readonly snapshotsReceivingMax: number
   /** Bytes of log a leader keeps for a snapshot under way; beyond that the receiver needs a newer one. */
   readonly snapshotLogBytesMax: number
+  /** Rows a store counts again in a second, over all its replicas. */
+  readonly scrubRowsPerSecond: number
   readonly segmentBytesFirst: number
   readonly segmentBytesMax: number
 }
@@ -94,6 +103,7 @@ export const DEFAULT_TIMING: Timing = {
   syncOverdueUs: 1_500_000,
   requestDeadlineUs: 10_000_000,
   tokenTtlUs: 600_000_000,
+  scrubPeriodUs: 3_600_000_000,
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -103,6 +113,7 @@ export const DEFAULT_LIMITS: Limits = {
   uncommittedBytesMax: 64 << 20,
   requestsMax: 4_096,
   logKeepEntries: 4_096,
+  pinnedSegmentsMax: 4,
   checkpointLogBytes: 16 << 20,
   snapshotChunkBytes: 256 << 10,
   snapshotWindowChunks: 4,
@@ -110,6 +121,7 @@ export const DEFAULT_LIMITS: Limits = {
   snapshotsSendingMax: 4,
   snapshotsReceivingMax: 2,
   snapshotLogBytesMax: 64 << 20,
+  scrubRowsPerSecond: 20_000,
   segmentBytesFirst: 1 << 20,
   segmentBytesMax: 128 << 20,
 }

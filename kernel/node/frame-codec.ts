@@ -9,16 +9,15 @@ export const FRAME_VERSION = 1
 const MAGIC = 0x4f52
 const MESSAGES_MAX = 1 << 16
 const HEAD_BYTES = 10
-/** A heartbeat or an answer fits, so that little is cleared and copied for the many frames that are one. */
-const FRAME_BYTES_LIKELY = 128
 const NO_LIVES: readonly VolumeLife[] = []
 
 /**
  * A frame as bytes: magic u16 · CRC-32C u32 of all that follows · length u32 of all that follows ·
- * header · messages. Gives bytes of its own.
+ * header · messages. Gives bytes of its own; who sends many hands in a writer for them to be made in, so that
+ * most take one small allocation instead of a large one that grows.
  */
-export function encodeFrame(frame: Frame): Uint8Array {
-  const writer = new ByteWriter(FRAME_BYTES_LIKELY)
+export function encodeFrame(frame: Frame, writer: ByteWriter = new ByteWriter()): Uint8Array {
+  writer.reset()
   writer.u8(MAGIC & 0xff)
   writer.u8(MAGIC >>> 8)
   writer.u32(0)
@@ -37,7 +36,7 @@ export function encodeFrame(frame: Frame): Uint8Array {
   for (const message of frame.messages) writePeerMessage(message, writer, true)
   writer.patchU32(6, writer.length - HEAD_BYTES)
   writer.patchU32(2, writer.crc32c(6))
-  return writer.take()
+  return writer.finish()
 }
 
 export function writeLives(lives: readonly VolumeLife[], sink: Sink): void {

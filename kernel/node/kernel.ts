@@ -4,7 +4,7 @@ import type { GroupId, Incarnation, LogIndex, Lsn, Term, VolumeId } from "../ids
 import { SYSTEM_VOLUME, volumeOfTenant } from "../ids.ts"
 import { ByteReader, type Sink } from "../lib/bytes.ts"
 import { invariant, unreachable } from "../lib/invariant.ts"
-import { Sfc32 } from "../lib/rng.ts"
+import { below, Sfc32 } from "../lib/rng.ts"
 import type { StoreHeartbeat } from "../liveness/message.ts"
 import { Pulse, type GroupChange } from "../liveness/pulse.ts"
 import { StoreSupport } from "../liveness/support.ts"
@@ -21,7 +21,6 @@ import { FRAME_VERSION } from "./frame-codec.ts"
 import { giveUpImage, Graveyard } from "./graveyard.ts"
 import type { Frame, Input, Stamp } from "./input.ts"
 import { identityOf, lifeOf, Peers } from "./peers.ts"
-import { replaceLost } from "./repair.ts"
 import type { Moment, Replica } from "./replica.ts"
 import { Replicas } from "./replicas.ts"
 import type { BootStamp, GroupStatus, Identity, VolumeImage } from "./status.ts"
@@ -111,8 +110,8 @@ export class Kernel {
     kernel.#phaseLsn = kernel.#system.wal.nextLsn
     const effects: Effect[] = [...booted.effects]
     for (const replica of kernel.#replicas.all()) replica.introduce(effects)
-    // From the first moment on: a disk that is full at the start is asked again.
-    kernel.#timers.atLatest(HOUSEKEEPING, boot.mono + timing.livenessUs)
+    // From the first moment on: a disk that is full at the start is asked again. Stores do not beat together.
+    kernel.#timers.atLatest(HOUSEKEEPING, boot.mono + 1 + below(chance, timing.livenessUs))
     effects.push({ type: "wakeAt", mono: boot.mono })
     return { kernel, effects }
   }
@@ -280,7 +279,7 @@ export class Kernel {
       replica.tidy(this.#moment(stamp))
       this.#touched(replica, stamp)
     }
-    for (const replica of replaceLost(awake, this.#moment(stamp))) this.#touched(replica, stamp)
+    for (const replica of this.#replicas.tend(awake, this.#moment(stamp))) this.#touched(replica, stamp)
   }
 
   /** Heartbeats to the stores this one shares groups with. */
@@ -298,7 +297,8 @@ export class Kernel {
       replica.supportChanged(change, this.#moment(stamp))
       this.#touched(replica, stamp)
     }
-    this.#timers.atLatest(SUPPORT_ENDS, this.#pulse.deadline)
+    const { deadline } = this.#pulse
+    if (deadline <= stamp.mono + this.#config.timing.livenessUs) this.#timers.atLatest(SUPPORT_ENDS, deadline)
   }
 
   #fencingChanged(stamp: Stamp): void {
@@ -528,11 +528,11 @@ export class Kernel {
 
   #checkpointSynced(id: VolumeId, checkpoint: number, stamp: Stamp): void {
     const volume = this.#volume(id)
-    const applied = volume.checkpointSynced(checkpoint)
+    const applied = volume.checkpointSynced(checkpoint, stamp.mono)
     for (const replica of this.#replicas.all()) {
       if (replica.volume !== volume || replica.isRemoved) continue
       const durable = applied.get(replica.group) ?? 0
-      if (replica.raft.isInstalling && durable >= replica.machine.snapshotIndex) {
+      if (replica.snapshots.isSwitchedIn(checkpoint)) {
         replica.snapshotSynced(this.#moment(stamp))
         this.#touched(replica, stamp)
       }

@@ -1,19 +1,22 @@
+import type { KernelError } from "../errors.ts"
 import type { GroupId, LogIndex, ReplicaId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { Support, SupportChange } from "../liveness/support.ts"
 import { unreachable } from "../lib/invariant.ts"
-import type { RaftMessage, SnapshotChunk, SnapshotOffer } from "../raft/message.ts"
+import { isScrubMessage, type RaftMessage, type SnapshotChunk, type SnapshotOffer } from "../raft/message.ts"
 import { Raft, type RaftEvent } from "../raft/raft.ts"
 import type { RaftEffect, StepContext } from "../raft/state.ts"
-import type { Batch } from "../raft/types.ts"
+import type { Batch, Configuration } from "../raft/types.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
+import { members } from "../raft/quorum.ts"
 import { RangeService, type ReadPath, type ServiceContext } from "../range/service.ts"
 import { StateMachine } from "../range/state-machine.ts"
 import type { SnapshotTraffic } from "../snapshot/traffic.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Effect } from "./effect.ts"
 import type { Stamp } from "./input.ts"
+import { ReplicaScrub } from "./replica-scrub.ts"
 import type { Observation } from "./observation.ts"
 import { Snapshots } from "./snapshots.ts"
 import type { GroupStatus } from "./status.ts"
@@ -45,6 +48,7 @@ export class Replica {
   readonly machine: StateMachine
   readonly service: RangeService
   readonly snapshots: Snapshots
+  readonly scrub: ReplicaScrub
   readonly #config: KernelConfig
   /** It was removed from its group; it only waits for its tombstone to be durable. */
   isRemoved = false
@@ -64,6 +68,7 @@ export class Replica {
     this.volume = volume
     this.raft = raft
     this.machine = machine
+    this.scrub = new ReplicaScrub(raft, machine, config)
     this.service = service ?? new RangeService(machine, config.timing, config.limits)
     this.snapshots = new Snapshots(config, volume, raft, machine)
   }
@@ -102,6 +107,7 @@ export class Replica {
     const { index, configuration } = this.raft.configurationAt(log.lastIndex)
     say({ type: "configurationChanged", group, replica, index, configuration })
     if (this.machine.appliedIndex > 0) this.#sayApplied(out)
+    if (this.machine.isDamaged) say({ type: "mark", name: "range.state.openedDamaged" })
   }
 
   #sayApplied(out: Effect[]): void {
@@ -122,6 +128,10 @@ export class Replica {
   }
 
   message(message: RaftMessage, from: Member, moment: Moment): void {
+    if (isScrubMessage(message)) {
+      this.scrub.message(message, from, moment)
+      return this.#settle(moment)
+    }
     this.#step({ type: "messageReceived", message, from }, moment)
   }
 
@@ -209,6 +219,19 @@ export class Replica {
     this.#settle(moment)
   }
 
+  /** Counts some rows again; gives how many. */
+  countRows(limit: number, moment: Moment): number {
+    const rows = this.scrub.countRows(limit, moment)
+    this.#settle(moment)
+    return rows
+  }
+
+  /** Compares states with the others of the group. */
+  compare(moment: Moment): void {
+    this.scrub.compare(moment)
+    this.#settle(moment)
+  }
+
   /** Housekeeping: moves the horizon of tokens when it is time to. */
   tidy(moment: Moment): void {
     const batch = this.service.horizonBatch(this.#serviceContext(moment))
@@ -235,13 +258,21 @@ export class Replica {
     }
   }
 
+  get #refusal(): KernelError | null {
+    const { raft, machine } = this
+    if (machine.isDamaged)
+      return { code: isAlone(raft.configuration, raft.replica) ? "corruptSingleReplica" : "recovering" }
+    if (machine.isDiverged) return { code: "replicasDiverged" }
+    return raft.role === "recovering" ? { code: "recovering" } : null
+  }
+
   #serviceContext(moment: Moment): ServiceContext {
     const { raft } = this
     return {
       mono: moment.mono,
       wall: moment.wall,
       isLeader: raft.isLeader,
-      isRecovering: raft.role === "recovering",
+      refusal: this.#refusal,
       leaderStore: raft.transfer === null ? raft.storeOf(raft.leader) : raft.storeOf(raft.transfer.target),
       term: raft.term,
       isTransferring: raft.transfer !== null,
@@ -269,7 +300,9 @@ export class Replica {
           })
           break
         case "sendSnapshot":
-          this.snapshots.begin(effect.to, moment)
+          // Whoever may have lost some of it has nothing to give.
+          if (this.machine.isDamaged) this.raft.snapshots.givenUp(effect.to.replica)
+          else this.snapshots.begin(effect.to, moment)
           break
         case "snapshotOffered":
           this.snapshots.offered(effect.message, effect.from, effect.isStale, moment)
@@ -335,12 +368,16 @@ export class Replica {
   /** Applies what is committed and does what has become possible by it. */
   #settle(moment: Moment): void {
     const { raft, machine, service, snapshots } = this
-    if (machine.appliedIndex < raft.commitIndex && !raft.isInstalling && !this.isRemoved) this.#apply(moment)
+    const mayApply = !raft.isInstalling && !this.isRemoved && !machine.checkDamage()
+    if (mayApply && machine.appliedIndex < raft.commitIndex) this.#apply(moment)
     if (raft.isLeader && service.hasWork) {
       const context = this.#serviceContext(moment)
       for (let batch = service.pump(context); batch !== null; batch = service.pump(context)) {
         service.proposed(this.#append(batch, moment))
       }
+    }
+    if (machine.isDamaged && !raft.isStateDamaged) {
+      this.#carryOut(raft.step({ type: "stateDamaged" }, this.#raftContext(moment)), moment)
     }
     snapshots.tidy(moment)
     snapshots.pump(moment)
@@ -358,6 +395,7 @@ export class Replica {
     while (machine.appliedIndex < raft.commitIndex) {
       const entry = raft.log.entryAt(machine.appliedIndex + 1)
       const applied = machine.apply(entry)
+      if (applied === null) return
       if (entry.payload.type !== "batch") raft.descriptor = machine.descriptor
       moment.out.push({
         type: "observe",
@@ -372,6 +410,7 @@ export class Replica {
           hashLow: machine.hashLow,
         },
       })
+      this.scrub.applied(moment)
       if (context !== null) service.applied(entry, applied, context)
     }
   }
@@ -388,13 +427,19 @@ export class Replica {
     this.#snapshotFrom = from
     this.snapshots.install(message, moment)
     this.raft.descriptor = this.machine.descriptor
+    this.scrub.replaced()
     this.#sayApplied(moment.out)
   }
 
   /** Forgets the log that a durable checkpoint contains, but for what followers may still ask. */
   compact(durableApplied: LogIndex, moment: Moment): void {
+    if (this.machine.isDamaged) return
     const { limits, switches } = this.#config
-    const keep = limits.logKeepEntries > 0 && switches.on("keepNoEntries") ? 0 : limits.logKeepEntries
+    const isPinning = this.volume.isPinning(this.group, limits.pinnedSegmentsMax)
+    // A few entries of a group that writes little would keep all that others wrote since.
+    if (isPinning) moment.out.push({ type: "observe", observation: { type: "mark", name: "wal.unpinned" } })
+    const spares = isPinning ? 0 : limits.logKeepEntries
+    const keep = spares > 0 && switches.on("keepNoEntries") ? 0 : spares
     const wanted = Math.min(durableApplied, this.raft.commitIndex) - keep
     const index = this.snapshots.releasable(wanted, moment)
     if (index <= this.raft.log.start.index || this.raft.isInstalling) return
@@ -421,13 +466,19 @@ export class Replica {
       hashHigh: machine.hashHigh,
       hashLow: machine.hashLow,
       waitingRequests: service.size,
+      state: machine.isDamaged ? "damaged" : machine.isDiverged ? "diverged" : "whole",
+      size: machine.size,
+      checkpoint: this.volume.durable,
+      scrub: { passes: machine.scrub.passes, mono: this.scrub.passedAt, key: machine.scrub.place.key },
     }
   }
 
   save(sink: Sink): void {
     sink.uint(this.volume.id)
     this.raft.save(sink)
+    this.machine.save(sink)
     this.service.save(sink)
+    this.scrub.save(sink)
     sink.bool(this.isRemoved)
     sink.bool(this.isDirty)
     sink.bool(this.#snapshotFrom !== null)
@@ -440,12 +491,10 @@ export class Replica {
   static load(reader: ByteReader, config: KernelConfig, volumeOf: (id: number) => Volume): Replica {
     const volume = volumeOf(reader.uint())
     const raft = Raft.load(reader, config.timing, config.limits)
-    // The service stands before the machine in the bytes, but is built upon it.
-    const machine =
-      StateMachine.open(volume.engine, raft.group, raft.replica) ??
-      StateMachine.create(volume.engine, raft.descriptor, raft.replica)
+    const machine = StateMachine.load(reader, volume.engine, raft.descriptor, raft.replica)
     const service = RangeService.load(reader, machine, config.timing, config.limits)
     const replica = new Replica(config, volume, raft, machine, service)
+    replica.scrub.load(reader)
     replica.isRemoved = reader.bool()
     replica.isDirty = reader.bool()
     const hasSender = reader.bool()
@@ -454,4 +503,11 @@ export class Replica {
     replica.snapshots.load(reader)
     return replica
   }
+}
+
+/** Whether nobody else may have what this replica lost. */
+function isAlone(configuration: Configuration, replica: ReplicaId): boolean {
+  return (
+    members(configuration).every((member) => member.replica === replica) && configuration.voters.length > 0
+  )
 }

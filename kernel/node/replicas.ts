@@ -1,11 +1,14 @@
 import type { GroupId, LogIndex, RangeId, VolumeId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { KernelConfig } from "./config.ts"
-import { Replica } from "./replica.ts"
+import { Replica, type Moment } from "./replica.ts"
+import { replaceLost } from "./repair.ts"
+import { Scrubber } from "./scrubber.ts"
 import type { Volume } from "./volume.ts"
 
 /** The replicas of one store, by group and by range. Walks go by group, in ascending order. */
 export class Replicas {
+  #scrubber = new Scrubber()
   readonly #byGroup = new Map<GroupId, Replica>()
   readonly #groupOfRange = new Map<RangeId, GroupId>()
   /** Sorted once for all walks between two changes. */
@@ -50,13 +53,20 @@ export class Replicas {
     return applied
   }
 
+  /** Housekeeping: lost members are replaced, states scrubbed. Gives the replicas with which it had to do. */
+  tend(awake: readonly Replica[], moment: Moment): readonly Replica[] {
+    return [...replaceLost(awake, moment), ...this.#scrubber.step(this.all(), moment)]
+  }
+
   save(sink: Sink): void {
+    this.#scrubber.save(sink)
     sink.uint(this.#byGroup.size)
     for (const replica of this.all()) replica.save(sink)
   }
 
   static load(reader: ByteReader, config: KernelConfig, volumeOf: (id: VolumeId) => Volume): Replicas {
     const replicas = new Replicas()
+    replicas.#scrubber = Scrubber.load(reader)
     for (let left = reader.count(); left > 0; left--) replicas.add(Replica.load(reader, config, volumeOf))
     return replicas
   }

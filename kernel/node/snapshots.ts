@@ -22,6 +22,8 @@ export class Snapshots {
   readonly #machine: StateMachine
   readonly #sender: SnapshotSender
   readonly #receiver: SnapshotReceiver
+  /** The first checkpoint that contains the state switched to last. */
+  #switchedIn = 0
 
   constructor(config: KernelConfig, volume: Volume, raft: Raft, machine: StateMachine) {
     this.#config = config
@@ -179,10 +181,19 @@ export class Snapshots {
   install(message: SnapshotOffer, moment: Moment): void {
     const { staged } = this.#receiver
     this.#machine.installSnapshot(message.head, staged!)
+    this.#switchedIn = this.#volume.nextCheckpoint
     this.#receiver.installed()
     moment.traffic.release(this.#raft.group)
     mark(moment, "raft.snapshot.switched")
     this.#volume.wantCheckpoint()
+  }
+
+  /**
+   * Whether this checkpoint, now durable, has the snapshot whose switch waits for it. Not by its index: damaged rows are
+   * replaced at the very index at which an older checkpoint may have them.
+   */
+  isSwitchedIn(checkpoint: number): boolean {
+    return this.#raft.isInstalling && checkpoint >= this.#switchedIn
   }
 
   /** After anything was applied, and when time has passed. */
@@ -205,11 +216,13 @@ export class Snapshots {
   save(sink: Sink): void {
     this.#sender.save(sink)
     this.#receiver.save(sink)
+    sink.uint(this.#switchedIn)
   }
 
   load(reader: ByteReader): void {
     this.#sender.load(reader)
     this.#receiver.load(reader)
+    this.#switchedIn = reader.uint()
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Base } from "../engine/base.ts"
-import type { GroupId, Incarnation, LogIndex, ReplicaId, StoreId, Term, VolumeId } from "../ids.ts"
+import type { GroupId, Incarnation, LogIndex, Mono, ReplicaId, StoreId, Term, VolumeId } from "../ids.ts"
 import type { Configuration } from "../raft/types.ts"
 import type { RangeDescriptor } from "../range/descriptor.ts"
 import type { SegmentImage } from "../wal/recovery.ts"
@@ -46,4 +46,15 @@ export type GroupStatus = {
   readonly hashHigh: number
   readonly hashLow: number
   readonly waitingRequests: number
+  /** What a scrub or a read found: only a `whole` state is served from. */
+  readonly state: "whole" | "damaged" | "diverged"
+  /** How much the range holds here; null until it was counted once since the start or the last snapshot. */
+  readonly size: RangeSize | null
+  /** Of the volume: the last durable one of this boot; null when there was none. */
+  readonly checkpoint: { readonly id: number; readonly mono: Mono } | null
+  /** `mono` is when the last pass over all rows ended, 0 for never; `key` where the one under way stands. */
+  readonly scrub: { readonly passes: number; readonly mono: Mono; readonly key: string }
 }
+
+/** Rows are versions and records; `bytes` are those of their keys and values. */
+export type RangeSize = { readonly rows: number; readonly bytes: number; readonly tombstones: number }

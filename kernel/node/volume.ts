@@ -1,7 +1,7 @@
 import { OverlayEngine } from "../engine/overlay.ts"
 import type { Base } from "../engine/base.ts"
 import type { ReadView } from "../engine/engine.ts"
-import type { GroupId, Incarnation, LogIndex, Lsn, VolumeId } from "../ids.ts"
+import type { GroupId, Incarnation, LogIndex, Lsn, Mono, VolumeId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import { readPairs, writePairs } from "../lib/pairs.ts"
@@ -26,6 +26,10 @@ export class Volume {
   #lastCheckpoint: number
   /** Applied indexes that the last durable checkpoint contains. */
   #durableApplied: ReadonlyMap<GroupId, LogIndex> = new Map()
+  /** The last checkpoint that became durable in this boot, and when. */
+  #durable: { readonly id: number; readonly mono: Mono } | null = null
+  /** Null until it is asked for. */
+  #pinning: ReadonlySet<GroupId> | null = null
   #logBytes = 0
   /** Wanted whatever the log weighs: a snapshot waits for it. */
   #isWanted = false
@@ -50,6 +54,10 @@ export class Volume {
 
   get view(): ReadView {
     return this.engine
+  }
+
+  get durable(): { readonly id: number; readonly mono: Mono } | null {
+    return this.#durable
   }
 
   durableAppliedOf(group: GroupId): LogIndex {
@@ -82,9 +90,23 @@ export class Volume {
     this.#isWanted = true
   }
 
+  /** The first checkpoint that will contain what is written to the engine from now on. */
+  get nextCheckpoint(): number {
+    return this.#lastCheckpoint + 1
+  }
+
   /** The disk takes more: neither a segment nor a checkpoint was refused lately. */
   get hasRoom(): boolean {
     return !this.wal.full && !this.#isRefused
+  }
+
+  /**
+   * Whether entries of this group alone kept more than `segmentsMax` segments when the last checkpoint became
+   * durable: found once for all groups.
+   */
+  isPinning(group: GroupId, segmentsMax: number): boolean {
+    this.#pinning ??= new Set(this.wal.pinnedBy(segmentsMax))
+    return this.#pinning.has(group)
   }
 
   /** So much waits in the engine beside what the log brought: it counts for when to checkpoint. */
@@ -124,12 +146,14 @@ export class Volume {
   }
 
   /** The base contains the frozen changes, durably. */
-  checkpointSynced(id: number): ReadonlyMap<GroupId, LogIndex> {
+  checkpointSynced(id: number, mono: Mono): ReadonlyMap<GroupId, LogIndex> {
     const checkpoint = this.#checkpoint
     invariant(checkpoint !== null && checkpoint.id === id, "A checkpoint completed that was not under way")
     this.engine.settle(id, this.#base)
     this.#checkpoint = null
     this.#durableApplied = checkpoint.applied
+    this.#durable = { id, mono }
+    this.#pinning = null
     return checkpoint.applied
   }
 
@@ -153,6 +177,9 @@ export class Volume {
     writePairs(this.#checkpoint?.applied ?? new Map(), sink)
     sink.uint(this.#lastCheckpoint)
     writePairs(this.#durableApplied, sink)
+    sink.bool(this.#durable !== null)
+    sink.uint(this.#durable?.id ?? 0)
+    sink.uint(this.#durable?.mono ?? 0)
     sink.uint(this.#logBytes)
     sink.bool(this.#isWanted)
     sink.bool(this.#isRefused)
@@ -176,6 +203,9 @@ export class Volume {
     volume.#checkpoint = isUnderWay ? { id: checkpoint, applied } : null
     volume.#lastCheckpoint = reader.uint()
     volume.#durableApplied = readPairs(reader)
+    const hasDurable = reader.bool()
+    const durable = { id: reader.uint(), mono: reader.uint() }
+    volume.#durable = hasDurable ? durable : null
     volume.#logBytes = reader.uint()
     volume.#isWanted = reader.bool()
     volume.#isRefused = reader.bool()

@@ -99,7 +99,7 @@ export function transferLeadership(
     out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.abandoned" } })
     state.transfer = null
     // The timestamps were given away: this leader may assign none again in its term.
-    if (transfer.asked) becomeFollower(state, state.term, 0, context, out)
+    if (transfer.asked || state.stateDamaged) becomeFollower(state, state.term, 0, context, out)
     return
   }
   const progress = state.progress.get(transfer.target)

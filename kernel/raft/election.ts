@@ -24,6 +24,8 @@ function lastLog(state: RaftState): { readonly index: LogIndex; readonly term: T
 /** The silence lasted too long: ask whether an election could be won, without disturbing anyone. */
 export function electionTimedOut(state: RaftState, context: StepContext, out: Outbox): void {
   resetElectionDeadline(state, context)
+  // It will not campaign, whoever leads: and whoever led, as far as it knows, is the one to ask.
+  if (state.stateDamaged) return
   state.leader = 0
   sendDeFortify(state, out)
   if (mayNotVote(state, context)) {

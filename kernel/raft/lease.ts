@@ -229,8 +229,10 @@ export function mayRest(state: RaftState, context: StepContext): boolean {
   if (!holdsLease(state, context)) return false
   for (const { replica, store } of members(current)) {
     if (replica === state.replica) continue
-    if (context.support.hadFrom(store, context.mono, context.wall) === null) continue
     const progress = state.progress.get(replica)
+    // It is being brought up, within a bounded time, and the log is held for it.
+    if (progress?.state === "snapshot") return false
+    if (context.support.hadFrom(store, context.mono, context.wall) === null) continue
     const fortifier = state.lease.fortifiers.get(replica)
     if (progress === undefined || fortifier === undefined || progress.state !== "replicate") return false
     if (progress.matchIndex < lastIndex || fortifier.commitIndex < lastIndex) return false

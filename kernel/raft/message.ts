@@ -178,6 +178,27 @@ export type Outdated = Envelope & {
   readonly boot: number
 }
 
+/** A state at one applied index, as its hash. */
+type SumAt = { readonly index: LogIndex; readonly high: number; readonly low: number }
+
+/** The leader's own: every member compares, and answers with its own at that index once it has applied it. */
+export type ScrubState = Envelope & SumAt & { readonly type: "scrubState" }
+
+export type ScrubReply = Envelope & SumAt & { readonly type: "scrubReply" }
+
+/** What the answers came to, for one who answered: its state is `wrong`, or nobody can say whose is right. */
+export type ScrubVerdict = Envelope &
+  SumAt & { readonly type: "scrubVerdict"; readonly verdict: "agree" | "wrong" | "diverged" }
+
+/** Not Raft's: between the state machines of a group. */
+export type ScrubMessage = ScrubState | ScrubReply | ScrubVerdict
+
+export function isScrubMessage(message: RaftMessage): message is ScrubMessage {
+  return message.type === "scrubState" || message.type === "scrubReply" || message.type === "scrubVerdict"
+}
+
+const SCRUB_VERDICTS = ["agree", "wrong", "diverged"] as const
+
 export type RaftMessage =
   | AppendEntries
   | AppendReply
@@ -197,6 +218,7 @@ export type RaftMessage =
   | RepairAnswer
   | DeFortify
   | Outdated
+  | ScrubMessage
 
 const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   appendEntries: 1,
@@ -218,6 +240,9 @@ const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   snapshotChunk: 16,
   snapshotAnswer: 17,
   outdated: 24,
+  scrubState: 25,
+  scrubReply: 26,
+  scrubVerdict: 27,
 }
 
 /** `whole` false leaves an entry's fields to its digest: for hashing, where the entry was digested before. */
@@ -323,6 +348,14 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
     case "snapshotReply":
       sink.uint(message.lastIndex)
       sink.bool(message.success)
+      break
+    case "scrubState":
+    case "scrubReply":
+    case "scrubVerdict":
+      sink.uint(message.index)
+      sink.u32(message.high)
+      sink.u32(message.low)
+      if (message.type === "scrubVerdict") sink.u8(SCRUB_VERDICTS.indexOf(message.verdict))
       break
   }
 }
@@ -508,6 +541,15 @@ export function readTagged(tag: number, reader: ByteReader): RaftMessage {
     case 24: {
       const incarnation = reader.uint()
       return { type: "outdated", group, from, to, term, incarnation, boot: reader.uint() }
+    }
+    case 25:
+    case 26:
+    case 27: {
+      const sum = { group, from, to, term, index: reader.uint(), high: reader.u32(), low: reader.u32() }
+      if (tag !== 27) return { type: tag === 25 ? "scrubState" : "scrubReply", ...sum }
+      const verdict = SCRUB_VERDICTS[reader.u8()]
+      if (verdict === undefined) reader.fail()
+      return { type: "scrubVerdict", ...sum, verdict: verdict ?? "agree" }
     }
     default:
       reader.fail()

@@ -28,7 +28,7 @@ import {
 } from "./lease.ts"
 import { RaftLog } from "./log.ts"
 import { ConfigurationLog, EMPTY_CONFIGURATION, isGone } from "./membership.ts"
-import type { RaftMessage, SnapshotOffer } from "./message.ts"
+import { isScrubMessage, type RaftMessage, type SnapshotOffer } from "./message.ts"
 import { includes, memberOf } from "./quorum.ts"
 import { ReadIndexQueue } from "./read-index.ts"
 import {
@@ -57,6 +57,7 @@ import {
   snapshotDurable,
   snapshotReceived,
 } from "./snapshot.ts"
+import { askDeadlineOf, askForState, knownLeader, stateDamaged } from "./state-damage.ts"
 import type { Outbox, RaftEffect, RaftState, StepContext, Transfer } from "./state.ts"
 import type { Configuration, LogEnd, Payload } from "./types.ts"
 
@@ -77,6 +78,8 @@ export type RaftEvent =
   | { readonly type: "snapshotSynced"; readonly from: Member }
   /** The support between this store and one with which the group has to do is not what it was. */
   | { readonly type: "supportChanged"; readonly change: SupportChange }
+  /** The state machine found itself damaged. */
+  | { readonly type: "stateDamaged" }
 
 /** What a replica starts from: a bootstrap, a recovered log, or nothing. */
 export type RaftStart = {
@@ -148,6 +151,8 @@ export class Raft {
       installing: null,
       wantsSnapshot: false,
       recovery: start.recovery,
+      stateDamaged: false,
+      askDeadline: 0,
     }
     const state = this.#state
     this.snapshots = new RaftSnapshots(state)
@@ -195,6 +200,9 @@ export class Raft {
   get transfer(): Transfer | null {
     return this.#state.transfer
   }
+  get isStateDamaged(): boolean {
+    return this.#state.stateDamaged
+  }
   get isInstalling(): boolean {
     return this.#state.installing !== null
   }
@@ -229,7 +237,8 @@ export class Raft {
     if (state.role !== "leader") {
       // The support it has promised for is its timeout: whoever watches it says when it ends.
       const isBound = lease.promised !== null && lease.leaderRests && state.leader !== 0
-      return isBound && state.role === "follower" ? NEVER : state.electionDeadline
+      const campaignsAt = isBound && state.role === "follower" ? NEVER : state.electionDeadline
+      return Math.min(campaignsAt, askDeadlineOf(state))
     }
     if (lease.isResting) return NEVER
     let deadline = Math.min(state.heartbeatDeadline, state.quorumDeadline)
@@ -305,6 +314,9 @@ export class Raft {
         if (promiseEnded(state, event.change, context, out)) resetElectionDeadline(state, context)
         if (state.lease.isResting && !mayRest(state, context)) endRest(state, context)
         break
+      case "stateDamaged":
+        stateDamaged(state, context, out)
+        break
       default:
         unreachable(event)
     }
@@ -351,6 +363,7 @@ export class Raft {
     invariant(message.group === state.group && message.to === state.replica, "A message for another replica")
     // Said to a store.
     if (message.type === "outdated") return
+    if (isScrubMessage(message)) return
     // Said of a replica, and not by it.
     if (message.type === "absent") return memberAbsent(state, message, from, out)
     const known = memberOf(state.configurations.current, message.from)
@@ -384,9 +397,11 @@ export class Raft {
     }
     switch (message.type) {
       case "appendEntries":
-        return handleAppendEntries(state, message, from, context, out)
+        handleAppendEntries(state, message, from, context, out)
+        return askForState(state, from, context, out)
       case "heartbeat":
-        return handleHeartbeat(state, message, from, context, out)
+        handleHeartbeat(state, message, from, context, out)
+        return askForState(state, from, context, out)
       case "snapshotOffer":
         return handleSnapshotOffer(state, message, from, context, out)
       case "snapshotChunk":
@@ -447,6 +462,7 @@ export class Raft {
     const state = this.#state
     if (state.role !== "leader") {
       if (context.mono >= state.electionDeadline) electionTimedOut(state, context, out)
+      askForState(state, knownLeader(state), context, out)
       return
     }
     if (state.lease.isResting) return
@@ -497,6 +513,14 @@ export class Raft {
     invariant(index <= state.commitIndex, "Cannot compact what is not committed")
     state.log.compact(index)
     state.configurations.compacted(index)
+  }
+
+  /** At a start: the engine says so. */
+  openedDamaged(): void {
+    const state = this.#state
+    state.stateDamaged = true
+    state.wantsSnapshot = true
+    state.role = "recovering"
   }
 
   /** Whether something of this replica is not durable yet. */

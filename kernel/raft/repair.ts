@@ -135,7 +135,7 @@ export function checkRepaired(state: RaftState, out: Outbox): void {
   state.recovery = null
   out.push({ type: "persist", item: { type: "repaired", group: state.group } })
   out.push({ type: "observe", observation: { type: "mark", name: "raft.repair.done" } })
-  if (state.role === "recovering") changeRole(state, "follower", out)
+  if (state.role === "recovering" && !state.stateDamaged) changeRole(state, "follower", out)
 }
 
 // ── The leader ─────────────────────────────────────────────────────────────────────────────────────

@@ -339,7 +339,8 @@ export function refuseOldLeader(
   refuse(state, message.from, to, 0, { index: 0, term: 0 }, context, out)
 }
 
-function refuse(
+/** A refusal of `rejectedIndex`; 0: of nothing, for the sake of what else it says. */
+export function refuse(
   state: RaftState,
   replica: ReplicaId,
   to: Member,

@@ -80,7 +80,8 @@ export function becomeFollower(
     lease.isResting = false
   }
   if (wasLeader || leader !== 0 || state.role === "candidate") resetElectionDeadline(state, context)
-  changeRole(state, state.recovery === null ? "follower" : "recovering", out)
+  if (state.stateDamaged) state.wantsSnapshot = true
+  changeRole(state, state.recovery === null && !state.stateDamaged ? "follower" : "recovering", out)
 }
 
 export function becomeLeader(state: RaftState, context: StepContext, out: Outbox): void {

@@ -75,6 +75,8 @@ export function saveState(state: RaftState, sink: Sink): void {
   if (state.installing !== null) writeMessage(state.installing, sink, true)
   sink.bool(state.wantsSnapshot)
   writeRecovery(state.recovery, sink)
+  sink.bool(state.stateDamaged)
+  sink.uint(state.askDeadline)
 }
 
 /** What a machine is made of; the rest of the bytes go to `loadState`. */
@@ -130,4 +132,6 @@ export function loadState(into: RaftState, reader: ByteReader): void {
   }
   state.wantsSnapshot = reader.bool()
   state.recovery = readRecovery(reader)
+  state.stateDamaged = reader.bool()
+  state.askDeadline = reader.uint()
 }

@@ -3,7 +3,7 @@ import type { Member } from "../range/descriptor.ts"
 import type { SnapshotAnswer, SnapshotChunk, SnapshotOffer, SnapshotReply } from "./message.ts"
 import { storedUpTo } from "./repair.ts"
 import { sendAppends } from "./replication.ts"
-import { becomeFollower, resetElectionDeadline } from "./role.ts"
+import { becomeFollower, changeRole, resetElectionDeadline } from "./role.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
 
 /**
@@ -125,6 +125,11 @@ export function snapshotDurable(state: RaftState, from: Member, context: StepCon
       configuration: state.configurations.current,
     },
   })
+  if (state.stateDamaged) {
+    out.push({ type: "observe", observation: { type: "mark", name: "raft.state.repaired" } })
+    state.stateDamaged = false
+    if (state.role === "recovering" && state.recovery === null) changeRole(state, "follower", out)
+  }
   storedUpTo(state, start.index, out)
   replySnapshot(state, message, from, context, out)
 }
@@ -208,11 +213,6 @@ export class RaftSnapshots {
   get isSending(): boolean {
     for (const progress of this.#state.progress.values()) if (progress.state === "snapshot") return true
     return false
-  }
-
-  /** The state here is damaged: whoever leads is asked for a snapshot, until one is taken in. */
-  want(): void {
-    if (this.#state.role !== "leader") this.#state.wantsSnapshot = true
   }
 
   get isWanted(): boolean {

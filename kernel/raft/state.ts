@@ -16,7 +16,7 @@ import type { Progress } from "./progress.ts"
 import type { ReadIndexQueue } from "./read-index.ts"
 import type { Recovery, RepairQuestion } from "./repair.ts"
 
-/** `recovering`: its log was damaged; it receives, and campaigns or votes only as DESIGN §5 allows. */
+/** `recovering`: its log or its state was damaged; it receives, and campaigns or votes only as DESIGN §5 allows. */
 export type Role = "follower" | "candidate" | "leader" | "recovering"
 
 /** What one step needs to know of the world around the group. */
@@ -133,4 +133,8 @@ export type RaftState = {
   /** The state here is damaged: every answer asks for a snapshot, and nothing more is committed before it. */
   wantsSnapshot: boolean
   recovery: Recovery | null
+  /** The state machine is not to be trusted until a snapshot has taken its place; the log is. */
+  stateDamaged: boolean
+  /** When to ask the leader for its state again. */
+  askDeadline: Mono
 }

@@ -1,3 +1,4 @@
+import { overlaps, type DamageList } from "../engine/damage.ts"
 import { SPACE_META, type ReadView, type Write } from "../engine/engine.ts"
 import type { GroupId, LogIndex, ReplicaId, Term, Timestamp } from "../ids.ts"
 import { ByteReader, ByteWriter } from "../lib/bytes.ts"
@@ -68,18 +69,28 @@ export function shapeWrite(group: GroupId, record: ShapeRecord): Write {
   return { space: SPACE_META, type: "put", key: metaKey("s", group), value: writer.latin1() }
 }
 
-export function deleteMeta(group: GroupId): readonly Write[] {
-  return (["a", "s"] as const).map((kind) => ({
-    space: SPACE_META,
-    type: "delete",
-    key: metaKey(kind, group),
-    value: "",
-  }))
+/** Removes both, also where what was there cannot be read. */
+export function clearMeta(group: GroupId): readonly Write[] {
+  return (["a", "s"] as const).map((kind) => {
+    const key = metaKey(kind, group)
+    return { space: SPACE_META, type: "clear", key, value: key + "\0" }
+  })
+}
+
+/** Whether one of the two may have been lost. */
+export function isMetaDamaged(damage: DamageList, group: GroupId): boolean {
+  return (["a", "s"] as const).some((kind) => {
+    const key = metaKey(kind, group)
+    return overlaps(damage, SPACE_META, key, key + "\0")
+  })
 }
 
 export function readApplied(view: ReadView, group: GroupId): AppliedRecord | null {
   const value = view.get(SPACE_META, metaKey("a", group))
-  if (value === null) return null
+  return value === null ? null : decodeApplied(value)
+}
+
+export function decodeApplied(value: string): AppliedRecord {
   const reader = new ByteReader(bytesFromLatin1(value))
   invariant(reader.u8() === META_VERSION, "The applied record has an unknown version")
   const record = {
@@ -99,7 +110,10 @@ export function readApplied(view: ReadView, group: GroupId): AppliedRecord | nul
 
 export function readShape(view: ReadView, group: GroupId): ShapeRecord | null {
   const value = view.get(SPACE_META, metaKey("s", group))
-  if (value === null) return null
+  return value === null ? null : decodeShape(value)
+}
+
+export function decodeShape(value: string): ShapeRecord {
   const reader = new ByteReader(bytesFromLatin1(value))
   invariant(reader.u8() === META_VERSION, "The shape record has an unknown version")
   const record = {

@@ -222,6 +222,8 @@ export function readError(reader: ByteReader): KernelError {
     case "tokenExpired":
     case "outcomeUnknown":
     case "recovering":
+    case "corruptSingleReplica":
+    case "replicasDiverged":
     case "membershipBusy":
     case "diskFull":
     case "clockOutOfBound":

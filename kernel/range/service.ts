@@ -9,12 +9,13 @@ import type { Batch, Entry } from "../raft/types.ts"
 import { Hlc, aheadUs, fromWall } from "../time/hlc.ts"
 import type { OutcomeBody } from "../txn/outcome.ts"
 import { expireWrites, lookup, recordWrites } from "../txn/tokens.ts"
+import { notLeader, refusalOf } from "./admission.ts"
 import { anchorOf, isReadOnly, latchedKeys } from "./asked.ts"
-import { evaluate } from "./evaluate.ts"
+import { evaluate, type Evaluation } from "./evaluate.ts"
 import { Latches } from "./latches.ts"
 import type { KvReply, KvRequest } from "./request.ts"
 import { readReply, writeReply } from "./request-codec.ts"
-import { outside, touched, validate } from "./validate.ts"
+import { touched } from "./validate.ts"
 import { horizonWrite, type Applied, type StateMachine } from "./state-machine.ts"
 import {
   loadProposal,
@@ -31,7 +32,8 @@ export type ServiceContext = {
   readonly mono: Mono
   readonly wall: Wall
   readonly isLeader: boolean
-  readonly isRecovering: boolean
+  /** What is answered as long as the state is not to be read; null when it is. */
+  readonly refusal: KernelError | null
   /** Where requests should go instead; null when nobody knows. */
   readonly leaderStore: StoreId | null
   readonly term: number
@@ -140,7 +142,8 @@ export class RangeService {
 
   /** Takes a request in. */
   request(session: number, request: KvRequest, context: ServiceContext, path: ReadPath): void {
-    const refusal = this.#refusal(request, context, path)
+    const { descriptor } = this.#machine
+    const refusal = refusalOf(request, descriptor, this.size, this.#timing, this.#limits, context, path)
     if (refusal !== null) return this.#refuse(session, request.id, refusal)
     const deadline =
       context.mono + (request.deadlineUs === 0 ? this.#timing.requestDeadlineUs : request.deadlineUs)
@@ -175,38 +178,6 @@ export class RangeService {
     }
   }
 
-  #refusal(request: KvRequest, context: ServiceContext, path: ReadPath): KernelError | null {
-    const invalid = validate(request)
-    if (invalid !== null) return invalid
-    const { descriptor } = this.#machine
-    if (request.generation !== descriptor.generation) return { code: "staleGeneration", descriptor }
-    if (request.tenant !== descriptor.tenant)
-      return { code: "badRequest", reason: "Cannot serve: the range is another tenant's" }
-    const misplaced = outside(request.ops, descriptor)
-    if (misplaced !== null) return misplaced
-    if (context.isRecovering) return { code: "recovering" }
-    if (request.read === "eventual" && isReadOnly(request)) return null
-    if (!context.isLeader && request.read === "timeline" && request.readTs === 0 && !context.isFenced)
-      return path.timelineWall() === null ? this.#notLeader(context) : null
-    if (!context.isLeader || context.isTransferring) return this.#notLeader(context)
-    if (context.isFenced) return { code: "clockOutOfBound" }
-    if (
-      request.readTs > fromWall(context.wall) &&
-      aheadUs(request.readTs, context.wall) > this.#timing.clockBoundUs
-    ) {
-      return { code: "clockOutOfBound" }
-    }
-    if (this.size >= this.#limits.requestsMax) return { code: "overloaded" }
-    if (this.size >= 1 && context.switches.on("queueOfOne")) return { code: "overloaded" }
-    if (isReadOnly(request)) return null
-    if (context.isDiskFull) return { code: "diskFull" }
-    return context.uncommittedBytes >= this.#limits.uncommittedBytesMax ? { code: "overloaded" } : null
-  }
-
-  #notLeader(context: ServiceContext): KernelError {
-    return { code: "notLeader", hint: context.leaderStore, term: context.term }
-  }
-
   #refuse(session: number, id: number, error: KernelError): void {
     this.#out.push({ type: "reply", session, reply: { type: "error", id, error } })
   }
@@ -225,12 +196,12 @@ export class RangeService {
    * Stops at the first batch to propose; the caller appends it, says `proposed`, and calls again.
    */
   pump(context: ServiceContext): Batch | null {
-    if (!context.isLeader) return null
+    if (!context.isLeader || context.refusal !== null) return null
     if (this.#reads.length > 0) this.#admitReads()
     if (this.#machine.appliedIndex < context.termStartIndex) return null
     let batch: Batch | null = null
     let done = 0
-    while (done < this.#admitted.length && batch === null) {
+    while (done < this.#admitted.length && batch === null && !this.#machine.isDamaged) {
       const waiting = this.#waiting.get(this.#admitted[done]!)
       if (waiting === undefined) done++
       else {
@@ -252,11 +223,7 @@ export class RangeService {
     }
     if (context.isTransferring || context.isFenced) {
       this.#finish(waiting)
-      this.#refuse(
-        session,
-        request.id,
-        context.isFenced ? { code: "clockOutOfBound" } : this.#notLeader(context),
-      )
+      this.#refuse(session, request.id, context.isFenced ? { code: "clockOutOfBound" } : notLeader(context))
       return "done"
     }
     if (waiting.isWrite) return this.#write(waiting, context)
@@ -312,9 +279,17 @@ export class RangeService {
       0,
       this.#machine.descriptor.end,
     )
+    if (this.#isDamaged(evaluated)) return { type: "error", id: request.id, error: { code: "recovering" } }
     return evaluated.ok
       ? { type: "ok", id: request.id, commitTs, results: evaluated.results }
       : { type: "error", id: request.id, error: evaluated.error }
+  }
+
+  /** Asked before anything is made of what was read. */
+  #isDamaged(evaluated: Evaluation): boolean {
+    // A value whose own checksum is wrong: the bytes came back, and not those that were written.
+    if (!evaluated.ok && evaluated.error.code === "recovering") this.#machine.markDamaged()
+    return this.#machine.checkDamage()
   }
 
   /** No acknowledgement shows a timestamp before this clock has reached it. */
@@ -347,6 +322,8 @@ export class RangeService {
     const token = request.token
     if (token !== null) {
       const known = lookup(this.#machine.view, tenant, anchor, token)
+      if (known.type === "damaged") this.#machine.markDamaged()
+      if (this.#machine.checkDamage()) return this.#fail(waiting, { code: "recovering" })
       if (known.type === "outcome") {
         this.#out.push({ type: "observe", observation: { type: "mark", name: "range.token.repeated" } })
         this.#finish(waiting)
@@ -358,7 +335,6 @@ export class RangeService {
         )
         return "done"
       }
-      if (known.type === "damaged") return this.#fail(waiting, { code: "recovering" })
       const forgotten = token.birth <= Math.max(this.#machine.horizon, this.#horizonProposed)
       if (forgotten || known.type === "bodyDropped") {
         this.#out.push({ type: "observe", observation: { type: "mark", name: "range.token.expired" } })
@@ -368,6 +344,7 @@ export class RangeService {
     this.#hlc.observe(floor)
     const commitTs = this.#hlc.now(context.wall)
     const evaluated = evaluate(this.#machine.view, tenant, request.ops, commitTs - 1, commitTs, end)
+    if (this.#isDamaged(evaluated)) return this.#fail(waiting, { code: "recovering" })
     let body: OutcomeBody
     if (evaluated.ok) body = { type: "results", results: evaluated.results }
     else if (evaluated.error.code === "recovering" || token === null)
@@ -377,6 +354,7 @@ export class RangeService {
     if (token !== null) {
       const outcome = { birth: token.birth, commitTs, body }
       writes = [...writes, ...recordWrites(this.#machine.view, tenant, anchor, token, outcome)]
+      if (this.#machine.checkDamage()) return this.#fail(waiting, { code: "recovering" })
     }
     this.#waiting.delete(waiting.ticket)
     const { ticket, deadline } = waiting
@@ -441,7 +419,7 @@ export class RangeService {
   lostLeadership(context: ServiceContext): void {
     for (const waiting of [...this.#waiting.values(), ...this.#reads]) {
       if (waiting.answered) continue
-      this.#refuse(waiting.session, waiting.request.id, this.#notLeader(context))
+      this.#refuse(waiting.session, waiting.request.id, notLeader(context))
     }
     for (const proposal of this.#proposals.values()) {
       if (!proposal.answered) this.#refuse(proposal.session, proposal.id, { code: "outcomeUnknown" })
@@ -508,6 +486,7 @@ export class RangeService {
    */
   horizonBatch(context: ServiceContext): Batch | null {
     if (!context.isLeader || this.#machine.appliedIndex < context.termStartIndex) return null
+    if (this.#machine.isDamaged) return null
     const wall = context.wall - this.#timing.tokenTtlUs
     if (wall <= 0) return null
     const horizon = fromWall(wall)
@@ -524,6 +503,7 @@ export class RangeService {
       end,
       this.#expireResume,
     )
+    if (this.#machine.checkDamage()) return null
     this.#expireResume = expired.resume
     const writes = [horizonWrite(horizon), ...expired.writes]
     return { generation, leaseSequence: this.#machine.leaseSequence, closedTs: 0, minVersion: 1, writes }

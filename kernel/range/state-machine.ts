@@ -1,5 +1,7 @@
+import { NO_DAMAGE, overlaps, type DamageList } from "../engine/damage.ts"
 import { SPACE_META, type Engine, type ReadView, type Space, type Write } from "../engine/engine.ts"
 import type { LogIndex, ReplicaId, Term, Timestamp } from "../ids.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import { decodeUint64, encodeUint64 } from "../mvcc/key.ts"
 import { EMPTY_CONFIGURATION } from "../raft/membership.ts"
@@ -7,16 +9,21 @@ import type { Configuration, Entry } from "../raft/types.ts"
 import { ROW_SPACES, spanOf, type SnapshotHead } from "../snapshot/head.ts"
 import { SnapshotSource } from "../snapshot/source.ts"
 import { clearStaging, stagedRows, type Staged } from "../snapshot/staging.ts"
+import type { RangeSize } from "../node/status.ts"
 import type { RangeDescriptor } from "./descriptor.ts"
 import {
   appliedWrite,
-  deleteMeta,
+  clearMeta,
+  decodeApplied,
+  decodeShape,
+  isMetaDamaged,
   readApplied,
   readShape,
   shapeWrite,
   type AppliedRecord,
   type ShapeRecord,
 } from "./meta.ts"
+import { loadSum, saveSum, Scrub, type ScrubStep } from "./scrub.ts"
 import { StateHash } from "./state-hash.ts"
 
 /** A control write inside a batch: not a row, but a change of the range's own record. */
@@ -32,6 +39,9 @@ export type Applied = { readonly index: LogIndex; readonly term: Term; readonly 
 /**
  * The replicated state of one range: applies entries in log order, all replicas alike. Rows, applied
  * index and hash go to the engine in one batch.
+ *
+ * Once some of it is found damaged it stays so until a snapshot has taken its place: it applies nothing
+ * and must not be read. What a read found is looked for (`checkDamage`) before it is used.
  */
 export class StateMachine {
   readonly #engine: Engine
@@ -40,27 +50,47 @@ export class StateMachine {
   readonly #hash: StateHash
   /** What the rows of the entry under way had before: empty between two of them. */
   readonly #before: (string | null)[] = []
+  readonly #scrub: Scrub
+  /** Whether the counts beside the hash are those of all rows: what was opened is counted by the first pass. */
+  #isCounted = false
+  #isDamaged = false
+  /** Its replicas have different states, and none a majority: nobody can say which is right. */
+  isDiverged = false
+  /** What the engine named when last looked at. */
+  #damageSeen: DamageList = NO_DAMAGE
 
-  private constructor(engine: Engine, applied: AppliedRecord, shape: ShapeRecord) {
+  private constructor(
+    engine: Engine,
+    applied: AppliedRecord,
+    shape: ShapeRecord,
+    scrub: Scrub = new Scrub(),
+    hash: StateHash = new StateHash(applied.hashHigh, applied.hashLow),
+  ) {
     this.#engine = engine
     this.#applied = applied
     this.#shape = shape
-    this.#hash = new StateHash(applied.hashHigh, applied.hashLow)
+    this.#scrub = scrub
+    this.#hash = hash
   }
 
   /**
-   * What the engine holds of this replica; null when it holds nothing. What it still holds of another one
-   * of the group, whose end a crash took back, is removed now.
+   * What the engine holds of this replica; null when it holds nothing, or when what it holds of the group
+   * beside its rows cannot be read. What it still holds of another replica of the group, whose end a crash
+   * took back, is removed now.
    */
   static open(engine: Engine, group: number, replica: ReplicaId): StateMachine | null {
+    if (isMetaDamaged(engine.damage, group)) return null
     const applied = readApplied(engine, group)
     const shape = readShape(engine, group)
     invariant((applied === null) === (shape === null), "The records of a range come together")
     if (applied === null || shape === null) return null
     const machine = new StateMachine(engine, applied, shape)
-    if (applied.replica === replica) return machine
-    machine.destroy()
-    return null
+    if (applied.replica !== replica) {
+      machine.destroy()
+      return null
+    }
+    machine.checkDamage()
+    return machine
   }
 
   /** For a replica that was never here: what the engine holds of its group is another's and goes. */
@@ -70,7 +100,10 @@ export class StateMachine {
     return StateMachine.create(engine, descriptor, replica)
   }
 
-  /** A range nobody has written to yet. Nothing reaches the engine before the first entry does. */
+  /**
+   * A range nobody has written to yet, or of which nothing is known any more: then it is damaged. Nothing
+   * reaches the engine before the first entry does.
+   */
   static create(engine: Engine, descriptor: RangeDescriptor, replica: ReplicaId): StateMachine {
     // A crash may have given the rows of an older replica back, whose removal was in the log but in no checkpoint.
     const old = StateMachine.open(engine, descriptor.groupId, replica)
@@ -86,11 +119,13 @@ export class StateMachine {
       hashHigh: 0,
       hashLow: 0,
     }
-    return new StateMachine(engine, applied, {
+    const machine = new StateMachine(engine, applied, {
       descriptor,
       configurationIndex: 0,
       configuration: EMPTY_CONFIGURATION,
     })
+    machine.#isCounted = !machine.checkDamage()
+    return machine
   }
 
   get appliedIndex(): LogIndex {
@@ -129,8 +164,46 @@ export class StateMachine {
   get view(): ReadView {
     return this.#engine
   }
+  get scrub(): Pick<Scrub, "isUnderWay" | "passes" | "place"> {
+    return this.#scrub
+  }
+  /** How much there is; null until it was counted. */
+  get size(): RangeSize | null {
+    const { rows, bytes, tombstones } = this.#hash
+    return this.#isCounted ? { rows, bytes, tombstones } : null
+  }
 
-  apply(entry: Entry): Applied {
+  get isDamaged(): boolean {
+    return this.#isDamaged
+  }
+
+  /** Some of the state is not what was written, whatever the engine says. */
+  markDamaged(): void {
+    this.#isDamaged = true
+  }
+
+  /** Whether some of the state cannot be read, as far as is known by now: to ask after reading. */
+  checkDamage(): boolean {
+    const damage = this.#engine.damage
+    if (damage === this.#damageSeen) return this.#isDamaged
+    this.#damageSeen = damage
+    if (damage.length > 0 && !this.#isDamaged) this.#isDamaged = this.#isTouchedBy(damage)
+    return this.#isDamaged
+  }
+
+  #isTouchedBy(damage: DamageList): boolean {
+    const { descriptor } = this.#shape
+    if (isMetaDamaged(damage, descriptor.groupId)) return true
+    const span = spanOf(descriptor)
+    return ROW_SPACES.some((space) => overlaps(damage, space, span.start, span.end))
+  }
+
+  /**
+   * Null when what the entry writes over turned out to be damaged: then it is not applied, whatever of its
+   * rows is in the engine, and the state as a whole waits to be replaced.
+   */
+  apply(entry: Entry): Applied | null {
+    invariant(!this.#isDamaged, "A damaged state takes no entry")
     const { index, term, payload } = entry
     invariant(index === this.#applied.appliedIndex + 1, "Entries are applied in order")
     let { lowWater, horizon } = this.#applied
@@ -151,6 +224,12 @@ export class StateMachine {
         this.#applyRows(
           hasControls ? batch.writes.filter((write) => write.space !== SPACE_META) : batch.writes,
         )
+        if (this.checkDamage()) {
+          this.#hash.high = this.#applied.hashHigh
+          this.#hash.low = this.#applied.hashLow
+          this.#forgetCounts()
+          return null
+        }
       }
     } else {
       const descriptor = payload.type === "bootstrap" ? payload.bootstrap.descriptor : this.#shape.descriptor
@@ -178,7 +257,10 @@ export class StateMachine {
   #applyRows(rows: readonly Write[]): void {
     const before = this.#before
     this.#engine.apply(rows, before)
-    for (let i = 0; i < rows.length; i++) this.#hash.write(rows[i]!, before[i]!)
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!
+      this.#hash.write(row, before[i]!, this.#scrub.partOf(row.space, row.key))
+    }
     before.length = 0
   }
 
@@ -210,7 +292,12 @@ export class StateMachine {
     const { start, end } = this.#shape.descriptor
     if (start !== descriptor.start || end !== descriptor.end) writes.push(...clearRows(descriptor))
     // One by one: as arguments of one call they would take a stack as deep as the range is large.
-    for (const row of stagedRows(this.#engine, descriptor.groupId)) writes.push(row)
+    const counted = new StateHash()
+    for (const row of stagedRows(this.#engine, descriptor.groupId)) {
+      writes.push(row)
+      counted.add(row.space, row.key, row.value)
+    }
+    const addsUp = counted.high === staged.hashHigh && counted.low === staged.hashLow
     // As counted from the rows: what it says of itself was checked against that.
     this.#hash.high = staged.hashHigh
     this.#hash.low = staged.hashLow
@@ -226,23 +313,94 @@ export class StateMachine {
       hashLow: staged.hashLow,
     }
     this.#shape = { descriptor, configurationIndex, configuration }
+    this.#forgetCounts()
     const group = descriptor.groupId
-    writes.push(shapeWrite(group, this.#shape), appliedWrite(group, this.#applied), clearStaging(group))
+    writes.push(...clearMeta(group), shapeWrite(group, this.#shape), appliedWrite(group, this.#applied))
+    writes.push(clearStaging(group))
     this.#engine.apply(writes)
+    this.isDiverged = false
+    this.#damageSeen = this.#engine.damage
+    // Rows of the staging may have been lost while they lay there: then another snapshot is needed.
+    this.#isDamaged = !addsUp || this.#isTouchedBy(this.#damageSeen)
   }
 
   /** Removes every trace of the range from the engine, but what the log says. */
   destroy(): void {
     const { descriptor } = this.#shape
     const { groupId } = descriptor
-    this.#engine.apply([...clearRows(descriptor), ...deleteMeta(groupId), clearStaging(groupId)])
+    this.#engine.apply([...clearRows(descriptor), ...clearMeta(groupId), clearStaging(groupId)])
   }
 
-  /** Counts the hash again from the rows: true when it is what was kept along the way. */
+  #forgetCounts(): void {
+    this.#isCounted = false
+    this.#scrub.abandon()
+  }
+
+  /** Counts the next rows of a pass over all of them; what does not add up is damaged. */
+  scrubRows(limit: number): { readonly rows: number; readonly outcome: ScrubStep } {
+    invariant(!this.#isDamaged, "A damaged state is not worth counting")
+    const span = spanOf(this.#shape.descriptor)
+    const step = this.#scrub.step(this.#engine, ROW_SPACES, span, limit, this.#hash)
+    if (this.checkDamage()) this.#forgetCounts()
+    else if (step.outcome === "agrees") this.#isCounted = true
+    else if (step.outcome === "differs") this.#isDamaged = true
+    return step
+  }
+
+  /** Counts the hash again from the rows, at once: true when it is what was kept along the way. */
   recount(): boolean {
     const counted = new StateHash()
     this.#eachRow((space, key, value) => counted.add(space, key, value))
     return counted.high === this.#hash.high && counted.low === this.#hash.low
+  }
+
+  /** What `open` could not find again: the records of a damaged state, and nothing of any other. */
+  save(sink: Sink): void {
+    this.#scrub.save(sink)
+    sink.bool(this.#isCounted)
+    saveSum(this.#hash, sink)
+    sink.bool(this.isDiverged)
+    sink.bool(this.#isDamaged)
+    if (!this.#isDamaged) return
+    const { groupId } = this.#shape.descriptor
+    sink.str(appliedWrite(groupId, this.#applied).value)
+    sink.str(shapeWrite(groupId, this.#shape).value)
+  }
+
+  /** Of this replica, over the engine as it was when the machine was saved. */
+  static load(
+    reader: ByteReader,
+    engine: Engine,
+    descriptor: RangeDescriptor,
+    replica: ReplicaId,
+  ): StateMachine {
+    const scrub = new Scrub()
+    scrub.load(reader)
+    const isCounted = reader.bool()
+    const sum = new StateHash()
+    loadSum(sum, reader)
+    const isDiverged = reader.bool()
+    const isDamaged = reader.bool()
+    const machine = isDamaged
+      ? new StateMachine(engine, decodeApplied(reader.str()), decodeShape(reader.str()), scrub, sum)
+      : StateMachine.#reopen(engine, descriptor, replica, scrub, sum)
+    machine.#isDamaged = isDamaged
+    machine.#isCounted = isCounted
+    machine.isDiverged = isDiverged
+    return machine
+  }
+
+  static #reopen(
+    engine: Engine,
+    descriptor: RangeDescriptor,
+    replica: ReplicaId,
+    scrub: Scrub,
+    sum: StateHash,
+  ): StateMachine {
+    const opened =
+      StateMachine.open(engine, descriptor.groupId, replica) ??
+      StateMachine.create(engine, descriptor, replica)
+    return new StateMachine(engine, opened.#applied, opened.#shape, scrub, sum)
   }
 }
 

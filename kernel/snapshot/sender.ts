@@ -10,6 +10,8 @@ import type { SnapshotTraffic } from "./traffic.ts"
 
 /** Heartbeats after which what was not answered is asked again. */
 const RETRY_HEARTBEATS = 4
+/** Offers without an answer after which the slot goes to others. */
+const UNANSWERED_MAX = 3
 /** Longest silences without a step forward, after which a transfer is given up. */
 const GIVE_UP_ELECTIONS = 8
 
@@ -28,9 +30,10 @@ type Transfer = {
   rewound: number
   /** When to ask again if nothing is heard, or to try again for a slot. */
   retryAt: Mono
-  /** When there is something to do: `retryAt`, or when the bytes sent last are paid for. */
-  wakeAt: Mono
-  answeredAt: Mono
+  /** Booked for the next chunk. 0: nothing is. */
+  turnAt: Mono
+  /** Offers since something was heard. */
+  unanswered: number
   advancedAt: Mono
 }
 
@@ -77,7 +80,7 @@ export class SnapshotSender {
 
   get deadline(): Mono {
     let deadline = Infinity
-    for (const transfer of this.#transfers.values()) deadline = Math.min(deadline, transfer.wakeAt)
+    for (const transfer of this.#transfers.values()) deadline = Math.min(deadline, wakeAt(transfer))
     return deadline
   }
 
@@ -104,8 +107,8 @@ export class SnapshotSender {
       best: 0,
       rewound: -1,
       retryAt: mono,
-      wakeAt: mono,
-      answeredAt: mono,
+      turnAt: 0,
+      unanswered: 0,
       advancedAt: mono,
     })
     this.#pumpOne(this.#transfers.get(to.replica)!, context)
@@ -125,7 +128,7 @@ export class SnapshotSender {
     if (transfer === undefined || transfer.phase === "waiting") return
     if (this.#source === null || !isSameSnapshot(this.#source.head.id, word.id)) return
     const { mono } = context
-    transfer.answeredAt = mono
+    transfer.unanswered = 0
     switch (word.verdict) {
       case "declined":
         this.#wait(transfer, Math.max(word.retryAfterUs, this.#timing.heartbeatUs), context)
@@ -133,7 +136,6 @@ export class SnapshotSender {
       case "installing":
         this.#advanced(transfer, word.nextChunk, mono)
         transfer.retryAt = mono + this.#retryUs
-        transfer.wakeAt = transfer.retryAt
         return
       case "position":
         // The receiver's word to an offer holds, also where it lies before what it said last: it was restarted.
@@ -192,51 +194,53 @@ export class SnapshotSender {
       }
       return
     }
-    if (mono >= transfer.retryAt) {
-      // A receiver that says nothing must not keep others from the slot.
-      if (mono - transfer.answeredAt >= this.#timing.electionUsMin)
-        this.#wait(transfer, this.#retryUs, context)
-      else this.#offer(transfer, context)
+    if (mono < transfer.retryAt) {
+      if (transfer.phase === "sending") this.#send(transfer, context)
       return
     }
-    transfer.wakeAt = transfer.retryAt
-    if (transfer.phase === "sending") this.#send(transfer, context)
+    // A receiver that says nothing must not keep others from the slot.
+    if (transfer.unanswered >= UNANSWERED_MAX) this.#wait(transfer, this.#retryUs, context)
+    else this.#offer(transfer, context)
   }
 
   #offer(transfer: Transfer, context: SenderContext): void {
-    if (transfer.phase === "waiting") {
-      transfer.phase = "offered"
-      transfer.answeredAt = context.mono
-    } else transfer.phase = "offered"
+    transfer.phase = "offered"
     transfer.rewound = -1
+    transfer.unanswered++
     transfer.retryAt = context.mono + this.#retryUs
-    transfer.wakeAt = transfer.retryAt
     context.offer(transfer.to, this.#held.head)
   }
 
   #send(transfer: Transfer, context: SenderContext): void {
     const { mono, traffic } = context
     while (transfer.next < transfer.acked + this.#limits.snapshotWindowChunks) {
-      if (traffic.freeAt > mono) {
+      const { head } = this.#held
+      if (transfer.turnAt === 0) {
+        if (!this.#held.has(transfer.next)) return
+        transfer.turnAt = traffic.book(head.id.chunkBytes, mono)
+      }
+      if (transfer.turnAt > mono) {
         context.mark("raft.snapshot.throttled")
-        transfer.wakeAt = Math.min(transfer.retryAt, traffic.freeAt)
+        // With nothing on its way, it is not the receiver that is silent.
+        if (transfer.next === transfer.acked) transfer.retryAt = transfer.turnAt + this.#retryUs
         return
       }
       const chunk = this.#held.chunk(transfer.next)
+      transfer.turnAt = 0
       if (chunk === null) return
-      traffic.pay(chunk.data.length, mono)
-      context.send(transfer.to, this.#held.head.id, chunk)
+      traffic.settle(chunk.data.length - head.id.chunkBytes)
+      context.send(transfer.to, head.id, chunk)
       transfer.next++
       transfer.retryAt = mono + this.#retryUs
-      transfer.wakeAt = transfer.retryAt
     }
   }
 
   #wait(transfer: Transfer, us: number, { mono, traffic }: SenderContext): void {
     if (transfer.phase !== "waiting") traffic.freeSlot(this.#group)
     transfer.phase = "waiting"
+    transfer.turnAt = 0
+    transfer.unanswered = 0
     transfer.retryAt = mono + us
-    transfer.wakeAt = transfer.retryAt
   }
 
   get #held(): SnapshotSource {
@@ -260,8 +264,8 @@ export class SnapshotSender {
       sink.uint(transfer.best)
       sink.uint(transfer.rewound + 1)
       sink.uint(transfer.retryAt)
-      sink.uint(transfer.wakeAt)
-      sink.uint(transfer.answeredAt)
+      sink.uint(transfer.turnAt)
+      sink.uint(transfer.unanswered)
       sink.uint(transfer.advancedAt)
     }
   }
@@ -279,10 +283,16 @@ export class SnapshotSender {
         best: reader.uint(),
         rewound: reader.uint() - 1,
         retryAt: reader.uint(),
-        wakeAt: reader.uint(),
-        answeredAt: reader.uint(),
+        turnAt: reader.uint(),
+        unanswered: reader.uint(),
         advancedAt: reader.uint(),
       })
     }
   }
+}
+
+/** When there is something to do: the turn that was booked, or time to ask again. */
+function wakeAt(transfer: Transfer): Mono {
+  const isBooked = transfer.phase === "sending" && transfer.turnAt > 0
+  return isBooked ? Math.min(transfer.turnAt, transfer.retryAt) : transfer.retryAt
 }

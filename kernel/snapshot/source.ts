@@ -29,10 +29,15 @@ export class SnapshotSource {
     this.#borders = [{ at: 0, key: spanOf(head.descriptor).start }]
   }
 
+  /** Whether there are so many chunks. */
+  has(number: number): boolean {
+    while (this.#borders.length <= number && this.#count === null) this.#make(this.#borders.length - 1)
+    return number < this.#borders.length
+  }
+
   /** Null beyond the last one. */
   chunk(number: number): Chunk | null {
-    while (this.#borders.length <= number && this.#count === null) this.#make(this.#borders.length - 1)
-    return this.#borders[number] === undefined ? null : this.#make(number)
+    return this.has(number) ? this.#make(number) : null
   }
 
   #make(number: number): Chunk {

@@ -13,16 +13,11 @@ export class SnapshotTraffic {
   #sending = new Map<GroupId, number>()
   /** Groups with a reservation; the value is 1. */
   #receiving = new Map<GroupId, number>()
-  /** The bytes sent so far are paid for at this time. */
+  /** What was booked so far is paid for at this time. */
   #paidUntil: Mono = 0
 
   constructor(limits: Limits) {
     this.#limits = limits
-  }
-
-  /** When the next chunk may leave. */
-  get freeAt(): Mono {
-    return this.#paidUntil
   }
 
   /** True when this group may send one more. */
@@ -52,11 +47,23 @@ export class SnapshotTraffic {
     this.#receiving.delete(group)
   }
 
-  /** True when these bytes may leave now: a bucket that holds one chunk. */
-  pay(bytes: number, mono: Mono): boolean {
-    if (this.#paidUntil > mono) return false
-    this.#paidUntil = mono + Math.ceil((bytes * 1_000_000) / this.#limits.snapshotBytesPerSecond)
-    return true
+  /**
+   * When a chunk of about so many bytes may leave. Whoever books has a turn of his own, and books the next one
+   * behind all others: transfers take turns, whatever order they are woken in.
+   */
+  book(bytes: number, mono: Mono): Mono {
+    const turn = Math.max(this.#paidUntil, mono)
+    this.#paidUntil = turn + this.#cost(bytes)
+    return turn
+  }
+
+  /** The chunk that left was larger than booked. */
+  settle(bytesMore: number): void {
+    if (bytesMore > 0) this.#paidUntil += this.#cost(bytesMore)
+  }
+
+  #cost(bytes: number): number {
+    return Math.ceil((bytes * 1_000_000) / this.#limits.snapshotBytesPerSecond)
   }
 
   /** The group's replica here is gone. */

@@ -45,9 +45,12 @@ export type Witness = {
 
 const MAGIC = "ORRYWIT\0"
 const WITNESS_FORMAT = 1
+/** Enough for most: what is before the identifiers, and one of them. */
+const HEAD_BYTES_LIKELY = 128
+const IDENTIFIER_BYTES_LIKELY = 24
 
 export function encodeWitness(witness: Witness): Uint8Array {
-  const writer = new ByteWriter(256)
+  const writer = new ByteWriter(HEAD_BYTES_LIKELY + witness.identifiers.length * IDENTIFIER_BYTES_LIKELY)
   for (let i = 0; i < MAGIC.length; i++) writer.u8(MAGIC.charCodeAt(i))
   writer.u32(WITNESS_FORMAT)
   writer.str(witness.identity.cluster)

@@ -69,7 +69,10 @@ function trust(store: StoreMirror, replica: ReplicaMirror): void {
   durable.replica = replica.id
   durable.term = replica.bootTerm
   durable.votedFor = replica.bootVote
-  durable.applied = replica.bootApplied
+  // Where the log begins later, a checkpoint held what came before, whether it can be read or not.
+  durable.applied = Math.max(replica.bootApplied, replica.saidLog ? replica.log.base : 0)
+  // What was on its way there went with the process: its number is given again.
+  store.volume(replica.group.volume).checkpoints = []
   durable.snapshotIndex = 0
   durable.log.copy(replica.log)
   replica.ackedIndex = 0

@@ -115,6 +115,11 @@ export function messageReleased(
     case "removed":
       // Anyone may tell a replica that, in a term that is not durable yet.
       return
+    case "scrubState":
+    case "scrubReply":
+    case "scrubVerdict":
+      // They speak of what is committed, and bind nobody in any term.
+      return
   }
 }
 

@@ -158,6 +158,9 @@ function checkGroup(view: QuietView, group: number): Problem | null {
   for (const { store, status } of members) {
     if (!isMember(leader, store, status)) continue
     const name = `Group ${group} replica ${status.replica} (store ${store})`
+    if (status.state !== "whole") {
+      return { oracle: "HASH-scrub", message: `${name} ends quiet with a state that is ${status.state}.` }
+    }
     if (status.role === "recovering") {
       return { oracle: "LIVE-converge", message: `${name} ends quiet without having been repaired.` }
     }

@@ -4,6 +4,7 @@ import { classify, promisesLiveness } from "../faults/atlas.ts"
 import { forgetfulStores } from "../faults/disk-atlas.ts"
 import type { OnlineChecker } from "./checker.ts"
 import { LeaseChecker } from "./leases.ts"
+import { SnapshotLogChecker } from "./snapshots.ts"
 import { LivelockChecker } from "./liveness.ts"
 import { AppendSizeChecker } from "./resources.ts"
 import { SafetyChecker } from "./safety.ts"
@@ -93,6 +94,13 @@ export const ORACLES: readonly Oracle[] = [
     notVerified: "Acknowledgements that leave after their store has heard of a newer term.",
   },
   {
+    id: "RAFT-snapshot-log",
+    promises:
+      "While a snapshot is being sent, what follows it stays in its sender's log, unless the sender gives it up.",
+    notVerified:
+      "Transfers that have paused for two heartbeats, and whether one that was given up had to be.",
+  },
+  {
     id: "LEASE-disjoint",
     promises:
       "In true time nobody is elected while an earlier leader could serve a read alone, and nobody serves one by a lease once another was elected.",
@@ -142,6 +150,12 @@ export const ORACLES: readonly Oracle[] = [
     id: "HASH-applied-with-data",
     promises: "A boot starts from the applied index and the state of one and the same durable checkpoint.",
     notVerified: "State at an index no replica reported before.",
+  },
+  {
+    id: "HASH-scrub",
+    promises:
+      "What a read, a start or a scrub found damaged in the state of a replica is repaired by the end of quiet.",
+    notVerified: "Damage nobody has come upon by then, and replicas outside of the configuration.",
   },
   {
     id: "LIVE-store-up",
@@ -278,6 +292,7 @@ export function onlineCheckers(plan: Plan, itemsOf: FrameItems): OnlineChecker[]
       forgetful: forgetfulStores(plan),
     }),
     new LeaseChecker(),
+    new SnapshotLogChecker(itemsOf, plan.cluster.config.timing.heartbeatUs),
   )
   if (!promisesLiveness(plan)) return checkers
   const groups = ranges.map(({ descriptor }) => ({ group: descriptor.groupId, replicas: stores }))

@@ -229,7 +229,7 @@ function refuse(answer: Answer, start: number, end: number): void {
   }
 }
 
-/** One volume of it, for a kernel. A checkpoint that does not decode is none, a witness that cannot be read is none. */
+/** One volume of it, for a kernel. A checkpoint that does not decode may have held anything, a witness that cannot be read is none. */
 export function imageOf(
   files: VolumeFiles,
   answers: ReadonlyMap<DiskFile, Answer>,
@@ -242,6 +242,7 @@ export function imageOf(
   })
   const witness = answers.get(files.witness)!
   const isWitness = witness.bytes.length > 0 && witness.unreadable.length === 0
-  const checkpoint = MemoryBase.decode(answers.get(files.directory.checkpoint)!.bytes) ?? MemoryBase.empty()
+  const checkpoint =
+    MemoryBase.decode(answers.get(files.directory.checkpoint)!.bytes) ?? MemoryBase.unreadable()
   return { volume: files.id, segments, witness: isWitness ? witness.bytes : null, checkpoint }
 }

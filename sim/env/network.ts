@@ -1,4 +1,4 @@
-import { invariant, type Frame, type KvReply, type KvRequest, type Lane } from "#kernel"
+import { ByteWriter, invariant, type Frame, type KvReply, type KvRequest, type Lane } from "#kernel"
 import { below, chancePpm, draw, exponential, PURPOSE } from "../draws.ts"
 import { EVENT } from "../events.ts"
 import type { PlanHost } from "../plan/plan.ts"
@@ -15,7 +15,8 @@ export const HELD_BACK_MAX = 100_000
 
 /** How frames become bytes: part of a kernel build. */
 export type FrameCodec<F = Frame> = {
-  encodeFrame(frame: F): Uint8Array
+  /** Made in `scratch`, and then of its own. */
+  encodeFrame(frame: F, scratch: ByteWriter): Uint8Array
   decodeFrame(bytes: Uint8Array): F | null
 }
 
@@ -52,6 +53,7 @@ export class Network<F = Frame, Request = KvRequest, Reply = KvReply> {
   readonly #scheduler: Scheduler
   readonly #host: PlanHost
   readonly #codec: FrameCodec<F>
+  readonly #scratch = new ByteWriter(1024)
   readonly #frameCounts: Uint32Array
   readonly #lastArrivals: Float64Array
   readonly #inFlight: Int32Array
@@ -94,7 +96,7 @@ export class Network<F = Frame, Request = KvRequest, Reply = KvReply> {
     if (toStore < 1 || toStore > this.storeCount) return
     for (let i = 0; i < this.#listeners.length; i++)
       this.#listeners[i]!.frameSent(fromStore, toStore, lane, frame)
-    const payload = this.#host.transport === "bytes" ? this.#codec.encodeFrame(frame) : frame
+    const payload = this.#host.transport === "bytes" ? this.#codec.encodeFrame(frame, this.#scratch) : frame
     this.#send(fromStore - 1, toStore - 1, LANES[lane], EVENT.frame, payload)
   }
 
@@ -165,7 +167,7 @@ export class Network<F = Frame, Request = KvRequest, Reply = KvReply> {
 
   /** A frame that was sent long ago reaches its end once more. */
   replay(fromStore: number, toStore: number, lane: Lane, frame: F): void {
-    const payload = this.#host.transport === "bytes" ? this.#codec.encodeFrame(frame) : frame
+    const payload = this.#host.transport === "bytes" ? this.#codec.encodeFrame(frame, this.#scratch) : frame
     const link = (fromStore - 1) * this.endpointCount + toStore - 1
     this.#fly(link, LANES[lane], EVENT.frame, toStore - 1, this.#host.latencyUsMin, false, payload)
   }
@@ -339,7 +341,7 @@ export class Network<F = Frame, Request = KvRequest, Reply = KvReply> {
   #corrupted(kind: number, payload: unknown, drawn: number): unknown {
     if (payload === null || kind !== EVENT.frame) return null
     const asBytes = payload instanceof Uint8Array
-    const bytes = asBytes ? payload.slice() : this.#codec.encodeFrame(payload as F)
+    const bytes = asBytes ? payload.slice() : this.#codec.encodeFrame(payload as F, this.#scratch)
     invariant(bytes.length > 0, "Cannot corrupt a frame: its codec gave no bytes")
     const bit = below(drawn, bytes.length * 8)
     bytes[bit >>> 3]! ^= 1 << (bit & 7)

@@ -10,6 +10,10 @@ export class LiveBase implements Base {
     return this.current.checkpoint
   }
 
+  get damage(): MemoryBase["damage"] {
+    return this.current.damage
+  }
+
   get(space: Space, key: string): string | null {
     return this.current.get(space, key)
   }

@@ -84,8 +84,9 @@ function drawIncarnation(chance: Chance): number {
   return chance.between(1, Number.MAX_SAFE_INTEGER - 1)
 }
 
+/** "b", …, "z", and after "z" come "zb", …, "zz", "zzb": every key is above those of the range before. */
 function letter(turn: number): string {
-  return String.fromCharCode(0x61 + turn)
+  return turn < 26 ? String.fromCharCode(0x61 + turn) : `z${letter(turn - 25)}`
 }
 
 /** The `index`-th key of the working set of a range: `a3` in the first range of a tenant, `b3` in its second. */

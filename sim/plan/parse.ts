@@ -99,11 +99,12 @@ function rangeShape(): Shape<Bootstrap> {
   })
 }
 
-/** The kernel's own table says which settings there are. */
+/** The kernel's own table says which settings there are. One that came after a plan was written has its shipped value. */
 function numbersLike<T extends object>(known: T): Shape<T> {
   const fields: Record<string, Shape<number>> = {}
   for (const name of Object.keys(known)) fields[name] = whole(0)
-  return record<T>(fields as { readonly [K in keyof T]: Shape<T[K]> })
+  const shape = record<T>(fields as { readonly [K in keyof T]: Shape<T[K]> })
+  return (json, path) => shape(typeof json === "object" ? { ...known, ...json } : json, path)
 }
 
 function opShape(): Shape<PlanOp> {

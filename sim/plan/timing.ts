@@ -8,7 +8,8 @@ const KIB = 1_024
 /** The shipped timing in most runs, a jittered one in the others; tokens expire within a run or never. */
 export function drawTiming(chance: Chance, fixed: Partial<Timing>): Timing {
   const tokenTtlUs = chance.spread(20 * SECOND, 600 * SECOND)
-  if (chance.percent(70)) return { ...DEFAULT_TIMING, tokenTtlUs, ...fixed }
+  const scrubPeriodUs = chance.of("scrub").spread(2 * SECOND, 60 * SECOND)
+  if (chance.percent(70)) return { ...DEFAULT_TIMING, tokenTtlUs, scrubPeriodUs, ...fixed }
   const heartbeatUs = chance.between(50, 150) * MS
   // At least six heartbeats: one or two lost ones are no silence.
   // Three heartbeats between stores, and what a lease is shorter than the support it rests on.
@@ -28,6 +29,7 @@ export function drawTiming(chance: Chance, fixed: Partial<Timing>): Timing {
     syncOverdueUs: Math.floor(supportUs / 2),
     requestDeadlineUs: chance.between(3, 10) * SECOND,
     tokenTtlUs,
+    scrubPeriodUs,
     ...fixed,
   }
 }
@@ -43,8 +45,11 @@ export function drawLimits(chance: Chance, fixed: Partial<Limits>): Limits {
     uncommittedBytesMax: chance.percent(25) ? powerOfTwo(chance, 2 * KIB, 16 * KIB) : 1_024 * KIB,
     requestsMax: chance.percent(25) ? chance.spread(4, 32) : 1_024,
     logKeepEntries: chance.spread(4, 64),
+    pinnedSegmentsMax: chance.of("pinned").spread(1, 8),
     checkpointLogBytes: powerOfTwo(chance, 4 * KIB, 32 * KIB),
     ...drawSnapshots(chance.of("snapshots")),
+    // So few that a pass takes seconds, while rows before and behind its cursor are written.
+    scrubRowsPerSecond: chance.of("scrub").spread(10, 10_000),
     segmentBytesFirst,
     segmentBytesMax: powerOfTwo(chance, segmentBytesFirst, 256 * KIB),
     ...fixed,
@@ -56,10 +61,10 @@ function drawSnapshots(chance: Chance): Partial<Limits> {
   return {
     snapshotChunkBytes: powerOfTwo(chance, 128, 8 * KIB),
     snapshotWindowChunks: chance.spread(1, 8),
-    snapshotBytesPerSecond: powerOfTwo(chance, 32 * KIB, 1_024 * KIB),
+    snapshotBytesPerSecond: powerOfTwo(chance, 128 * KIB, 4_096 * KIB),
     snapshotsSendingMax: chance.spread(1, 4),
     snapshotsReceivingMax: chance.spread(1, 4),
-    snapshotLogBytesMax: chance.percent(25) ? powerOfTwo(chance, 64 * KIB, 256 * KIB) : 1_024 * KIB,
+    snapshotLogBytesMax: chance.percent(25) ? powerOfTwo(chance, 128 * KIB, 512 * KIB) : 1_024 * KIB,
   }
 }
 

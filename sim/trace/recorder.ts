@@ -153,6 +153,9 @@ function messageText(message: PeerMessage): string {
     case "repairAnswer":
     case "deFortify":
     case "snapshotReply":
+    case "scrubState":
+    case "scrubReply":
+    case "scrubVerdict":
       return `${message.type} ${about}`
     default:
       return unreachable(message)

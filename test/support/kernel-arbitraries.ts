@@ -212,6 +212,21 @@ export const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     lastIndex: uint,
     success: fc.boolean(),
   }),
+  fc.record({
+    type: fc.constantFrom("scrubState" as const, "scrubReply" as const),
+    ...envelope,
+    index: uint,
+    high: fc.nat(),
+    low: fc.nat(),
+  }),
+  fc.record({
+    type: fc.constant("scrubVerdict" as const),
+    ...envelope,
+    index: uint,
+    high: fc.nat(),
+    low: fc.nat(),
+    verdict: fc.constantFrom("agree" as const, "wrong" as const, "diverged" as const),
+  }),
 )
 
 export const frame: fc.Arbitrary<Frame> = fc.record({
@@ -287,6 +302,8 @@ const error: fc.Arbitrary<KernelError> = fc.oneof(
       "tokenExpired" as const,
       "outcomeUnknown" as const,
       "recovering" as const,
+      "corruptSingleReplica" as const,
+      "replicasDiverged" as const,
       "membershipBusy" as const,
       "diskFull" as const,
       "clockOutOfBound" as const,

@@ -536,3 +536,13 @@ export class Group {
     this.settle()
   }
 }
+
+type Refusal = Omit<
+  Extract<RaftMessage, { readonly type: "appendReply" }>,
+  "type" | "group" | "from" | "to" | "term"
+>
+
+/** What a reply says that rejects an append, with where the logs may agree. */
+export function refusalOf(rejectedIndex: number, hintIndex: number, hintTerm: number): Refusal {
+  return { success: false, matchIndex: 0, rejectedIndex, hintIndex, hintTerm, wantsSnapshot: false }
+}

@@ -50,7 +50,7 @@ export class ServiceRig {
       mono: this.mono,
       wall: this.wall,
       isLeader: true,
-      isRecovering: false,
+      refusal: null,
       leaderStore: 1,
       term: 1,
       isTransferring: false,
@@ -105,6 +105,7 @@ export class ServiceRig {
     const entry = this.log[this.machine.appliedIndex]
     if (entry === undefined) return null
     const applied = this.machine.apply(entry)
+    if (applied === null) return null
     this.service.applied(entry, applied, this.now)
     this.#drain()
     return applied

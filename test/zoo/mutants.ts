@@ -409,6 +409,100 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "S05",
+    tier: "A",
+    title: "snapshot switch not atomic",
+    oracles: ["HASH-replicas-agree", "HASH-applied-with-data"],
+    source: "tikv/tikv#9108, #8301",
+    about:
+      "The rows of a snapshot go to the range as they come, and only its records wait for the last of them: the staging space is where the rows belong.",
+    schedule:
+      "A follower is in the middle of a snapshot; the transfer ends, by a crash or a new leader, and the log brings it up instead.",
+    edits: [
+      {
+        file: "kernel/snapshot/staging.ts",
+        find: 'return { space: SPACE_STAGING, type: "put", key, value: row.value }',
+        replace:
+          'return { space: key === "" ? SPACE_STAGING : row.space, type: "put", key: row.key, value: row.value }',
+      },
+      {
+        file: "kernel/range/state-machine.ts",
+        find: "const writes: Write[] = clearRows(this.#shape.descriptor)",
+        replace: "const writes: Write[] = []",
+      },
+    ],
+  },
+  {
+    id: "W40",
+    tier: "A",
+    title: "snapshot acknowledged before its checkpoint",
+    oracles: ["RAFT-ack-durable"],
+    source: "dragonboat, etcd: a snapshot is saved before it is reported; Raft (extended version), §7",
+    about: "A replica cuts its log and acknowledges as soon as the new state is in memory.",
+    schedule: "One snapshot.",
+    edits: [
+      {
+        file: "kernel/node/replica.ts",
+        find: "this.#sayApplied(moment.out)",
+        replace: "this.#sayApplied(moment.out)\n    this.snapshotSynced(moment)",
+      },
+    ],
+  },
+  {
+    id: "W41",
+    tier: "A",
+    title: "chunk of a snapshot taken in whatever its number",
+    oracles: ["HASH-replicas-agree"],
+    source: "cockroachdb/cockroach#37906 (a stream taken up at another place); DESIGN §4",
+    about:
+      "A receiver takes the chunks as they come and is done with the last: one that is lost is missed, one that comes twice is counted twice. Nothing is added up in the end.",
+    schedule: "A chunk is lost, repeated or late.",
+    edits: [
+      {
+        file: "kernel/snapshot/receiver.ts",
+        find: "if (chunk.number < staged.nextChunk) {",
+        replace: "if (chunk.number < 0) {",
+      },
+      {
+        file: "kernel/snapshot/receiver.ts",
+        find: 'if (chunk.number > staged.nextChunk) return "gap"',
+        replace: "",
+      },
+      {
+        file: "kernel/snapshot/receiver.ts",
+        find: "readRows(chunk.data, staged.last,",
+        replace: "readRows(chunk.data, BEFORE_FIRST,",
+      },
+      {
+        file: "kernel/snapshot/receiver.ts",
+        find: 'if (hash.high === id.hashHigh && hash.low === id.hashLow) return "complete"',
+        replace: 'if (staged.rowCount >= 0) return "complete"',
+      },
+    ],
+  },
+  {
+    id: "W42",
+    tier: "A",
+    title: "log released under a snapshot in flight",
+    oracles: ["RAFT-snapshot-log"],
+    source: "cockroachdb/cockroach docs/tech-notes/raft-snapshots.md; etcd-io/etcd#3292",
+    about:
+      "A leader compacts its log as far as its own checkpoint goes. Who takes its snapshot in needs the next one when it is done.",
+    schedule: "A checkpoint of the leader while it sends a snapshot.",
+    edits: [
+      {
+        file: "kernel/node/snapshots.ts",
+        find: "if (held >= index) return index",
+        replace: "if (held >= 0) return index",
+      },
+      {
+        file: "kernel/node/snapshots.ts",
+        find: "if (head.id.index < log.start.index) return this.#giveUpAll(moment)",
+        replace: "if (head.id.index < 0 && log.start.index > 0) return this.#giveUpAll(moment)",
+      },
+    ],
+  },
 ]
 
 export function mutantOf(id: string): Mutant | null {

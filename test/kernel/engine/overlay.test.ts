@@ -54,6 +54,9 @@ class HostBase implements Base {
   get checkpoint(): number {
     return this.inner.checkpoint
   }
+  get damage(): MemoryBase["damage"] {
+    return this.inner.damage
+  }
   get(space: Space, key: string): string | null {
     return this.inner.get(space, key)
   }

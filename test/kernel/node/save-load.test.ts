@@ -9,7 +9,14 @@ import { Cluster, configOf, EPOCH_US, type SendEffect, type Store } from "../../
 /** Who was started again grants no vote for a while, or these lives would be spent waiting. */
 const TIMING = { ...DEFAULT_TIMING, livenessUs: 200_000, supportUs: 950_000, leaseUs: 950_000 }
 /** Small enough that checkpoints, compaction and snapshots happen in a short life. */
-const LIMITS = { ...configOf(1).limits, checkpointLogBytes: 3_000, logKeepEntries: 3, windowMessagesMax: 3 }
+const LIMITS = {
+  ...configOf(1).limits,
+  checkpointLogBytes: 1_000,
+  logKeepEntries: 1,
+  windowMessagesMax: 3,
+  snapshotChunkBytes: 200,
+  snapshotWindowChunks: 2,
+}
 
 type Flying = { readonly from: Store; readonly send: SendEffect }
 
@@ -140,7 +147,7 @@ test("a kernel that is saved and loaded in the middle of its work goes on as if 
       reloads += life.reloads
       for (const name of life.seen) seen.add(name)
     }),
-    { numRuns: 12, seed: 1 },
+    { numRuns: 20, seed: 1 },
   )
   // What these lives went through; without it the property would prove little.
   assert.isAbove(reloads, 500)

@@ -8,6 +8,7 @@ import {
   appendEntries,
   appendReply,
   entry,
+  heartbeat,
   heartbeatReply,
   snapshotOffer,
   leaderOf,
@@ -96,7 +97,13 @@ test("a follower whose state is damaged is sent a snapshot though the log would 
 
   const peer = new Peer(2, { log: [1, 1, 1, 2], term: 2 })
   peer.receive(appendEntries(1, 2, 2, [4, 2], [], 3))
-  peer.raft.snapshots.want()
+  peer.step({ type: "stateDamaged" })
+  const asks = onlySend(peer.receive(heartbeat(1, 2, 2, 4)), "appendReply").message
+  assert.deepInclude(asks, { to: 1, success: false, rejectedIndex: 0, wantsSnapshot: true })
+  assert.isEmpty(
+    sendsOf(peer.receive(heartbeat(1, 2, 2, 4))).filter((send) => send.message.type === "appendReply"),
+    "not with every message of its leader",
+  )
   peer.receive(appendEntries(1, 2, 2, [4, 2], [], 4))
   assert.equal(peer.raft.commitIndex, 3, "nothing more is applied to damaged rows")
   const reply = peer.takeReleased().at(-1)!.message

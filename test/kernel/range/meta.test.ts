@@ -2,7 +2,7 @@ import fc from "fast-check"
 import { assert, test } from "vitest"
 import { MemoryBase } from "#kernel/engine/memory-base.ts"
 import { OverlayEngine } from "#kernel/engine/overlay.ts"
-import { appliedWrite, deleteMeta, readApplied, readShape, shapeWrite } from "#kernel/range/meta.ts"
+import { appliedWrite, clearMeta, readApplied, readShape, shapeWrite } from "#kernel/range/meta.ts"
 import { configuration, descriptor } from "../../support/kernel-arbitraries.ts"
 
 const uint = fc.oneof(fc.nat(300), fc.maxSafeNat())
@@ -41,7 +41,7 @@ test("the records of every group are read back as they were written last, and no
       }
       const [gone] = last.keys()
       if (gone === undefined) return
-      engine.apply(deleteMeta(gone))
+      engine.apply(clearMeta(gone))
       assert.deepEqual([readApplied(engine, gone), readShape(engine, gone)], [null, null])
       for (const [group, each] of last)
         if (group !== gone) assert.deepEqual(readApplied(engine, group), each.applied)

@@ -20,7 +20,10 @@ describe("who is served", () => {
       ["staleGeneration", (rig) => rig.put("a", "x", { generation: 2 })],
       ["notLeader", (rig) => ((rig.context = { isLeader: false }), rig.put("a", "x"))],
       ["notLeader", (rig) => ((rig.context = { isTransferring: true }), rig.get("a"))],
-      ["recovering", (rig) => ((rig.context = { isRecovering: true, isLeader: false }), rig.get("a"))],
+      [
+        "recovering",
+        (rig) => ((rig.context = { refusal: { code: "recovering" }, isLeader: false }), rig.get("a")),
+      ],
       ["clockOutOfBound", (rig) => ((rig.context = { isFenced: true }), rig.put("a", "x"))],
       ["clockOutOfBound", (rig) => rig.get("a", { readTs: fromWall(rig.wall + clockBoundUs + 2_000) })],
       ["diskFull", (rig) => ((rig.context = { isDiskFull: true }), rig.put("a", "x"))],

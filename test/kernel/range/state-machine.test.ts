@@ -182,7 +182,7 @@ test("a batch that was evaluated under another generation or lease is void, alik
   const writes: readonly Write[] = [horizonWrite(9), { space: SPACE_VERSIONS, type: "put", key, value: "x" }]
   const base = { generation: 1, leaseSequence: 0, closedTs: 50, minVersion: 1, writes }
   const apply = (index: number, more: Partial<typeof base>): boolean =>
-    machine.apply(makeEntry(index, 1, { type: "batch", batch: { ...base, ...more } })).rejected
+    machine.apply(makeEntry(index, 1, { type: "batch", batch: { ...base, ...more } }))!.rejected
   assert.isTrue(apply(2, { generation: 2 }))
   assert.isTrue(apply(3, { leaseSequence: 1 }))
   assert.deepEqual(

@@ -113,6 +113,7 @@ test("a view below which a checkpoint came to its end still shows what it showed
     get checkpoint(): number {
       return current.checkpoint
     },
+    damage: MemoryBase.empty().damage,
     get: (space: Space, key: string): string | null => current.get(space, key),
     cursor: (space: Space, start: string, end: string, reverse: boolean) =>
       current.cursor(space, start, end, reverse),

@@ -25,6 +25,10 @@ function status(replica: number, isLeader: boolean): GroupStatus {
     hashHigh: 5,
     hashLow: 6,
     waitingRequests: 0,
+    state: "whole",
+    size: null,
+    checkpoint: null,
+    scrub: { passes: 0, mono: 0, key: "" },
   }
 }
 

@@ -244,6 +244,10 @@ export class ToyKernel implements StoreKernel {
         hashHigh: 0,
         hashLow: 0,
         waitingRequests: 0,
+        state: "whole",
+        size: null,
+        checkpoint: null,
+        scrub: { passes: 0, mono: 0, key: "" },
       },
     ]
   }

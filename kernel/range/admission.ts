@@ -1,0 +1,50 @@
+import type { KernelError } from "../errors.ts"
+import type { Limits, Timing } from "../node/config.ts"
+import { aheadUs, fromWall } from "../time/hlc.ts"
+import type { RangeDescriptor } from "./descriptor.ts"
+import type { KvRequest } from "./request.ts"
+import { isReadOnly } from "./asked.ts"
+import type { ReadPath, ServiceContext } from "./service.ts"
+import { outside, validate } from "./validate.ts"
+
+/**
+ * Whether a request is taken in. Everything that is refused here has had no effect; what is taken in is
+ * answered. Budgets are asked for here and nowhere else: a store that has too much to do stops admitting,
+ * and never stops stepping.
+ */
+export function refusalOf(
+  request: KvRequest,
+  descriptor: RangeDescriptor,
+  /** Requests held already. */
+  held: number,
+  timing: Timing,
+  limits: Limits,
+  context: ServiceContext,
+  path: ReadPath,
+): KernelError | null {
+  const invalid = validate(request)
+  if (invalid !== null) return invalid
+  if (request.generation !== descriptor.generation) return { code: "staleGeneration", descriptor }
+  if (request.tenant !== descriptor.tenant)
+    return { code: "badRequest", reason: "Cannot serve: the range is another tenant's" }
+  const misplaced = outside(request.ops, descriptor)
+  if (misplaced !== null) return misplaced
+  if (context.refusal !== null) return context.refusal
+  if (request.read === "eventual" && isReadOnly(request)) return null
+  if (!context.isLeader && request.read === "timeline" && request.readTs === 0 && !context.isFenced)
+    return path.timelineWall() === null ? notLeader(context) : null
+  if (!context.isLeader || context.isTransferring) return notLeader(context)
+  if (context.isFenced) return { code: "clockOutOfBound" }
+  const isAhead = request.readTs > fromWall(context.wall)
+  if (isAhead && aheadUs(request.readTs, context.wall) > timing.clockBoundUs)
+    return { code: "clockOutOfBound" }
+  if (held >= limits.requestsMax) return { code: "overloaded" }
+  if (held >= 1 && context.switches.on("queueOfOne")) return { code: "overloaded" }
+  if (isReadOnly(request)) return null
+  if (context.isDiskFull) return { code: "diskFull" }
+  return context.uncommittedBytes >= limits.uncommittedBytesMax ? { code: "overloaded" } : null
+}
+
+export function notLeader(context: ServiceContext): KernelError {
+  return { code: "notLeader", hint: context.leaderStore, term: context.term }
+}

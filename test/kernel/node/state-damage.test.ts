@@ -1,0 +1,342 @@
+import { assert, test } from "vitest"
+import { overlaps, type Damage } from "#kernel/engine/damage.ts"
+import { SPACE_META, SPACE_VERSIONS } from "#kernel/engine/engine.ts"
+import { encodeCheckpoint } from "#kernel/engine/checkpoint-file.ts"
+import { MemoryBase } from "#kernel/engine/memory-base.ts"
+import { OverlayEngine } from "#kernel/engine/overlay.ts"
+import { KV_TABLE, tableSpan } from "#kernel/mvcc/key.ts"
+import { encodeVersion } from "#kernel/mvcc/version.ts"
+import { appliedWrite, readApplied } from "#kernel/range/meta.ts"
+import { StateHash } from "#kernel/range/state-hash.ts"
+import { StateMachine } from "#kernel/range/state-machine.ts"
+import { configurationOf, DESCRIPTOR } from "../../support/raft-group.ts"
+import { Cluster, configOf, TENANT_VOLUME, type Store } from "../../support/store-rig.ts"
+
+const SCRUB_US = 2_000_000
+const LIMITS = { ...configOf(1).limits, checkpointLogBytes: 2_000, logKeepEntries: 2 }
+
+function clusterOf(ids: readonly number[] = [1, 2, 3]): Cluster {
+  return new Cluster(ids, (id) => {
+    const config = configOf(id, ids)
+    return { ...config, timing: { ...config.timing, scrubPeriodUs: SCRUB_US }, limits: LIMITS }
+  })
+}
+
+/** Rows in the base of every store, and not in its log any more. */
+function filled(ids: readonly number[] = [1, 2, 3]): Cluster {
+  const cluster = clusterOf(ids)
+  const leader = cluster.elect()
+  for (let i = 0; i < 30; i++) put(cluster, leader, `k${String(i).padStart(2, "0")}`)
+  cluster.pass(2_000_000)
+  for (const store of cluster.stores) {
+    assert.isAbove(store.disk.get(TENANT_VOLUME)!.base.current.checkpoint, 2)
+    assert.isAbove(store.status!.firstIndex, 10)
+  }
+  return cluster
+}
+
+function put(cluster: Cluster, leader: Store, key: string, value = "v".repeat(200)): void {
+  leader.request([{ type: "put", key, value }])
+  cluster.settle()
+}
+
+const ALL_ROWS = tableSpan(DESCRIPTOR.tenant, KV_TABLE, "", "")
+const ROWS = tableSpan(DESCRIPTOR.tenant, KV_TABLE, "k05", "k09")
+const SOME_ROWS: Damage = { space: SPACE_VERSIONS, from: ROWS.start, to: ROWS.end }
+const RECORDS: Damage = { space: SPACE_META, from: "", to: "" }
+
+/** At rest: the file of the base says so when it is opened. */
+function damageAtRest(store: Store, ...damage: readonly Damage[]): void {
+  const volume = store.disk.get(TENANT_VOLUME)!
+  volume.base.damageBy(damage)
+}
+
+function hashes(cluster: Cluster): readonly string[] {
+  return cluster.stores.map(({ status }) => `${status!.appliedIndex} ${status!.hashHigh} ${status!.hashLow}`)
+}
+
+function assertWhole(cluster: Cluster): void {
+  cluster.pass(6_000_000)
+  assert.equal(new Set(hashes(cluster)).size, 1, hashes(cluster).join(", "))
+  for (const store of cluster.stores) {
+    assert.isNull(store.fatal)
+    assert.notEqual(store.status!.role, "recovering")
+    // What nobody owns stays damaged: nobody ever reads it.
+    const { damage } = store.disk.get(TENANT_VOLUME)!.base
+    assert.isFalse(overlaps(damage, SPACE_VERSIONS, ALL_ROWS.start, ALL_ROWS.end))
+  }
+}
+
+for (const [what, damage] of [
+  ["rows", SOME_ROWS],
+  ["what the group keeps beside its rows", RECORDS],
+] as const) {
+  test(`a follower that lost ${what} serves nothing, asks its leader, and is whole again`, () => {
+    const cluster = filled()
+    const leader = cluster.elect()
+    const follower = cluster.stores.find((store) => store !== leader)!
+    damageAtRest(follower, damage)
+    follower.boot()
+    follower.settle()
+    assert.equal(follower.status!.role, "recovering")
+    follower.replies.length = 0
+    follower.request([{ type: "get", key: "k20" }], { read: "eventual" })
+    assert.deepEqual(
+      follower.replies.map((reply) => reply.type === "error" && reply.error.code),
+      ["recovering"],
+    )
+    assertWhole(cluster)
+    assert.include(follower.marks, "raft.state.repaired")
+  })
+}
+
+test("a base that says nothing any more is made good from a peer", () => {
+  const cluster = filled()
+  const leader = cluster.elect()
+  const follower = cluster.stores.find((store) => store !== leader)!
+  follower.disk.get(TENANT_VOLUME)!.base.current = MemoryBase.unreadable()
+  follower.boot()
+  assertWhole(cluster)
+})
+
+test("a damaged state keeps acknowledging and voting by its log", () => {
+  const cluster = filled()
+  const leader = cluster.elect()
+  const [follower, other] = cluster.stores.filter((store) => store !== leader)
+  damageAtRest(follower!, SOME_ROWS)
+  follower!.boot()
+  cluster.cut.add(other!.id)
+  // The quorum is the leader and the damaged one.
+  for (let i = 0; i < 5; i++) put(cluster, leader, "again")
+  assert.equal(leader.status!.commitIndex, leader.status!.lastIndex)
+  cluster.cut.clear()
+  assertWhole(cluster)
+})
+
+test("a damaged state never campaigns", () => {
+  const cluster = filled()
+  const leader = cluster.elect()
+  const [follower, other] = cluster.stores.filter((store) => store !== leader)
+  damageAtRest(follower!, SOME_ROWS)
+  follower!.boot()
+  cluster.cut.add(leader.id)
+  cluster.pass(8_000_000)
+  assert.equal(other!.status!.role, "leader")
+  cluster.cut.clear()
+  assertWhole(cluster)
+})
+
+test("damage that a read finds leaves no wrong answer behind, and the leader hands over", () => {
+  const cluster = filled()
+  const leader = cluster.elect()
+  const { base } = leader.disk.get(TENANT_VOLUME)!
+  base.brittle = SOME_ROWS
+  leader.replies.length = 0
+  leader.request([{ type: "get", key: "k06" }])
+  cluster.settle()
+  const [reply] = leader.replies
+  assert.isTrue(reply!.type === "error" && reply!.error.code === "recovering", JSON.stringify(reply))
+  assertWhole(cluster)
+  assert.notEqual(cluster.leader, leader)
+  assert.include(leader.marks, "raft.state.repaired")
+})
+
+test("damage that an evaluation or an apply finds proposes and applies nothing", () => {
+  const cluster = filled()
+  const leader = cluster.elect()
+  const follower = cluster.stores.find((store) => store !== leader)!
+  const applied = follower.status!.appliedIndex
+  follower.disk.get(TENANT_VOLUME)!.base.brittle = { space: SPACE_VERSIONS, from: "", to: "" }
+  put(cluster, leader, "k06")
+  assert.equal(follower.status!.appliedIndex, applied)
+  cluster.pass(150_000)
+  assert.include(follower.marks, "raft.state.damaged")
+  assertWhole(cluster)
+  const last = leader.status!.lastIndex
+  leader.disk.get(TENANT_VOLUME)!.base.brittle = { space: SPACE_VERSIONS, from: "", to: "" }
+  leader.replies.length = 0
+  leader.request([{ type: "increment", key: "k07", by: 1 }])
+  assert.equal(leader.status!.lastIndex, last)
+  cluster.settle()
+  const [reply] = leader.replies
+  assert.isTrue(reply!.type === "error" && reply!.error.code === "recovering")
+})
+
+test("a crash at any step of the repair leaves a store that is repaired after it", () => {
+  for (let steps = 0; steps < 12; steps++) {
+    const cluster = filled()
+    const leader = cluster.elect()
+    const follower = cluster.stores.find((store) => store !== leader)!
+    damageAtRest(follower, SOME_ROWS, RECORDS)
+    follower.boot()
+    let left = steps
+    for (let round = 0; round < 200 && left > 0; round++) {
+      cluster.store(leader.id).mono += 50_000
+      follower.mono = leader.mono
+      leader.step({ type: "wake" })
+      leader.settle()
+      for (const send of leader.take()) cluster.deliver(leader, send)
+      follower.endTurn()
+      if (follower.complete()) left--
+      for (const send of follower.take()) cluster.deliver(follower, send)
+    }
+    follower.boot()
+    for (const store of cluster.stores) store.mono = Math.max(leader.mono, store.mono)
+    assertWhole(cluster)
+  }
+})
+
+test("the only replica of a group refuses by name, and the other groups of its store go on", () => {
+  const left = { ...DESCRIPTOR, end: "m" }
+  const right = { ...DESCRIPTOR, rangeId: 2, groupId: 2, start: "m" }
+  const config = configOf(1, [1])
+  const groups = [left, right].map((descriptor) => ({ descriptor, configuration: configurationOf([1]) }))
+  const bootstrap = { ...config.bootstrap!, groups }
+  const cluster = new Cluster([1], () => ({ ...config, bootstrap, limits: LIMITS }))
+  const store = cluster.elect()
+  cluster.pass(5_000_000)
+  for (let i = 0; i < 30; i++) {
+    put(cluster, store, `k${String(i).padStart(2, "0")}`)
+    store.request([{ type: "put", key: `r${i}`, value: "v" }], { rangeId: 2 })
+    cluster.settle()
+  }
+  damageAtRest(store, SOME_ROWS)
+  store.boot()
+  cluster.pass(20_000_000)
+  store.replies.length = 0
+  store.request([{ type: "get", key: "k20" }])
+  store.request([{ type: "get", key: "r7" }], { rangeId: 2 })
+  cluster.settle()
+  assert.deepEqual(
+    store.replies.map((reply) => (reply.type === "error" ? reply.error.code : reply.results)),
+    ["corruptSingleReplica", [{ type: "value", value: "v" }]] as unknown[],
+  )
+  assert.isNull(store.fatal)
+})
+
+/** Behind the back of the kernel: a row of the base is another one, with a checksum that is right. */
+function changeRow(store: Store, key: string): void {
+  const { base } = store.disk.get(TENANT_VOLUME)!
+  const engine = new OverlayEngine(base.current)
+  const span = tableSpan(DESCRIPTOR.tenant, KV_TABLE, key, key + "\0")
+  const row = engine.cursor(SPACE_VERSIONS, span.start, span.end, false)
+  assert.isTrue(row.valid)
+  const value = encodeVersion("forged", 0, null)
+  engine.apply([{ space: SPACE_VERSIONS, type: "put", key: row.key, value }])
+  const { checkpoint } = base.current
+  const forged = MemoryBase.decode(
+    encodeCheckpoint(checkpoint, [], (space) => engine.cursor(space, "", "", false)),
+  )
+  base.current = forged!
+}
+
+for (const who of ["a follower", "the leader"] as const) {
+  test(`a row of ${who} that is another one, with a good checksum, is found by the count and repaired`, () => {
+    const cluster = filled()
+    const leader = cluster.elect()
+    const victim = who === "the leader" ? leader : cluster.stores.find((store) => store !== leader)!
+    changeRow(victim, "k07")
+    cluster.pass(3 * SCRUB_US)
+    assert.include(victim.marks, "range.scrub.differs")
+    assertWhole(cluster)
+    assert.include(victim.marks, "raft.state.repaired")
+  })
+}
+
+/** A write that one replica applied otherwise than the others: rows and hash agree with each other. */
+function applyOtherwise(store: Store, key: string): void {
+  const volume = store.disk.get(TENANT_VOLUME)!
+  const { base } = volume
+  changeRow(store, key)
+  // The kept hash is counted anew when a checkpoint is read whose applied record has the hash of its rows.
+  const engine = new OverlayEngine(base.current)
+  const machine = StateMachine.open(engine, DESCRIPTOR.groupId, store.status!.replica)!
+  const sum = new StateHash()
+  for (const space of [1, 2, 3, 4] as const) {
+    for (const row = engine.cursor(space, "", "", false); row.valid; row.next())
+      sum.add(space, row.key, row.value)
+  }
+  const record = readApplied(engine, DESCRIPTOR.groupId)!
+  engine.apply([appliedWrite(DESCRIPTOR.groupId, { ...record, hashHigh: sum.high, hashLow: sum.low })])
+  assert.isFalse(machine.isDamaged)
+  const file = encodeCheckpoint(base.current.checkpoint, [], (space) => engine.cursor(space, "", "", false))
+  base.current = MemoryBase.decode(file)!
+  store.boot()
+}
+
+for (const who of ["a follower", "the leader"] as const) {
+  test(`${who} whose state is in the minority, and agrees with itself, is found by comparison and repaired`, () => {
+    const cluster = filled()
+    const before = cluster.elect()
+    const victim = cluster.stores.find((store) => store !== before)!
+    applyOtherwise(victim, "k07")
+    if (who === "the leader") {
+      cluster.pass(100_000)
+      before.step({
+        type: "admin",
+        session: 1,
+        request: { id: 1, group: 1, action: { type: "transferLeader", store: victim.id } },
+      })
+      cluster.settle()
+      assert.equal(cluster.leader, victim)
+    }
+    cluster.pass(3 * SCRUB_US)
+    assert.include(victim.marks, "range.scrub.wrong")
+    assertWhole(cluster)
+    assert.include(victim.marks, "raft.state.repaired")
+  })
+}
+
+test("where no two of three agree the range refuses by name", () => {
+  const cluster = filled()
+  const leader = cluster.elect()
+  const [one, two] = cluster.stores.filter((store) => store !== leader)
+  applyOtherwise(one!, "k07")
+  applyOtherwise(two!, "k08")
+  cluster.pass(3 * SCRUB_US)
+  for (const store of cluster.stores) {
+    assert.include(store.marks, "range.scrub.diverged")
+    store.replies.length = 0
+    store.request([{ type: "get", key: "k20" }], { read: "eventual" })
+    const [reply] = store.replies
+    assert.isTrue(reply!.type === "error" && reply!.error.code === "replicasDiverged")
+  }
+})
+
+test("a kernel that is saved and loaded at any moment of scrub and repair goes on alike", () => {
+  const cluster = filled()
+  const leader = cluster.elect()
+  for (const store of cluster.stores) store.bearTwin()
+  const follower = cluster.stores.find((store) => store !== leader)!
+  changeRow(follower, "k07")
+  for (let i = 0; i < 120; i++) {
+    cluster.pass(50_000)
+    for (const store of cluster.stores) store.reloadTwin()
+  }
+  assertWhole(cluster)
+})
+
+test("a status tells how much a range holds, as a model counts it, and when it was scrubbed and checkpointed", () => {
+  const cluster = filled()
+  const leader = cluster.elect()
+  for (const key of ["k03", "k04"]) {
+    leader.request([{ type: "delete", key }])
+    cluster.settle()
+  }
+  cluster.pass(3 * SCRUB_US)
+  // 30 versions and two tombstones; no tokens were given, so there are no records.
+  const model = { rows: 32, tombstones: 2 }
+  for (const { status, mono } of cluster.stores) {
+    const { size, scrub, checkpoint } = status!
+    assert.deepEqual([size!.rows, size!.tombstones], [model.rows, model.tombstones])
+    assert.isAbove(size!.bytes, 30 * 200)
+    assert.isAtLeast(scrub.passes, 2)
+    assert.isAbove(scrub.mono, mono - 2 * SCRUB_US)
+    assert.isAbove(checkpoint!.id, 2)
+    assert.isAtMost(checkpoint!.mono, mono)
+  }
+  assert.equal(new Set(cluster.stores.map(({ status }) => status!.size!.bytes)).size, 1)
+  // Written since: counted along the way.
+  put(cluster, leader, "zz")
+  assert.equal(leader.status!.size!.rows, 33)
+})
