@@ -37,7 +37,6 @@ export const main: Scenario = scenario({
   marks: [
     "raft.snapshot.switched",
     "raft.snapshot.throttled",
-    "raft.snapshot.duplicate",
     "raft.snapshot.queued",
     "raft.snapshot.logHeld",
   ],

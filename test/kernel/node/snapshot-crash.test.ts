@@ -63,25 +63,32 @@ function isStagingEmpty(store: Store): boolean {
 
 /**
  * Lives through the bringing up of the follower one thing at a time: an operation of a disk, a message. A
- * point is before each thing that happens to `victim`; at point `crashAt` it dies. Gives how many points it had.
+ * point is before each thing that happens to the first of `victims`; at each of `crashes` all of them die.
+ * Gives how many points there were.
  */
-function live({ cluster, leader, follower }: Lagging, victim: Store, crashAt: number): number {
+function live(
+  { cluster, follower }: Lagging,
+  victims: readonly Store[],
+  crashes: readonly number[],
+  about: string,
+): number {
   let points = 0
   const before = follower.status!.lastIndex
-  /** True when the victim has just died. */
+  /** True when the victims have just died. */
   const isDead = (store: Store): boolean => {
-    if (store !== victim || points++ !== crashAt) return false
-    const context = `store ${store.id} of leader ${leader.id} dies at point ${crashAt}`
-    store.boot()
-    store.settle()
-    assert.isNull(store.fatal, context)
-    if (store === follower) {
-      const { appliedIndex, firstIndex, lastIndex } = store.status!
-      assert.isTrue(appliedIndex <= before || appliedIndex > WRITES, `${context}: applied ${appliedIndex}`)
-      assert.isAtMost(firstIndex, appliedIndex + 1, context)
-      assert.isAtLeast(lastIndex, appliedIndex, context)
+    if (store !== victims[0] || !crashes.includes(points++)) return false
+    for (const victim of victims) {
+      victim.boot()
+      victim.settle()
+      assert.isNull(victim.fatal, about)
+      assertWhole(victim, about)
     }
-    assertWhole(store, context)
+    if (victims.includes(follower)) {
+      const { appliedIndex, firstIndex, lastIndex } = follower.status!
+      assert.isTrue(appliedIndex <= before || appliedIndex > WRITES, `${about}: applied ${appliedIndex}`)
+      assert.isAtMost(firstIndex, appliedIndex + 1, about)
+      assert.isAtLeast(lastIndex, appliedIndex, about)
+    }
     return true
   }
   for (let round = 0; round < 400; round++) {
@@ -121,26 +128,33 @@ function assertDone({ cluster, follower }: Lagging, context: string): void {
   }
 }
 
-for (const side of ["receiver", "sender"] as const) {
-  test(
-    `a snapshot survives the death of its ${side} at every point: old state or new, whole, and up to date in the end`,
-    { timeout: 240_000 },
-    () => {
-      const marks = new Set<string>()
-      const whole = lagging()
-      const victimOf = ({ leader, follower }: Lagging): Store => (side === "receiver" ? follower : leader)
-      const points = live(whole, victimOf(whole), Infinity)
-      assertDone(whole, "nobody dies")
-      assert.isAbove(points, 20)
-      for (let crashAt = 0; crashAt < points; crashAt++) {
+const SIDES: Readonly<Record<string, (lagging: Lagging) => readonly Store[]>> = {
+  receiver: ({ follower }) => [follower],
+  sender: ({ leader }) => [leader],
+  "both ends": ({ follower, leader }) => [follower, leader],
+}
+
+test.each(Object.keys(SIDES))(
+  "a snapshot survives the death of %s at every point, once and twice: old state or new, whole, and up to date in the end",
+  { timeout: 240_000 },
+  (side) => {
+    const marks = new Set<string>()
+    const victimsOf = SIDES[side]!
+    const whole = lagging()
+    const points = live(whole, victimsOf(whole), [], "nobody dies")
+    assertDone(whole, "nobody dies")
+    assert.isAbove(points, 20)
+    for (let first = 0; first < points; first++) {
+      // Again in the life that follows, at once or a little later.
+      for (const crashes of [[first], [first, first + 1 + (first % 5)]]) {
         const again = lagging()
-        const victim = victimOf(again)
-        live(again, victim, crashAt)
-        assertDone(again, `the ${side} dies at point ${crashAt} of ${points}`)
+        const about = `${side} at ${crashes.join(" and ")} of ${points}`
+        live(again, victimsOf(again), crashes, about)
+        assertDone(again, about)
         for (const store of again.cluster.stores) for (const name of store.marks) marks.add(name)
       }
-      assert.isTrue(marks.has("raft.snapshot.switched"), [...marks].join(", "))
-      if (side === "receiver") assert.isTrue(marks.has("raft.snapshot.resumed"), [...marks].join(", "))
-    },
-  )
-}
+    }
+    assert.isTrue(marks.has("raft.snapshot.switched"), [...marks].join(", "))
+    if (side === "receiver") assert.isTrue(marks.has("raft.snapshot.resumed"), [...marks].join(", "))
+  },
+)

@@ -153,3 +153,16 @@ test("an abandoned request is sent once and waited for by no one", () => {
   const told = carryOut(memory(), { ...PUT, abandoned: true }, [])
   assert.deepEqual([told.sent.length, told.ending.outcome], [1, "info"])
 })
+
+test("in a large cluster a client looks every other time where the range was, and where it was last answered first", () => {
+  const stores = Array.from({ length: 100 }, (_, index) => index + 1)
+  const client = new ClientMemory(0, [{ descriptor: RANGE, stores, homes: [41, 42, 43] }])
+  const route = client.route(1)
+  const asked = Array.from({ length: 6 }, () => client.storeFor(route))
+  assert.deepEqual(asked, [41, 2, 42, 4, 43, 6])
+  client.answeredBy(route, 77)
+  assert.equal(client.storeFor(route), 77)
+  route.leader = 0
+  const later = new Set(Array.from({ length: 8 }, () => client.storeFor(route)))
+  assert.ok([41, 42, 43, 77].every((home) => later.has(home)))
+})
