@@ -23,10 +23,8 @@ export function bootEndedDamaged(world: WorldView, store: StoreMirror, isForgetf
     }
     if (replica.lost) comeBack(world, replica, isForgetful)
     if (isForgetful) replica.ghost = null
-    else if (wasHere && replica.role !== "recovering") {
-      replica.ghost = null
-      checkRecovered(world, replica, durable)
-    } else if (wasHere) replica.ghost ??= copyOf(durable)
+    else if (wasHere && replica.role !== "recovering") bootedWhole(world, replica, durable)
+    else if (wasHere) replica.ghost ??= copyOf(durable)
     trust(store, replica)
   }
 }
@@ -38,6 +36,18 @@ function lose(store: StoreMirror, replica: ReplicaMirror, durable: DurableReplic
   store.durables[replica.group.id] = undefined
 }
 
+/** It says that it is whole: then it has what the disk held, and if that was damaged and not repaired, what it held before. */
+function bootedWhole(world: WorldView, replica: ReplicaMirror, durable: DurableReplica): void {
+  if (replica.ghost === null) checkRecovered(world, replica, durable)
+  else if (!remembers(replica)) {
+    world.report(
+      "WAL-release",
+      `${nameOf(replica)} boots as if it were whole; it was damaged before, and nobody has repaired it.`,
+    )
+  }
+  replica.ghost = null
+}
+
 /** What could not be read may be readable again, if the store had done nothing about it yet. */
 function comeBack(world: WorldView, replica: ReplicaMirror, isForgetful: boolean): void {
   if (isForgetful || replica.role === "recovering" || remembers(replica)) replica.lost = false
@@ -45,10 +55,10 @@ function comeBack(world: WorldView, replica: ReplicaMirror, isForgetful: boolean
 }
 
 /** Whether it boots with all it held when it was last heard of. */
-function remembers({ ghost, log, bootTerm, bootVote }: ReplicaMirror): boolean {
+function remembers({ ghost, log, bootTerm, bootVote, bootApplied }: ReplicaMirror): boolean {
   if (ghost === null || bootTerm < ghost.term) return false
   if (bootTerm === ghost.term && ghost.votedFor !== 0 && bootVote !== ghost.votedFor) return false
-  for (let index = Math.max(log.base, ghost.log.base) + 1; index <= ghost.log.last; index++)
+  for (let index = Math.max(log.base, ghost.log.base, bootApplied) + 1; index <= ghost.log.last; index++)
     if (log.digestAt(index) !== ghost.log.digestAt(index)) return false
   return true
 }

@@ -49,8 +49,9 @@ export function isOverwhelmed(ground: DamageGround): boolean {
   for (const { descriptor, configuration } of cluster.ranges) {
     const voters = configuration.voters.map((voter) => voter.store)
     const bearable = Math.floor((voters.length - 1) / 2)
-    // Replicas that come and go may be anywhere, and leave a group of three.
-    const most = moves ? Math.min(bearable, 1) : bearable
+    // Replicas that come and go may be anywhere, and leave a group of three, or of fewer where one is taken away for good.
+    const left = Math.max(1, voters.length - removalsOf(ground, descriptor.groupId))
+    const most = moves ? Math.min(Math.floor((left - 1) / 2), 1) : bearable
     for (let round = 0; round < phases.rounds; round++) {
       const inRound = damaging.filter((fault) => roundOf(ground, fault) === round)
       const known = new Set<number>()
@@ -65,6 +66,13 @@ export function isOverwhelmed(ground: DamageGround): boolean {
     }
   }
   return false
+}
+
+function removalsOf({ faults }: DamageGround, group: number): number {
+  let removals = 0
+  for (const { kind, target } of faults)
+    if (kind === "removeReplica" && target.group === group) removals += Math.max(1, target.stores.length)
+  return removals
 }
 
 /**

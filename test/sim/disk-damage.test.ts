@@ -383,6 +383,11 @@ test("damage that is noticed stays within the model up to f members of a group i
   }
 })
 
+test("a group from which one of three is taken away can bear no damage", () => {
+  assert.equal(classOf(on("bitRot", [1]), on("addVoter", [4])), "within")
+  assert.equal(classOf(on("bitRot", [1]), on("removeReplica", [2])), "detectable")
+})
+
 test("a fault of whoever leads counts as one more member, one of the followers as all others", () => {
   const leader = { ...on("bitRot", []), target: { role: "leader", stores: [], peers: [], group: 1 } as const }
   assert.equal(classOf(leader), "within")

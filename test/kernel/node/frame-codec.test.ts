@@ -1,8 +1,10 @@
+import { readFileSync, writeFileSync } from "node:fs"
 import fc from "fast-check"
 import { assert, test } from "vitest"
 import { ByteReader, ByteWriter } from "#kernel/lib/bytes.ts"
 import { Digest } from "#kernel/lib/digest.ts"
 import { decodeFrame, encodeFrame } from "#kernel/node/frame-codec.ts"
+import type { Frame } from "#kernel/node/input.ts"
 import { readPeerMessage, writePeerMessage } from "#kernel/node/peer-message.ts"
 import { frame, message } from "../../support/kernel-arbitraries.ts"
 
@@ -73,4 +75,36 @@ test("a frame of an unknown version is none", () => {
   const [original] = fc.sample(frame, { seed: 9, numRuns: 1 })
   const { header, messages } = original!
   assert.isNull(decodeFrame(encodeFrame({ header: { ...header, version: 2 }, messages })))
+})
+
+test("what stores say of lives, losses and repairs has its golden bytes", () => {
+  const envelope = { group: 1, from: 2, to: 3, term: 300 }
+  const header = {
+    version: 1,
+    cluster: "orbit",
+    fromStore: 2,
+    toStore: 3,
+    fromIncarnation: 0x1234_5678_9abc,
+    fromBoot: 7,
+    volumes: [{ volume: 1, incarnation: 0x10_0000_0001 }],
+    configEpoch: 0,
+    wall: 1_700_000_000_000_000,
+  }
+  const messages: Frame["messages"] = [
+    { type: "absent", ...envelope, sentMono: 1_000_000 },
+    { type: "stored", ...envelope, matchIndex: 40, lastIndex: 41, sentMono: 0 },
+    { type: "repairAsk", ...envelope, nonce: 0x1f_ffff_ffff_ffff },
+    { type: "repairAnswer", ...envelope, nonce: 1, index: 42 },
+    { type: "outdated", group: 0, from: 0, to: 0, term: 0, incarnation: 5, boot: 6 },
+  ]
+  const bytes = encodeFrame({ header, messages })
+  const lines: string[] = []
+  for (let at = 0; at < bytes.length; at += 16) {
+    lines.push([...bytes.subarray(at, at + 16)].map((byte) => byte.toString(16).padStart(2, "0")).join(" "))
+  }
+  const text = `${lines.join("\n")}\n`
+  const path = new URL("../../golden/frame-lives.hex", import.meta.url)
+  if (process.env["ORRERY_GOLDEN"] === "write") writeFileSync(path, text)
+  assert.equal(text, readFileSync(path, "utf8"))
+  assert.deepEqual(decodeFrame(bytes), { header, messages })
 })
