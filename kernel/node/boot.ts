@@ -54,6 +54,9 @@ export function walPorts(
   }
 }
 
+/** Named by no segment. */
+const NO_LIFE: Incarnation = 0
+
 /** 53 random bits, never 0: the name of a disk's content. */
 function drawIncarnation(rng: Sfc32): Incarnation {
   return (rng.u32() & 0x1f_ffff) * 0x1_0000_0000 + rng.u32() + 1
@@ -98,7 +101,9 @@ export function bootStore(
   const first = isUntouched
     ? config.bootstrap?.stores.find((store) => store.store === config.store)
     : undefined
-  const incarnation = known?.incarnation ?? first?.incarnation ?? drawIncarnation(chance)
+  // A crash may have come between the first segment, which says it, and the first frame, which would have.
+  const begun = system.recovered.incarnation
+  const incarnation = known?.incarnation ?? first?.incarnation ?? begun ?? drawIncarnation(chance)
   const boot = (ledger.boot?.boot ?? 0) + 1
   const systemVolume = openVolume(config, SYSTEM_VOLUME, incarnation, system, salts)
   if (known === null) {
@@ -118,7 +123,7 @@ export function bootStore(
       .filter((witness) => witness.volume === id && !tombstones.has(witness.identifier.group))
       .map((witness) => witness.identifier)
     // A system volume that begins has no one else's memory for its own.
-    const expected = listed?.incarnation ?? (known === null ? incarnation : null)
+    const expected = listed?.incarnation ?? (known === null ? NO_LIFE : null)
     const opened = readVolume(config, id, imageOf(id), expected, witnesses)
     if ("code" in opened) return opened
     observeRecovery(id, opened.recovered, effects)

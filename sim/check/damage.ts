@@ -22,8 +22,10 @@ export function bootEndedDamaged(world: WorldView, store: StoreMirror, isForgetf
       continue
     }
     if (replica.lost) comeBack(world, replica, isForgetful)
-    if (isForgetful) replica.ghost = null
-    else if (wasHere && replica.role !== "recovering") bootedWhole(world, replica, durable)
+    if (isForgetful) {
+      replica.ghost = null
+      if (wasHere) replica.before = copyOf(durable)
+    } else if (wasHere && replica.role !== "recovering") bootedWhole(world, replica, durable)
     else if (wasHere) replica.ghost ??= copyOf(durable)
     trust(store, replica)
   }

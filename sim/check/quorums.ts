@@ -41,13 +41,18 @@ function checkMajority(
     const isHere = durable !== undefined && (durable.replica === 0 || durable.replica === member.replica)
     if (isHere && durable.holds(index, digest)) held++
     // It held it, and gives no vote to anyone before it holds it again.
-    else if (leader.group.replicas[member.replica]?.ghost?.holds(index, digest) === true) held++
+    else if (heldBefore(leader.group.replicas[member.replica], index, digest)) held++
   }
   if (held * 2 > members.length) return
   world.report(
     "RAFT-commit-quorum",
     `${nameOf(leader)} commits ${index} in term ${leader.term}; ${held} of ${members.length} voters durably hold it.`,
   )
+}
+
+/** Its acknowledgement may be on its way still, and was true when it left. */
+function heldBefore(replica: ReplicaMirror | undefined, index: number, digest: number): boolean {
+  return replica?.ghost?.holds(index, digest) === true || replica?.before?.holds(index, digest) === true
 }
 
 export function configurationChanged(

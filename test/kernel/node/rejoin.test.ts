@@ -203,6 +203,30 @@ test("a crash at any moment of a new life's beginning ends in a life that is on 
   }
 })
 
+test("a wiped store that dies at any moment of its new beginning goes on with one name", () => {
+  for (let completions = 0; completions < 12; completions++) {
+    const store = new Store({ ...configOf(1), bootstrap: null })
+    store.endTurn()
+    for (let i = 0; i < completions && store.doing.length > 0; i++) {
+      store.complete()
+      store.endTurn()
+    }
+    for (let life = 0; life < 3; life++) {
+      store.boot()
+      store.endTurn()
+      store.complete()
+      store.endTurn()
+    }
+    store.boot()
+    store.settle()
+    assert.isNull(store.fatal, `after ${completions} operations`)
+    const { incarnation } = store.kernel.identity()
+    store.boot()
+    store.settle()
+    assert.equal(store.kernel.identity().incarnation, incarnation)
+  }
+})
+
 test("a spare volume that never held anything keeps its life over restarts", () => {
   const store = new Store({ ...configOf(4, [1, 2, 3]), bootstrap: null })
   store.settle()

@@ -130,6 +130,7 @@ test("two leaders never give one name away twice, though only one of the changes
   assert.equal(isGone(EMPTY_CONFIGURATION, 4, lost), false, "who does not know the members buries none")
   assert.equal(isGone(before, 3, lost), false)
   assert.equal(isGone(before, 4, lost), true)
+  assert.equal(isGone(EMPTY_CONFIGURATION, 4, lost), false, "who knows no members sends nobody away")
 })
 
 test("a learner becomes a voter by way of a joint configuration", () => {
