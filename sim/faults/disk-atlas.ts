@@ -24,6 +24,8 @@ const HARM: Readonly<Partial<Record<FaultKind, Harm>>> = {
   misdirectedWrite: "forgets",
   oldImage: "forgets",
 }
+/** What lies on a disk until somebody reads it, which may be parts later: a log is read at a start and no sooner. */
+const LATENT: ReadonlySet<FaultKind> = new Set(["latentSector", "bitRot", "misdirectedWrite"])
 const LIES: ReadonlySet<FaultKind> = new Set(["lyingSync", "renameNotDurable"])
 const FRAMES = 1
 const SECOND = 1_000_000
@@ -53,7 +55,10 @@ export function isOverwhelmed(ground: DamageGround): boolean {
     const left = Math.max(1, voters.length - removalsOf(ground, descriptor.groupId))
     const most = moves ? Math.min(Math.floor((left - 1) / 2), 1) : bearable
     for (let round = 0; round < phases.rounds; round++) {
-      const inRound = damaging.filter((fault) => roundOf(ground, fault) === round)
+      const inRound = damaging.filter((fault) => {
+        const at = roundOf(ground, fault)
+        return at === round || (at < round && LATENT.has(fault.kind))
+      })
       const known = new Set<number>()
       let unknown = 0
       for (const fault of inRound) {
@@ -68,10 +73,18 @@ export function isOverwhelmed(ground: DamageGround): boolean {
   return false
 }
 
+/** Whether it may leave a group without one of its voters for a while. A storm may do so to any group. */
+export function takesVoters({ kind }: Pick<PlanFault, "kind">): boolean {
+  return kind === "removeReplica" || kind === "replaceReplica" || kind.endsWith("Storm")
+}
+
 function removalsOf({ faults }: DamageGround, group: number): number {
   let removals = 0
-  for (const { kind, target } of faults)
-    if (kind === "removeReplica" && target.group === group) removals += Math.max(1, target.stores.length)
+  for (const fault of faults) {
+    const { kind, target } = fault
+    if (takesVoters(fault) && (target.group === group || kind.endsWith("Storm")))
+      removals += Math.max(1, target.stores.length)
+  }
   return removals
 }
 

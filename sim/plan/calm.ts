@@ -26,12 +26,18 @@ export function calmed(ground: DamageGround): readonly PlanFault[] {
   if (faults.length === ground.faults.length) return faults
   const lacking = Math.max(0, Math.min(FAULTS_MIN, ground.faults.length) - faults.length)
   const gone = ground.faults.filter((fault) => !faults.includes(fault)).slice(0, lacking)
-  return [...faults, ...gone.map(reloadFor)]
-    .sort((a, b) => a.at - b.at || a.id - b.id)
+  return renumbered([...faults, ...gone.map(reloadFor)])
+}
+
+/** Ids follow the order of time. */
+export function renumbered(faults: readonly PlanFault[]): readonly PlanFault[] {
+  return faults
+    .toSorted((a, b) => a.at - b.at || a.id - b.id)
     .map((fault, index) => ({ ...fault, id: index + 1 }))
 }
 
-function reloadFor({ id, at, target }: PlanFault): PlanFault {
+/** What stands in the place of a fault that a plan cannot bear. */
+export function reloadFor({ id, at, target }: PlanFault): PlanFault {
   const store = target.stores.find((struck) => struck < CLIENT_IDS_FROM) ?? 1
   return { id, at, until: at, kind: "reload", target: targetStores([store], []), args: {} }
 }

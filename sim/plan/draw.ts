@@ -3,6 +3,7 @@ import { settleUs } from "../check/liveness.ts"
 import { workloadOf, WORKLOADS } from "../workload/kinds.ts"
 import type { Workload } from "../workload/workload.ts"
 import { FAULTS, SWARM_KINDS } from "./catalogue.ts"
+import { borne } from "./bearable.ts"
 import { calmed } from "./calm.ts"
 import { Chance } from "./chance.ts"
 import { drawCluster, keyOfRange } from "./cluster.ts"
@@ -101,6 +102,8 @@ export function drawFaults(
     ...[...members.values()].map((stores) => Math.floor(((moves ? 3 : stores.length) - 1) / 2)),
   )
   const overwhelmed = chance.of("overwhelmed").percent(OVERWHELMED_PERCENT)
+  // Damage lies on a disk for longer than one part.
+  const damaged = new Set<number>()
   const sketches: FaultSketch[] = []
   const scripted: FaultSketch[] = []
   for (let round = 0; round < phases.rounds; round++) {
@@ -114,7 +117,7 @@ export function drawFaults(
       untilUs: from + phases.faultsUs,
       clockRoomUs: clockRoomUs(cluster.config.timing.clockBoundUs),
       clocksMoved: new Set(),
-      damaged: new Set(),
+      damaged,
       damagedMax: damagedMax ?? (overwhelmed ? cluster.stores : bearable),
       members,
     }
@@ -131,7 +134,10 @@ export function drawFaults(
   // What a scenario says itself stays as it says it.
   const mayBeCalm = scripted.length === 0 && damagedMax === null
   const isCalm = mayBeCalm && !chance.of("uncalm").percent(UNCALM_PERCENT)
-  const faults = numbered([...sketches, ...scripted])
+  const drawn = numbered([...sketches, ...scripted])
+  if (!mayBeCalm) return drawn
+  const keepsDamage = chance.of("bears").percent(60)
+  const faults = overwhelmed ? drawn : borne({ cluster, phases, faults: drawn }, keepsDamage)
   return isCalm ? calmed({ cluster, phases, faults }) : faults
 }
 
