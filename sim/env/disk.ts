@@ -26,7 +26,7 @@ import {
 } from "./disk-damage.ts"
 import { handedOver, type SettleKey } from "./sectors.ts"
 import { VolumeFiles, type DiskFile, type Lie } from "./volume-files.ts"
-import { Volume, type DiskOperation, type DiskOutcome } from "./volume.ts"
+import { LiveBase, Volume, type DiskOperation, type DiskOutcome } from "./volume.ts"
 
 export type { DiskOperation, DiskOutcome } from "./volume.ts"
 
@@ -246,6 +246,7 @@ export class Disk {
     }
     return this.#volumes.map((volume) => {
       const { checkpoint, ...image } = imageOf(volume.files, answers)
+      volume.base = new LiveBase()
       volume.base.current = checkpoint
       return { ...image, base: volume.base }
     })

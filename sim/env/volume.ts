@@ -58,7 +58,8 @@ export type DiskOutcome =
 /** One directory with what is under way to it, and the base its kernel reads. */
 export class Volume {
   readonly id: VolumeId
-  readonly base: LiveBase = new LiveBase()
+  /** Another one for each process: what an old one goes on reading is what it knew. */
+  base: LiveBase = new LiveBase()
   files: VolumeFiles
   witnessUnsynced: DiskOperation | null = null
   readonly underWay: DiskOperation[] = []
