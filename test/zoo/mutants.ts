@@ -112,9 +112,10 @@ export const MUTANTS: readonly Mutant[] = [
     id: "R23",
     tier: "A",
     title: "read without quorum",
-    oracles: ["LIN-linearizable"],
+    oracles: ["LIN-linearizable", "LEASE-stale"],
     source: "deventlab/d-engine#381",
-    about: "A leader confirms its read-index rounds itself: as long as it believes it leads, it reads.",
+    about:
+      "A leader confirms its read-index rounds itself: as long as it believes it leads, it reads. Since leases serve most reads, what is left to it is the time between the end of its lease and the end of its office.",
     schedule:
       "A leader is cut off from its followers but not from a client; another leads and writes; the first reads.",
     edits: [
