@@ -112,9 +112,10 @@ export const MUTANTS: readonly Mutant[] = [
     id: "R23",
     tier: "A",
     title: "read without quorum",
-    oracles: ["LIN-linearizable"],
+    oracles: ["LIN-linearizable", "LEASE-stale"],
     source: "deventlab/d-engine#381",
-    about: "A leader confirms its read-index rounds itself: as long as it believes it leads, it reads.",
+    about:
+      "A leader confirms its read-index rounds itself: as long as it believes it leads, it reads. Since leases serve most reads, what is left to it is the time between the end of its lease and the end of its office.",
     schedule:
       "A leader is cut off from its followers but not from a client; another leads and writes; the first reads.",
     edits: [
@@ -382,7 +383,7 @@ export const MUTANTS: readonly Mutant[] = [
     tier: "B",
     title: "vote after a start inside a lease",
     oracles: ["LEASE-disjoint", "LIN-linearizable"],
-    source: "cockroachdb/cockroach, store liveness: support must survive a restart or be waited for",
+    source: "synthetic: the rule of store liveness that support survives a restart or is waited for",
     about: "A store that was started again votes at once, though it may have promised something before.",
     schedule: "A leader is cut off, a quorum of the others is started again within its lease.",
     edits: [
@@ -398,7 +399,7 @@ export const MUTANTS: readonly Mutant[] = [
     tier: "A",
     title: "rest with a member that lags",
     oracles: ["LIVE-converge"],
-    source: "cockroachdb/cockroach, quiescence with lagging followers (#103656 and before)",
+    source: "synthetic: the condition under which CockroachDB lets a range quiesce, without its followers",
     about: "A leader falls silent as soon as a quorum has everything: whoever is behind stays so.",
     schedule: "One member is slower than the others with the last write of a busy stretch.",
     edits: [
@@ -406,6 +407,27 @@ export const MUTANTS: readonly Mutant[] = [
         file: "kernel/raft/lease.ts",
         find: "if (progress.matchIndex < lastIndex || fortifier.commitIndex < lastIndex) return false",
         replace: "",
+      },
+    ],
+  },
+  {
+    id: "L03",
+    tier: "B",
+    title: "timeline read of unknown age",
+    oracles: ["LEASE-stale"],
+    source: "synthetic: the rule of raft.follower-lease-read, expired lease refuses",
+    about: "A follower answers with what it has, however long ago its leader last spoke.",
+    schedule: "A follower is cut off from the others but not from its clients, for longer than a lease.",
+    edits: [
+      {
+        file: "kernel/raft/raft.ts",
+        find: `this.#state.role === "follower" && isFortified(this.#state, context)`,
+        replace: `this.#state.role !== "leader"`,
+      },
+      {
+        file: "kernel/node/replica.ts",
+        find: "if (ageUs > leaseUs || ageUs < -clockBoundUs) return null",
+        replace: "if (ageUs < -clockBoundUs) return null",
       },
     ],
   },

@@ -10,7 +10,7 @@ import { MUTANTS, mutantOf } from "./mutants.ts"
 // of it is caught.
 
 /** Oracles over whole histories, which are not in the table of the online ones. */
-const HISTORY_ORACLES = ["ONCE-exactly-once", "LIN-linearizable"]
+const HISTORY_ORACLES = ["LEASE-stale", "ONCE-exactly-once", "LIN-linearizable"]
 
 describe("the catalogue", () => {
   test.each(MUTANTS)(
