@@ -64,6 +64,8 @@ export type Limits = {
   readonly appendBytesMax: number
   /** Bytes of log a leader holds uncommitted; beyond it new writes are `overloaded`. */
   readonly uncommittedBytesMax: number
+  /** Bytes of a volume's log that wait to be written; beyond it new writes are `overloaded`. */
+  readonly pendingLogBytesMax: number
   /** Requests one group holds at once; beyond it new ones are `overloaded`. */
   readonly requestsMax: number
   /** Applied entries kept in the log behind a durable checkpoint, for followers that lag a little. */
@@ -111,6 +113,7 @@ export const DEFAULT_LIMITS: Limits = {
   windowBytesMax: 4 << 20,
   appendBytesMax: 1 << 20,
   uncommittedBytesMax: 64 << 20,
+  pendingLogBytesMax: 32 << 20,
   requestsMax: 4_096,
   logKeepEntries: 4_096,
   pinnedSegmentsMax: 4,

@@ -277,9 +277,11 @@ export class Replica {
       term: raft.term,
       isTransferring: raft.transfer !== null,
       isFenced: moment.isFenced,
-      isDiskFull: this.volume.wal.full,
+      isDiskFull: this.volume.isFull,
+      isDiskExhausted: this.volume.wal.exhausted,
       termStartIndex: raft.termStartIndex,
       uncommittedBytes: raft.uncommittedBytes,
+      pendingLogBytes: this.volume.wal.pendingBytes,
       switches: this.#config.switches,
     }
   }

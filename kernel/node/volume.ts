@@ -33,7 +33,9 @@ export class Volume {
   #logBytes = 0
   /** Wanted whatever the log weighs: a snapshot waits for it. */
   #isWanted = false
+  /** Not asked again before `retry`. */
   #isRefused = false
+  #isCheckpointRefused = false
   /** Groups that wait for something to be durable, in the order they began to. */
   #awaiting = new Set<GroupId>()
 
@@ -97,7 +99,12 @@ export class Volume {
 
   /** The disk takes more: neither a segment nor a checkpoint was refused lately. */
   get hasRoom(): boolean {
-    return !this.wal.full && !this.#isRefused
+    return !this.isFull
+  }
+
+  /** The disk refused a segment or a checkpoint, and has made none since. */
+  get isFull(): boolean {
+    return this.wal.full || this.#isCheckpointRefused
   }
 
   /**
@@ -153,6 +160,7 @@ export class Volume {
     this.#checkpoint = null
     this.#durableApplied = checkpoint.applied
     this.#durable = { id, mono }
+    this.#isCheckpointRefused = false
     this.#pinning = null
     return checkpoint.applied
   }
@@ -165,6 +173,7 @@ export class Volume {
     this.#checkpoint = null
     this.#isWanted = true
     this.#isRefused = true
+    this.#isCheckpointRefused = true
   }
 
   save(sink: Sink): void {
@@ -183,6 +192,7 @@ export class Volume {
     sink.uint(this.#logBytes)
     sink.bool(this.#isWanted)
     sink.bool(this.#isRefused)
+    sink.bool(this.#isCheckpointRefused)
     sink.uint(this.#awaiting.size)
     for (const group of this.#awaiting) sink.uint(group)
   }
@@ -209,6 +219,7 @@ export class Volume {
     volume.#logBytes = reader.uint()
     volume.#isWanted = reader.bool()
     volume.#isRefused = reader.bool()
+    volume.#isCheckpointRefused = reader.bool()
     for (let left = reader.count(); left > 0; left--) volume.#awaiting.add(reader.uint())
     return volume
   }

@@ -3,7 +3,7 @@ import type { Limits, Timing } from "../node/config.ts"
 import { aheadUs, fromWall } from "../time/hlc.ts"
 import type { RangeDescriptor } from "./descriptor.ts"
 import type { KvRequest } from "./request.ts"
-import { isReadOnly } from "./asked.ts"
+import { isReadOnly, onlyDeletes } from "./asked.ts"
 import type { ReadPath, ServiceContext } from "./service.ts"
 import { outside, validate } from "./validate.ts"
 
@@ -41,8 +41,11 @@ export function refusalOf(
   if (held >= limits.requestsMax) return { code: "overloaded" }
   if (held >= 1 && context.switches.on("queueOfOne")) return { code: "overloaded" }
   if (isReadOnly(request)) return null
-  if (context.isDiskFull) return { code: "diskFull" }
-  return context.uncommittedBytes >= limits.uncommittedBytesMax ? { code: "overloaded" } : null
+  if (context.isDiskExhausted || (context.isDiskFull && !onlyDeletes(request))) return { code: "diskFull" }
+  const isBehind =
+    context.uncommittedBytes >= limits.uncommittedBytesMax ||
+    context.pendingLogBytes >= limits.pendingLogBytesMax
+  return isBehind ? { code: "overloaded" } : null
 }
 
 export function notLeader(context: ServiceContext): KernelError {

@@ -19,6 +19,12 @@ export function isReadOnly(request: KvRequest): boolean {
   return true
 }
 
+/** It can only make the range smaller: what a full disk still has room for. */
+export function onlyDeletes(request: KvRequest): boolean {
+  for (const op of request.ops) if (writesKey(op) && op.type !== "delete") return false
+  return true
+}
+
 /** What a writing request latches: the keys it names, or the whole range when it also scans. */
 export function latchedKeys(reads: readonly Span[], writes: readonly string[]): readonly string[] | null {
   if (reads.length === 0) return writes

@@ -40,9 +40,14 @@ export type ServiceContext = {
   /** Leadership is being handed over: nothing new is assigned. */
   readonly isTransferring: boolean
   readonly isFenced: boolean
+  /** No segment, or no checkpoint, can be made: what makes room is admitted still. */
   readonly isDiskFull: boolean
+  /** Nor is there much left of the segments there are. */
+  readonly isDiskExhausted: boolean
   readonly termStartIndex: number
   readonly uncommittedBytes: number
+  /** Of the whole volume: log that waits to be written. */
+  readonly pendingLogBytes: number
   readonly switches: Switches
 }
 

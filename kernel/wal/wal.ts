@@ -52,6 +52,9 @@ export type FrameEnd = { readonly segment: number; readonly offset: number }
 
 type Segment = { readonly sequence: number; readonly sizeBytes: number; readonly salt: number }
 
+/** The last part, one in so many, of the last segment of a full disk is kept for terms and votes. */
+const RESERVE_SHARE = 8
+
 const NONE: readonly Identifier[] = []
 const NO_EFFECTS: readonly WalEffect[] = []
 
@@ -162,6 +165,13 @@ export class Wal {
   /** The disk refused a segment, and none has been made since. */
   get full(): boolean {
     return this.#isFull
+  }
+
+  /** Full, and what is left of the segments there are is no longer enough to write into without care. */
+  get exhausted(): boolean {
+    if (!this.#isFull || (this.#next !== null && this.#isNextReady)) return false
+    const current = this.#current
+    return current === null || this.#offset * RESERVE_SHARE > current.sizeBytes * (RESERVE_SHARE - 1)
   }
 
   get inFlight(): boolean {
@@ -359,7 +369,10 @@ export class Wal {
     return this.#next === null && !this.#isRefused && current !== null && this.#offset * 2 > current.sizeBytes
   }
 
-  /** Asks for the next segment: at once when a frame waits for one, ahead of time when half of this one is used. */
+  /**
+   * Asks for the next segment: at once when a frame waits for one, ahead of time when half of this one is used.
+   * So what a full disk refuses is a segment nobody needs yet, and the other half of this one is there for what makes room.
+   */
   #wantedSegment(): WalEffect | null {
     if (this.#next !== null || this.#isRefused) return null
     const current = this.#current

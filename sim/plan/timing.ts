@@ -43,6 +43,9 @@ export function drawLimits(chance: Chance, fixed: Partial<Limits>): Limits {
     windowBytesMax: powerOfTwo(chance, 4 * KIB, 256 * KIB),
     appendBytesMax: powerOfTwo(chance, KIB, 4 * KIB),
     uncommittedBytesMax: chance.percent(25) ? powerOfTwo(chance, 2 * KIB, 16 * KIB) : 1_024 * KIB,
+    pendingLogBytesMax: chance.of("pending").percent(25)
+      ? powerOfTwo(chance.of("pending"), 2 * KIB, 16 * KIB)
+      : 1_024 * KIB,
     requestsMax: chance.percent(25) ? chance.spread(4, 32) : 1_024,
     logKeepEntries: chance.spread(4, 64),
     pinnedSegmentsMax: chance.of("pinned").spread(1, 8),

@@ -56,8 +56,10 @@ export class ServiceRig {
       isTransferring: false,
       isFenced: false,
       isDiskFull: false,
+      isDiskExhausted: false,
       termStartIndex: 1,
       uncommittedBytes: 0,
+      pendingLogBytes: 0,
       switches: NO_SWITCHES,
       ...this.context,
     }
@@ -77,6 +79,10 @@ export class ServiceRig {
 
   put(key: string, value: string, more: Partial<KvRequest> = {}): number {
     return this.ask([{ type: "put", key, value }], more)
+  }
+
+  drop(key: string, more: Partial<KvRequest> = {}): number {
+    return this.ask([{ type: "delete", key }], more)
   }
 
   get(key: string, more: Partial<KvRequest> = {}): number {

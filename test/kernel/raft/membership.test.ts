@@ -127,6 +127,7 @@ test("two leaders never give one name away twice, though only one of the changes
   assert.equal(isGone(kept, 4, lost), true)
   assert.equal(isGone(kept, 4, kept.promoting[0]!), false)
   // Until an entry of a later term is committed, the lost one may still turn out to be the one that is kept.
+  assert.equal(isGone(EMPTY_CONFIGURATION, 4, lost), false, "who does not know the members buries none")
   assert.equal(isGone(before, 3, lost), false)
   assert.equal(isGone(before, 4, lost), true)
   assert.equal(isGone(EMPTY_CONFIGURATION, 4, lost), false, "who knows no members sends nobody away")

@@ -31,6 +31,11 @@ describe("who is served", () => {
         "overloaded",
         (rig) => ((rig.context = { uncommittedBytes: rig.limits.uncommittedBytesMax }), rig.put("a", "x")),
       ],
+      [
+        "overloaded",
+        (rig) => ((rig.context = { pendingLogBytes: rig.limits.pendingLogBytesMax }), rig.put("a", "x")),
+      ],
+      ["diskFull", (rig) => ((rig.context = { isDiskFull: true, isDiskExhausted: true }), rig.drop("a"))],
       ["tooLarge", (rig) => rig.put("k".repeat(2_000), "x")],
     ]
     for (const [code, act] of refusals) {
