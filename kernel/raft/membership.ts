@@ -166,7 +166,7 @@ export function withoutStore(before: Configuration, store: StoreId): Configurati
  * An id given in an earlier term stands in an earlier entry of every log that holds that one, or in none.
  */
 export function isGone(committed: Configuration, committedTerm: Term, replica: ReplicaId): boolean {
-  // One whose checkpoint was lost does not know who takes part: it has nothing to say about that.
+  // One whose checkpoint is lost does not know who takes part: it has nobody to send away.
   if (committed.voters.length === 0) return false
   const isOld = replica < committed.nextReplica || replica < committedTerm * REPLICAS_PER_TERM
   return isOld && memberOf(committed, replica) === null

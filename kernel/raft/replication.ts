@@ -176,7 +176,8 @@ function startSnapshot(
 /** Authority for the followers and one round for all reads that wait. */
 export function broadcastHeartbeat(state: RaftState, context: StepContext, out: Outbox): void {
   state.heartbeatDeadline = context.mono + state.timing.heartbeatUs
-  const hasLease = holdsLease(state, context)
+  // Before it has committed an entry of its own term it may not know all that earlier leaders committed.
+  const mayState = state.termStartIndex <= state.commitIndex && holdsLease(state, context)
   const round = state.reads.isWanted ? state.reads.start(state.commitIndex) : state.reads.round
   for (const member of peers(state)) {
     const progress = state.progress.get(member.replica)
@@ -196,8 +197,8 @@ export function broadcastHeartbeat(state: RaftState, context: StepContext, out: 
         leaderCommit: Math.min(state.commitIndex, progress.matchIndex),
         round,
         sentMono: context.mono,
-        statedWall: hasLease ? context.wall : 0,
-        statedCommit: hasLease ? state.commitIndex : 0,
+        statedWall: mayState ? context.wall : 0,
+        statedCommit: mayState ? state.commitIndex : 0,
         life: context.support.life,
         rests: state.lease.isResting,
       },

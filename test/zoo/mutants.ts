@@ -343,7 +343,6 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-<<<<<<< HEAD
     id: "R24",
     tier: "A",
     title: "lease counted from the answer",
@@ -406,27 +405,11 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: "kernel/raft/lease.ts",
         find: "if (progress.matchIndex < lastIndex || fortifier.commitIndex < lastIndex) return false",
-=======
-    id: "S01",
-    tier: "B",
-    title: "damage that is alarmed and never repaired",
-    oracles: ["HASH-scrub"],
-    source: "etcd-io/etcd#13766: an alarm, and replicas that stay as they are",
-    about:
-      "A replica finds its state damaged, says so, serves nothing and asks; its leader hears that and sends nothing.",
-    schedule:
-      "A block of a checkpoint rots before a start. The campaign does not draw that yet: scenario bit-rot does.",
-    edits: [
-      {
-        file: "kernel/raft/replication.ts",
-        find: 'if (progress.state !== "snapshot") startSnapshot(state, from, progress, context, out)',
->>>>>>> 365c6c6 (docs, zoo: damage that is not repaired, and damage taken for absence)
         replace: "",
       },
     ],
   },
   {
-<<<<<<< HEAD
     id: "S05",
     tier: "A",
     title: "snapshot switch not atomic",
@@ -518,7 +501,27 @@ export const MUTANTS: readonly Mutant[] = [
         find: "if (head.id.index < log.start.index) return this.#giveUpAll(moment)",
         replace: "if (head.id.index < 0 && log.start.index > 0) return this.#giveUpAll(moment)",
       },
-=======
+    ],
+  },
+  {
+    id: "S01",
+    tier: "B",
+    title: "damage that is alarmed and never repaired",
+    oracles: ["HASH-scrub"],
+    source: "etcd-io/etcd#13766: an alarm, and replicas that stay as they are",
+    about:
+      "A replica finds its state damaged, says so, serves nothing and asks; its leader hears that and sends nothing.",
+    schedule:
+      "A block of a checkpoint rots before a start. The campaign does not draw that yet: scenario bit-rot does.",
+    edits: [
+      {
+        file: "kernel/raft/replication.ts",
+        find: 'if (progress.state !== "snapshot") startSnapshot(state, from, progress, context, out)',
+        replace: "",
+      },
+    ],
+  },
+  {
     id: "S02",
     tier: "B",
     title: "a damaged span answered as absent",
@@ -533,7 +536,6 @@ export const MUTANTS: readonly Mutant[] = [
         find: "if (damage.length > 0 && !this.#isDamaged) this.#isDamaged = this.#isTouchedBy(damage)",
         replace: "",
       },
->>>>>>> 365c6c6 (docs, zoo: damage that is not repaired, and damage taken for absence)
     ],
   },
 ]

@@ -86,7 +86,7 @@ describe("a member that supports the store of its leader", () => {
     assert.deepEqual([reply!.boot, reply!.epoch], [1, 5])
     peer.mono += 10 * SECOND
     peer.receive(voteRequest(3, 2, 3, [9, 9]))
-    peer.receive({ ...voteRequest(3, 2, 3, [9, 9]), preVote: true } as RaftMessage)
+    peer.receive({ ...voteRequest(3, 2, 3, [9, 9]), preVote: true })
     const replies = sentBy(peer, "voteReply")
     assert.deepEqual(
       replies.map((each) => each.type === "voteReply" && [each.preVote, each.granted]),
@@ -97,7 +97,7 @@ describe("a member that supports the store of its leader", () => {
 
   test("votes for whom its leader has asked to take over", () => {
     const { peer } = follower()
-    peer.receive({ ...voteRequest(3, 2, 3, [9, 9]), transfer: true } as RaftMessage)
+    peer.receive({ ...voteRequest(3, 2, 3, [9, 9]), transfer: true })
     assert.deepEqual([peer.raft.term, peer.raft.votedFor], [3, 3])
   })
 
