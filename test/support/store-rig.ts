@@ -390,11 +390,13 @@ export class Cluster {
   pass(us: number): void {
     const end = Math.max(...this.stores.map((store) => store.mono)) + us
     for (;;) {
-      const next = Math.min(...this.stores.map((store) => store.wakeAt ?? Infinity))
+      // One that has stopped asks for nothing any more, whatever it had asked for.
+      const running = this.stores.filter((store) => store.fatal === null)
+      const next = Math.min(...running.map((store) => store.wakeAt ?? Infinity))
       const now = Math.min(next, end)
       for (const store of this.stores) store.mono = Math.max(store.mono, now)
       if (next > end) return
-      for (const store of this.stores)
+      for (const store of running)
         if (store.wakeAt !== null && store.wakeAt <= now) store.step({ type: "wake" })
       this.settle()
     }
