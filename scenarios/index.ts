@@ -20,6 +20,8 @@ import { main as replacedDisk } from "./disks/replaced-disk.ts"
 import { main as lostTenantVolume } from "./disks/lost-tenant-volume.ts"
 import { main as swappedDisks } from "./disks/swapped-disks.ts"
 import { main as rottenLog } from "./disks/rotten-log.ts"
+import { main as tornLog } from "./disks/torn-log.ts"
+import { main as staleTail } from "./disks/stale-tail.ts"
 import { main as oldBackupRestored } from "./disks/old-backup-restored.ts"
 import { main as hourBack } from "./clocks/hour-back.ts"
 import { main as beyondTheBound } from "./clocks/beyond-the-bound.ts"
@@ -59,6 +61,8 @@ export const SCENARIOS: readonly Scenario[] = [
   lostTenantVolume,
   swappedDisks,
   rottenLog,
+  tornLog,
+  staleTail,
   oldBackupRestored,
   hourBack,
   beyondTheBound,

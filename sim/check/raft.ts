@@ -313,8 +313,10 @@ export function snapshotInstalled(
     )
   }
   agree(world, replica, o.index, o.term, 0, "installs a snapshot at")
-  // §7: what follows an entry the snapshot agrees with is kept.
-  if (replica.log.termAt(o.index) === o.term) replica.log.cut(o.index, o.term)
+  // §7: what follows an entry the snapshot agrees with is kept. A boot does not say the term of what its log rests
+  // on, but that was committed, and `agree` has held this snapshot against it.
+  const isBase = o.index === replica.log.base && replica.log.termAt(o.index) === ABSENT
+  if (isBase || replica.log.termAt(o.index) === o.term) replica.log.cut(o.index, o.term)
   else replica.log.reset(o.index, o.term)
   replica.snapshotInStep = true
   replica.applied = o.index

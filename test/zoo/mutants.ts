@@ -533,8 +533,7 @@ export const MUTANTS: readonly Mutant[] = [
     source: "etcd-io/etcd#13766: an alarm, and replicas that stay as they are",
     about:
       "A replica finds its state damaged, says so, serves nothing and asks; its leader hears that and sends nothing.",
-    schedule:
-      "A block of a checkpoint rots before a start. The campaign does not draw that yet: scenario bit-rot does.",
+    schedule: "A block of a checkpoint rots before a start.",
     edits: [
       {
         file: "kernel/raft/replication.ts",
@@ -550,8 +549,7 @@ export const MUTANTS: readonly Mutant[] = [
     oracles: ["HASH-replicas-agree", "LIN-linearizable", "ONCE-exactly-once"],
     source: "none published; what any reader does that takes a failed read for an empty one",
     about: "The engine names what it could not read, and the state machine goes on with what it got.",
-    schedule:
-      "A block of a checkpoint rots before a start, and one of its rows is written. The campaign does not draw that yet: scenario bit-rot does.",
+    schedule: "A block of a checkpoint rots before a start, and one of its rows is written.",
     edits: [
       {
         file: "kernel/range/state-machine.ts",

@@ -258,6 +258,30 @@ test("a snapshot that forgets the membership fires configuration overlap", () =>
   cluster.fires("RAFT-config-overlap")
 })
 
+test("a log that a boot read back is kept by a snapshot of the very entry it rests on", () => {
+  const cluster = started()
+  for (const index of [3, 4]) {
+    cluster.take(1, entry(index, 1))
+    cluster.follow(2, 1, 1, entry(index, 1))
+    cluster.say(1, committed(1, 1, index), applied(1, entry(index, 1), index * 11))
+  }
+  cluster.say(3, role(3, 1, "follower"))
+  cluster.write(3, { type: "hardState", group: 1, term: 1, votedFor: 0 })
+  cluster.follow(3, 1, 1, entry(2, 1), entry(3, 1), entry(4, 1))
+  cluster.say(3, committed(3, 1, 3), applied(3, entry(3, 1), 33))
+  cluster.checkpoint(3, 1)
+  cluster.checkpointSynced(3, 1)
+  cluster.write(3, { type: "logStart", group: 1, index: 3, term: 1 })
+  cluster.crash(3)
+  cluster.boot(3, 4, role(3, 1, "follower"), log(3, entry(4, 1)), {
+    ...applied(3, entry(3, 1), 33),
+    digest: 0,
+  } as never)
+  cluster.say(3, { type: "snapshotInstalled", group: 1, replica: 3, index: 3, term: 1 })
+  cluster.say(3, log(3, entry(5, 1)))
+  cluster.isQuiet()
+})
+
 test("what the checkers do not know of, a group outside the plan, is left alone", () => {
   const cluster = new ToldCluster()
   cluster.say(1, { type: "roleChanged", group: 7, replica: 1, term: 3, role: "leader" })
