@@ -32,10 +32,5 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
-  marks: [
-    "wal.recovered.tornZeroSector",
-    "wal.recovered.tornZeroStart",
-    "wal.recovered.emptySegment",
-    "wal.recovered.continued",
-  ],
+  marks: ["wal.recovered.tornZeroSector", "wal.recovered.emptySegment", "wal.recovered.continued"],
 })
