@@ -1,4 +1,4 @@
-import type { Mono, ReplicaId } from "../ids.ts"
+import type { LogIndex, Mono, ReplicaId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { unreachable } from "../lib/invariant.ts"
 import type { ScrubMessage } from "../raft/message.ts"
@@ -26,6 +26,8 @@ export class ReplicaScrub {
   /** When the next pass over the rows begins, and the next comparison if this replica leads. */
   #passDueAt: Mono = 0
   #compareDueAt: Mono = 0
+  /** Leader: the index at which all have agreed last. What rots there after that is found by counting. */
+  #agreedIndex: LogIndex = 0
   /** When the last pass ended; 0 for never. */
   #passedAt: Mono = 0
 
@@ -83,7 +85,8 @@ export class ReplicaScrub {
     const { configuration, replica, lastIndex } = this.#raft
     const others = members(configuration).filter((member) => member.replica !== replica)
     this.#compareDueAt = moment.mono + this.#config.timing.scrubPeriodUs
-    if (others.length === 0 || isJoint(configuration)) return
+    if (others.length === 0 || isJoint(configuration) || this.#machine.appliedIndex === this.#agreedIndex)
+      return
     const isQuiet = this.#machine.appliedIndex === lastIndex
     const deadline = moment.mono + 2 * this.#config.timing.electionUsMax
     const sum = this.#comparison.begin(replica, this.#sum, isQuiet, deadline)
@@ -95,8 +98,14 @@ export class ReplicaScrub {
     if (this.#comparison.applied(this.#sum)) this.#answer(moment)
   }
 
+  /** A store of the group may have started anew: what it agreed to before it did says nothing of what it read then. */
+  peersChanged(): void {
+    this.#agreedIndex = 0
+  }
+
   /** The state was replaced. */
   replaced(): void {
+    this.#agreedIndex = 0
     this.#comparison.forget()
   }
 
@@ -146,6 +155,7 @@ export class ReplicaScrub {
     this.#comparison.end()
     switch (verdict.type) {
       case "agree":
+        this.#agreedIndex = sum.index
         if (this.#machine.isDiverged) this.#tellAll("agree", sum, moment)
         return
       case "unknown":
@@ -204,6 +214,7 @@ export class ReplicaScrub {
     this.#comparison.save(sink)
     sink.uint(this.#passDueAt)
     sink.uint(this.#compareDueAt)
+    sink.uint(this.#agreedIndex)
     sink.uint(this.#passedAt)
   }
 
@@ -211,6 +222,7 @@ export class ReplicaScrub {
     this.#comparison = Comparison.load(reader)
     this.#passDueAt = reader.uint()
     this.#compareDueAt = reader.uint()
+    this.#agreedIndex = reader.uint()
     this.#passedAt = reader.uint()
   }
 }

@@ -144,6 +144,7 @@ export class Replica {
 
   /** The support between this store and another, with which the group has to do, is not what it was. */
   supportChanged(change: SupportChange, moment: Moment): void {
+    this.scrub.peersChanged()
     this.#step({ type: "supportChanged", change }, moment)
   }
 

@@ -151,5 +151,10 @@ export const MACHINE_CATALOGUE: Catalogue<MachineStage> = {
 
 export const MACHINE_FAULTS: readonly FaultKind[] = Object.keys(MACHINE_CATALOGUE) as FaultKind[]
 
-/** What a swarm of "all" draws from: without the damage that no machine alone can notice. */
-export const MACHINE_SWARM: readonly FaultKind[] = MACHINE_FAULTS.filter((kind) => SWARM_KINDS.includes(kind))
+/** Damage that no machine alone can notice. */
+const UNNOTICED: ReadonlySet<FaultKind> = new Set<FaultKind>(["lyingSync", "diskLoss", "oldImage"])
+
+/** What a swarm of "all" draws from. */
+export const MACHINE_SWARM: readonly FaultKind[] = MACHINE_FAULTS.filter(
+  (kind) => SWARM_KINDS.includes(kind) && !UNNOTICED.has(kind),
+)

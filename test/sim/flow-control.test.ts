@@ -75,10 +75,10 @@ function run(plan: Plan) {
   const clients = new Clients(plan, plan.workload.ops)
   const world = new World({ plan, build: kernelBuild, checkers: [], clients, listener: null })
   clients.start(world)
-  assert.ok(world.runUntil(STEADY_AT), world.violation?.message)
+  assert.ok(world.runUntil(STEADY_AT), world.violation?.message ?? "")
   const leader = leaderOf(world)
   const full = world.marks()["raft.window.full"] ?? 0
-  assert.ok(world.runUntil(9 * SECOND), world.violation?.message)
+  assert.ok(world.runUntil(9 * SECOND), world.violation?.message ?? "")
   const latencies = clients.history
     .filter(({ invokedAt, outcome }) => invokedAt >= STEADY_AT && invokedAt < 8 * SECOND && outcome === "ok")
     .map(({ invokedAt, endedAt }) => endedAt - invokedAt)
