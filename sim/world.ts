@@ -420,14 +420,17 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
     }
     const drawn = draw(this.seed, PURPOSE.restartDelay, store, 0, this.host(store).boots)
     this.crash(store, false, this.now + between(drawn, Math.floor(restartUs / 2), restartUs))
-    this.#attend(store)
+    this.#attend(store, true)
   }
 
-  /** The operator comes: a store that does not know itself gets a new disk, any other is tried again as it is. */
-  #attend(store: number): void {
+  /**
+   * The operator comes: a store that does not know itself gets a new disk, and so does one that has another's though
+   * nobody exchanges disks now (`isQuiet`). Any other is tried again as it is.
+   */
+  #attend(store: number, isQuiet: boolean): void {
     const code = this.#halts[store - 1]!
     this.#halts[store - 1] = null
-    if (code !== "corruptSystemVolume") return
+    if (code !== "corruptSystemVolume" && !(isQuiet && code === "identityMismatch")) return
     this.host(store).disk.wipe(null)
     this.#listener?.happened(this.now, this.event, `store ${store} gets an empty disk`)
   }
@@ -504,7 +507,7 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
     this.#faults.liftAll()
     for (const host of this.#hosts) {
       if (host.boots === 0 || host.alive) continue
-      this.#attend(host.store)
+      this.#attend(host.store, false)
       this.#restartLater(host.store, this.now)
     }
   }

@@ -59,12 +59,15 @@ export function drawLimits(chance: Chance, fixed: Partial<Limits>): Limits {
   }
 }
 
-/** Chunks of a few rows, and so few bytes a second that they wait for each other; one at a time in half of the runs. */
+/**
+ * Chunks of a few rows, and so few bytes a second that they wait for each other, but enough for the states of all
+ * groups of a lost store, some megabytes, to cross in a quiet part; one at a time in half of the runs.
+ */
 function drawSnapshots(chance: Chance): Partial<Limits> {
   return {
     snapshotChunkBytes: powerOfTwo(chance, 128, 8 * KIB),
     snapshotWindowChunks: chance.spread(1, 8),
-    snapshotBytesPerSecond: powerOfTwo(chance, 128 * KIB, 4_096 * KIB),
+    snapshotBytesPerSecond: powerOfTwo(chance, 1_024 * KIB, 8_192 * KIB),
     snapshotsSendingMax: chance.spread(1, 4),
     snapshotsReceivingMax: chance.spread(1, 4),
     snapshotLogBytesMax: chance.percent(25) ? powerOfTwo(chance, 128 * KIB, 512 * KIB) : 1_024 * KIB,
