@@ -22,6 +22,7 @@ import { main as swappedDisks } from "./disks/swapped-disks.ts"
 import { main as rottenLog } from "./disks/rotten-log.ts"
 import { main as tornLog } from "./disks/torn-log.ts"
 import { main as staleTail } from "./disks/stale-tail.ts"
+import { main as unreadableHeaders } from "./disks/unreadable-headers.ts"
 import { main as oldBackupRestored } from "./disks/old-backup-restored.ts"
 import { main as hourBack } from "./clocks/hour-back.ts"
 import { main as beyondTheBound } from "./clocks/beyond-the-bound.ts"
@@ -63,6 +64,7 @@ export const SCENARIOS: readonly Scenario[] = [
   rottenLog,
   tornLog,
   staleTail,
+  unreadableHeaders,
   oldBackupRestored,
   hourBack,
   beyondTheBound,

@@ -124,8 +124,11 @@ export function bootStore(
       .map((witness) => witness.identifier)
     // A system volume that begins has no one else's memory for its own.
     const expected = listed?.incarnation ?? (known === null ? NO_LIFE : null)
-    const opened = readVolume(config, id, imageOf(id), expected, witnesses)
-    if ("code" in opened) return opened
+    const read = readVolume(config, id, imageOf(id), expected, witnesses)
+    if ("code" in read) return read
+    const single = isNameless(read.recovered) ? singleIn(read) : null
+    if (single !== null) return corruptSingle(single, read.recovered)
+    const opened = isNameless(read.recovered) ? begunAnew(read) : read
     observeRecovery(id, opened.recovered, effects)
     const { verdict } = opened.recovered
     const isLost = verdict === "newIncarnation" || (verdict === "empty" && listed !== undefined)
@@ -150,19 +153,14 @@ export function bootStore(
         continue
       }
       const replica = openReplica(config, volume, group, chance, stamp.mono)
-      if (replica === "single") {
-        const detail = `Group ${group.group} has no other replica to be repaired from`
-        return { code: "corruptSingleReplica", detail, rows: rowsOf(opened.recovered) }
-      }
+      if (replica === "single") return corruptSingle(group.group, opened.recovered)
       if (replica !== "forgotten") {
         replicas.push(replica)
         continue
       }
       // It no longer knows what it was: under its name it must never speak again, and peers make it anew.
-      if (group.replica !== 0) {
-        systemVolume.append({ type: "tombstone", group: group.group, replica: group.replica })
-        tombstones.set(group.group, group.replica)
-      }
+      systemVolume.append({ type: "tombstone", group: group.group, replica: group.replica })
+      tombstones.set(group.group, group.replica)
       endBurial(volume, group, effects)
       effects.push({ type: "observe", observation: { type: "mark", name: "node.replica.forgotten" } })
     }
@@ -302,6 +300,39 @@ function openReplica(
   const raft = makeRaft(config, group, replica, machine.descriptor, start, chance, mono)
   if (machine.isDamaged) raft.openedDamaged()
   return new Replica(config, volume, raft, machine)
+}
+
+/** Rows after which nobody can say which replicas a log spoke of. */
+const UNSURE: ReadonlySet<RowId> = new Set<RowId>(["unreadableSegment", "missingSegment", "missingHead"])
+
+/**
+ * Whether the damage took the name of a replica that lived here, or may have taken all there was of one. Nobody
+ * could keep it from being made again under that name, so the whole volume begins anew under another one.
+ */
+function isNameless({ verdict, groups, reasons }: RecoveredVolume): boolean {
+  if (verdict !== "corruption") return false
+  return groups.some((group) => group.replica === 0) || reasons.some(({ row }) => UNSURE.has(row))
+}
+
+/** Nothing of it is taken over. */
+function begunAnew({ recovered, base }: OpenedImage): OpenedImage {
+  const none = { groups: [], damage: [], incarnation: null, durableLsn: 0 }
+  return { base, recovered: { ...recovered, ...none, verdict: "newIncarnation" } }
+}
+
+/** A group that has its only replica in this volume; null when there is none. */
+function singleIn({ recovered, base }: OpenedImage): GroupId | null {
+  const engine = new OverlayEngine(base)
+  for (const group of recovered.groups) {
+    const held = group.replica === 0 ? null : StateMachine.open(engine, group.group, group.replica)
+    if (held !== null && isAlone(group.replica, held, group)) return group.group
+  }
+  return null
+}
+
+function corruptSingle(group: GroupId, recovered: RecoveredVolume): BootFailure {
+  const detail = `Group ${group} has no other replica to be repaired from`
+  return { code: "corruptSingleReplica", detail, rows: rowsOf(recovered) }
 }
 
 /** Whether the last configuration that this replica knows of names nobody else. */

@@ -3,7 +3,7 @@
  * (its ghost), until a leader has repaired it: it may not speak as if it remembered, and while it keeps silent what it
  * held still counts as held, for without its vote nobody is elected who lacks it.
  */
-import type { RaftMessage } from "#kernel"
+import type { Configuration, RaftMessage } from "#kernel"
 import type { WorldView } from "./checker.ts"
 import { DurableReplica, nameOf, type ReplicaMirror, type StoreMirror } from "./mirror.ts"
 import { checkRecovered, forgetUnderWay } from "./wal.ts"
@@ -90,9 +90,28 @@ function copyOf(durable: DurableReplica): DurableReplica {
   return copy
 }
 
+/**
+ * A learner that gave no vote promised nothing that counts: no leader that has heard of it makes it again, and one that has
+ * not begins with it at nothing.
+ */
+function everVoted({ id, group, ghost }: ReplicaMirror): boolean {
+  if (ghost === null || ghost.votedFor !== 0) return true
+  const isVoterOf = ({ voters, outgoing }: Configuration): boolean =>
+    [...voters, ...outgoing].some((member) => member.replica === id)
+  return (
+    group.configs.some(({ configuration }) => isVoterOf(configuration)) ||
+    group.members.some(({ configuration }) => isVoterOf(configuration))
+  )
+}
+
 /** It says something of itself. */
 export function checkName(world: WorldView, replica: ReplicaMirror): void {
   if (!replica.lost) return
+  if (!everVoted(replica)) {
+    replica.lost = false
+    replica.ghost = null
+    return
+  }
   world.report("IDENT-name", `${nameOf(replica)} speaks; its memory was lost, and its name with it.`)
 }
 

@@ -66,7 +66,8 @@ export function drawLimits(chance: Chance, fixed: Partial<Limits>): Limits {
 function drawSnapshots(chance: Chance): Partial<Limits> {
   return {
     snapshotChunkBytes: powerOfTwo(chance, 128, 8 * KIB),
-    snapshotWindowChunks: chance.spread(1, 8),
+    // Several on the way, or a slow link alone would take a quiet part for a few hundred of them.
+    snapshotWindowChunks: chance.spread(3, 12),
     snapshotBytesPerSecond: powerOfTwo(chance, 1_024 * KIB, 8_192 * KIB),
     snapshotsSendingMax: chance.spread(1, 4),
     snapshotsReceivingMax: chance.spread(1, 4),
