@@ -20,6 +20,7 @@ export const main: Scenario = scenario({
     "liveness.withdrawn",
     "range.read.timeline",
     "raft.window.full",
+    "raft.window.storeFull",
     "raft.membership.leftJoint",
     "raft.membership.promoted",
     "raft.transfer.campaign",

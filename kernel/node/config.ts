@@ -60,6 +60,11 @@ export type Limits = {
   /** Appends in flight to one follower. */
   readonly windowMessagesMax: number
   readonly windowBytesMax: number
+  /**
+   * Bytes of entries in flight to one store, over all groups that are led here; beyond it each of them sends one small
+   * append at a time.
+   */
+  readonly peerBytesMax: number
   /** Bytes of entries in one append. */
   readonly appendBytesMax: number
   /** Bytes of log a leader holds uncommitted; beyond it new writes are `overloaded`. */
@@ -68,6 +73,8 @@ export type Limits = {
   readonly pendingLogBytesMax: number
   /** Requests one group holds at once; beyond it new ones are `overloaded`. */
   readonly requestsMax: number
+  /** Requests all groups of a store hold at once; beyond it new ones are `overloaded`. */
+  readonly storeRequestsMax: number
   /** Applied entries kept in the log behind a durable checkpoint, for followers that lag a little. */
   readonly logKeepEntries: number
   /**
@@ -111,10 +118,12 @@ export const DEFAULT_TIMING: Timing = {
 export const DEFAULT_LIMITS: Limits = {
   windowMessagesMax: 256,
   windowBytesMax: 4 << 20,
+  peerBytesMax: 16 << 20,
   appendBytesMax: 1 << 20,
   uncommittedBytesMax: 64 << 20,
   pendingLogBytesMax: 32 << 20,
   requestsMax: 4_096,
+  storeRequestsMax: 65_536,
   logKeepEntries: 4_096,
   pinnedSegmentsMax: 4,
   checkpointLogBytes: 16 << 20,

@@ -20,6 +20,7 @@ import { ReplicaScrub } from "./replica-scrub.ts"
 import type { Observation } from "./observation.ts"
 import { Snapshots } from "./snapshots.ts"
 import type { GroupStatus } from "./status.ts"
+import { StoreBudget } from "./store-budget.ts"
 import type { Volume } from "./volume.ts"
 
 /** One moment, as every replica of the store sees it. */
@@ -56,6 +57,7 @@ export class Replica {
   isDirty = false
   /** Who sent the snapshot whose checkpoint is awaited. */
   #snapshotFrom: Member | null = null
+  #budget = new StoreBudget()
 
   constructor(
     config: KernelConfig,
@@ -71,6 +73,12 @@ export class Replica {
     this.scrub = new ReplicaScrub(raft, machine, config)
     this.service = service ?? new RangeService(machine, config.timing, config.limits)
     this.snapshots = new Snapshots(config, volume, raft, machine)
+  }
+
+  /** What it has in hand counts with what the other replicas of its store have. */
+  share(budget: StoreBudget): void {
+    this.#budget = budget
+    budget.note(this.raft, this.service.size)
   }
 
   get group(): GroupId {
@@ -255,6 +263,7 @@ export class Replica {
       fenced: !mayLead(moment),
       support: moment.support,
       highWater: this.service.highWater,
+      budget: this.#budget,
       switches: this.#config.switches,
     }
   }
@@ -283,6 +292,7 @@ export class Replica {
       termStartIndex: raft.termStartIndex,
       uncommittedBytes: raft.uncommittedBytes,
       pendingLogBytes: this.volume.wal.pendingBytes,
+      requestsBeside: this.#budget.requestsBeside(raft.group),
       switches: this.#config.switches,
     }
   }
@@ -384,6 +394,7 @@ export class Replica {
     }
     snapshots.tidy(moment)
     snapshots.pump(moment)
+    this.#budget.note(raft, service.size)
     for (const effect of service.drain()) {
       if (effect.type === "reply") {
         moment.out.push({ type: "reply", session: effect.session, reply: effect.reply, barrier: null })
@@ -469,6 +480,7 @@ export class Replica {
       hashHigh: machine.hashHigh,
       hashLow: machine.hashLow,
       waitingRequests: service.size,
+      sending: raft.sending(),
       state: machine.isDamaged ? "damaged" : machine.isDiverged ? "diverged" : "whole",
       size: machine.size,
       checkpoint: this.volume.durable,

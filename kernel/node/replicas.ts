@@ -4,11 +4,13 @@ import type { KernelConfig } from "./config.ts"
 import { Replica, type Moment } from "./replica.ts"
 import { replaceLost } from "./repair.ts"
 import { Scrubber } from "./scrubber.ts"
+import { StoreBudget } from "./store-budget.ts"
 import type { Volume } from "./volume.ts"
 
 /** The replicas of one store, by group and by range. Walks go by group, in ascending order. */
 export class Replicas {
   #scrubber = new Scrubber()
+  readonly #budget = new StoreBudget()
   readonly #byGroup = new Map<GroupId, Replica>()
   readonly #groupOfRange = new Map<RangeId, GroupId>()
   /** Sorted once for all walks between two changes. */
@@ -16,12 +18,14 @@ export class Replicas {
 
   add(replica: Replica): void {
     this.#byGroup.set(replica.group, replica)
+    replica.share(this.#budget)
     this.#groupOfRange.set(replica.machine.descriptor.rangeId, replica.group)
     this.#sorted = null
   }
 
   delete(replica: Replica): void {
     this.#byGroup.delete(replica.group)
+    this.#budget.forget(replica.group)
     this.#groupOfRange.delete(replica.machine.descriptor.rangeId)
     this.#sorted = null
   }

@@ -46,6 +46,8 @@ export type GroupStatus = {
   readonly hashHigh: number
   readonly hashLow: number
   readonly waitingRequests: number
+  /** Of a leader: bytes of entries on their way to the stores that have not answered for them. */
+  readonly sending: readonly { readonly store: StoreId; readonly bytes: number }[]
   /** What a scrub or a read found: only a `whole` state is served from. */
   readonly state: "whole" | "damaged" | "diverged"
   /** How much the range holds here; null until it was counted once since the start or the last snapshot. */

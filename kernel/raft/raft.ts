@@ -41,6 +41,7 @@ import {
   handleHeartbeat,
   handleHeartbeatReply,
   handleStoredReply,
+  peers,
   quorumIsActive,
   refuseOldLeader,
 } from "./replication.ts"
@@ -60,6 +61,8 @@ import {
 import { askDeadlineOf, askForState, knownLeader, stateDamaged } from "./state-damage.ts"
 import type { Outbox, RaftEffect, RaftState, StepContext, Transfer } from "./state.ts"
 import type { Configuration, LogEnd, Payload } from "./types.ts"
+
+const NOTHING_SENT: readonly never[] = []
 
 /** What happens to one replica of a group. */
 export type RaftEvent =
@@ -213,6 +216,18 @@ export class Raft {
   /** Bytes of log after the last committed entry. */
   get uncommittedBytes(): number {
     return this.#state.log.bytesAfter(this.#state.commitIndex)
+  }
+
+  /** Entries on their way from this leader, for each member that has not answered for all of its own. */
+  sending(): readonly { readonly store: StoreId; readonly bytes: number }[] {
+    const state = this.#state
+    if (state.role !== "leader") return NOTHING_SENT
+    let sending: { readonly store: StoreId; readonly bytes: number }[] | null = null
+    for (const { replica, store } of peers(state)) {
+      const bytes = state.progress.get(replica)?.inflightBytes ?? 0
+      if (bytes > 0) (sending ??= []).push({ store, bytes })
+    }
+    return sending ?? NOTHING_SENT
   }
 
   get descriptor(): RangeDescriptor {

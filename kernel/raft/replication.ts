@@ -17,7 +17,7 @@ import { makeEntry, type Configuration, type Entry, type LogEnd, type Payload } 
  * pipelining within a window: Raft thesis, §10.2.1.
  */
 
-/** Entries an append carries when the follower's log is not known to match. */
+/** Bytes of entries in an append when the follower's log is not known to match, or its store has much to do. */
 const PROBE_BYTES_MAX = 16 << 10
 
 /** Appends one entry of the leader's own term. */
@@ -103,8 +103,21 @@ export function sendAppends(state: RaftState, to: Member, context: StepContext, 
       out.push({ type: "observe", observation: { type: "mark", name: "raft.window.full" } })
       return
     }
+    if (progress.inflightMessages >= 1 && isPaced(state, to, progress, context)) {
+      out.push({ type: "observe", observation: { type: "mark", name: "raft.window.storeFull" } })
+      return
+    }
     if (!sendAppend(state, to, progress, true, context, out)) return
   }
+}
+
+/**
+ * So much is on its way to this store, from all groups led here, that each sends it one small append at a time: none
+ * waits for the others to be answered, and what is in flight stays within a budget.
+ */
+function isPaced(state: RaftState, to: Member, progress: Progress, context: StepContext): boolean {
+  const beside = context.budget.bytesBeside(state.group, to.store)
+  return beside + progress.inflightBytes >= state.limits.peerBytesMax
 }
 
 /** One append from `nextIndex`; an empty one when `withEntries` is false. False when a snapshot goes instead. */
@@ -123,7 +136,7 @@ function sendAppend(
     return false
   }
   const bytesMax =
-    progress.state === "probe"
+    progress.state === "probe" || isPaced(state, to, progress, context)
       ? Math.min(PROBE_BYTES_MAX, state.limits.appendBytesMax)
       : state.limits.appendBytesMax
   let entries = withEntries ? state.log.slice(progress.nextIndex, bytesMax) : []

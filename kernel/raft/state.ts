@@ -5,6 +5,7 @@ import type { Observation } from "../node/observation.ts"
 import type { Member, RangeDescriptor } from "../range/descriptor.ts"
 import type { WalItem } from "../wal/item.ts"
 import type { Limits, Timing } from "../node/config.ts"
+import type { StoreBudget } from "../node/store-budget.ts"
 import type { Lane } from "../node/effect.ts"
 import type { Switches } from "../node/switches.ts"
 import type { ConfigurationLog } from "./membership.ts"
@@ -32,6 +33,8 @@ export type StepContext = {
   readonly support: Support
   /** Nothing was assigned or served above this timestamp: what a transfer hands over. */
   readonly highWater: Timestamp
+  /** What the other groups led here have on their way to the same stores. */
+  readonly budget: Pick<StoreBudget, "bytesBeside">
   readonly switches: Switches
 }
 

@@ -39,6 +39,7 @@ export function refusalOf(
   if (isAhead && aheadUs(request.readTs, context.wall) > timing.clockBoundUs)
     return { code: "clockOutOfBound" }
   if (held >= limits.requestsMax) return { code: "overloaded" }
+  if (held + context.requestsBeside >= limits.storeRequestsMax) return { code: "overloaded" }
   if (held >= 1 && context.switches.on("queueOfOne")) return { code: "overloaded" }
   if (isReadOnly(request)) return null
   if (context.isDiskExhausted || (context.isDiskFull && !onlyDeletes(request))) return { code: "diskFull" }

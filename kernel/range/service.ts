@@ -48,6 +48,8 @@ export type ServiceContext = {
   readonly uncommittedBytes: number
   /** Of the whole volume: log that waits to be written. */
   readonly pendingLogBytes: number
+  /** Requests that other groups of this store hold. */
+  readonly requestsBeside: number
   readonly switches: Switches
 }
 

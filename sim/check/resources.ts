@@ -17,6 +17,8 @@ export type StoreLoad = {
 export type GroupLoad = {
   readonly group: number
   readonly waitingRequests: number
+  /** Bytes of entries on their way from a leader, by store. */
+  readonly sending: readonly { readonly store: number; readonly bytes: number }[]
   /** What the log holds in memory, both ends included. */
   readonly firstIndex: number
   readonly lastIndex: number
@@ -29,6 +31,8 @@ export const DEFAULT_HOST_LIMITS: HostLimits = { inboxMax: 16_384, heldMax: 65_5
 
 /** The smallest entry there is, as the log's bytes count it. */
 const ENTRY_BYTES_MIN = 8
+/** One entry, or what a leader sends to a store that has much to do. */
+const APPEND_BYTES_SMALL = 16_384
 /** A checkpoint starts at its limit and takes a while; log comes in meanwhile. */
 const CHECKPOINT_SLACK = 4
 
@@ -55,6 +59,18 @@ export function checkLoad(
     bound("RES-inbox", "inputs", load.inbox, host.inboxMax) ??
     bound("RES-held", "effects", load.held, host.heldMax) ??
     bound("RES-timers", "timers", load.timers, host.timersMax)
+  // Over budget each group sends one small append more, and the last that was within it may have been a whole one.
+  const sendingMax =
+    limits.peerBytesMax + (load.groups.length + 1) * Math.max(limits.appendBytesMax, APPEND_BYTES_SMALL)
+  const sending = new Map<number, number>()
+  let waiting = 0
+  for (const group of load.groups) {
+    waiting += group.waitingRequests
+    for (const { store, bytes } of group.sending) sending.set(store, (sending.get(store) ?? 0) + bytes)
+  }
+  found ??= bound("RES-store-requests", "requests of all groups", waiting, limits.storeRequestsMax)
+  for (const [store, bytes] of sending)
+    found ??= bound("RES-peer-bytes", `bytes of entries in flight to store ${store}`, bytes, sendingMax)
   for (const group of load.groups) {
     found ??=
       bound("RES-requests", `requests of group ${group.group}`, group.waitingRequests, limits.requestsMax) ??

@@ -41,12 +41,16 @@ export function drawLimits(chance: Chance, fixed: Partial<Limits>): Limits {
     ...DEFAULT_LIMITS,
     windowMessagesMax: chance.spread(1, 32),
     windowBytesMax: powerOfTwo(chance, 4 * KIB, 256 * KIB),
+    peerBytesMax: chance.of("peer").percent(25)
+      ? powerOfTwo(chance.of("peer"), 4 * KIB, 64 * KIB)
+      : 1_024 * KIB,
     appendBytesMax: powerOfTwo(chance, KIB, 4 * KIB),
     uncommittedBytesMax: chance.percent(25) ? powerOfTwo(chance, 2 * KIB, 16 * KIB) : 1_024 * KIB,
     pendingLogBytesMax: chance.of("pending").percent(25)
       ? powerOfTwo(chance.of("pending"), 2 * KIB, 16 * KIB)
       : 1_024 * KIB,
     requestsMax: chance.percent(25) ? chance.spread(4, 32) : 1_024,
+    storeRequestsMax: chance.of("held").percent(25) ? chance.of("held").spread(8, 64) : 4_096,
     logKeepEntries: chance.spread(4, 64),
     pinnedSegmentsMax: chance.of("pinned").spread(1, 8),
     checkpointLogBytes: powerOfTwo(chance, 4 * KIB, 32 * KIB),

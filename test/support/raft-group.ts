@@ -3,6 +3,7 @@ import { invariant } from "#kernel/lib/invariant.ts"
 import type { Support } from "#kernel/liveness/support.ts"
 import { Sfc32 } from "#kernel/lib/rng.ts"
 import { DEFAULT_LIMITS, DEFAULT_TIMING, type Limits, type Timing } from "#kernel/node/config.ts"
+import { NOTHING_BESIDE } from "#kernel/node/store-budget.ts"
 import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { RaftLog } from "#kernel/raft/log.ts"
 import { EMPTY_CONFIGURATION } from "#kernel/raft/membership.ts"
@@ -100,6 +101,7 @@ export class Peer {
   mono: number
   isFenced = false
   support: Support = NO_SUPPORT
+  budget: StepContext["budget"] = NOTHING_BESIDE
   isRemoved = false
   highWater = 0
   nextLsn = 1
@@ -172,6 +174,7 @@ export class Peer {
       fenced,
       support: this.support,
       highWater,
+      budget: this.budget,
       switches: NO_SWITCHES,
     }
   }

@@ -60,6 +60,7 @@ export class ServiceRig {
       termStartIndex: 1,
       uncommittedBytes: 0,
       pendingLogBytes: 0,
+      requestsBeside: 0,
       switches: NO_SWITCHES,
       ...this.context,
     }

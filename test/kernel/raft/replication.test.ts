@@ -86,6 +86,30 @@ test("no more bytes than the window holds are under way to one follower, but for
   assert.deepEqual(indexesTo(leader, 2), [[2], [3], [4]])
 })
 
+test("to a store that has its budget of bytes from other groups one small append at a time is sent, and no other waits", () => {
+  const sent = (busy: number) => {
+    const leader = paired({ limits: { ...DEFAULT_LIMITS, peerBytesMax: 100_000 } })
+    leader.budget = { bytesBeside: (_group, store) => (store === busy ? 100_000 : 0) }
+    for (let i = 0; i < 3; i++) {
+      for (let j = 0; j < 3; j++) leader.propose("x".repeat(6_000))
+      leader.step({ type: "turnEnded" })
+    }
+    return leader
+  }
+  assert.deepEqual(indexesTo(sent(3), 2).flat(), [2, 3, 4, 5, 6, 7, 8, 9, 10])
+  const leader = sent(2)
+  assert.deepEqual(indexesTo(leader, 2), [[2, 3]])
+  leader.receive(appendReply(2, 1, 1, 3))
+  assert.deepEqual(indexesTo(leader, 2), [[4, 5]])
+  leader.budget = { bytesBeside: () => 0 }
+  leader.receive(appendReply(2, 1, 1, 5))
+  assert.deepEqual(
+    indexesTo(leader, 2).flat(),
+    [6, 7, 8, 9, 10],
+    "and all that waited when there is room again",
+  )
+})
+
 test("an append carries no more than its limit, and a single entry beyond it all the same", () => {
   const leader = paired({ limits: { ...DEFAULT_LIMITS, appendBytesMax: 300 } })
   for (const length of [100, 100, 100, 1000, 10]) leader.propose("x".repeat(length))

@@ -35,6 +35,10 @@ describe("who is served", () => {
         "overloaded",
         (rig) => ((rig.context = { pendingLogBytes: rig.limits.pendingLogBytesMax }), rig.put("a", "x")),
       ],
+      [
+        "overloaded",
+        (rig) => ((rig.context = { requestsBeside: rig.limits.storeRequestsMax }), rig.get("a")),
+      ],
       ["diskFull", (rig) => ((rig.context = { isDiskFull: true, isDiskExhausted: true }), rig.drop("a"))],
       ["tooLarge", (rig) => rig.put("k".repeat(2_000), "x")],
     ]

@@ -25,6 +25,7 @@ function status(replica: number, isLeader: boolean): GroupStatus {
     hashHigh: 5,
     hashLow: 6,
     waitingRequests: 0,
+    sending: [],
     state: "whole",
     size: null,
     checkpoint: null,
@@ -211,7 +212,7 @@ const LOAD: StoreLoad = {
   inbox: 10,
   held: 10,
   timers: 10,
-  groups: [{ group: 1, waitingRequests: 10, firstIndex: 1, lastIndex: 4_000 }],
+  groups: [{ group: 1, waitingRequests: 10, sending: [], firstIndex: 1, lastIndex: 4_000 }],
 }
 
 test("each queue past its limit fires its own oracle, at its limit none", () => {
@@ -225,6 +226,17 @@ test("each queue past its limit fires its own oracle, at its limit none", () => 
   assert.equal(check({ timers: DEFAULT_HOST_LIMITS.timersMax + 1 }), "RES-timers")
   assert.equal(check({ groups: [{ ...group, waitingRequests: 4_097 }] }), "RES-requests")
   assert.equal(check({ groups: [{ ...group, lastIndex: 10_000_000 }] }), "RES-log")
+  const groups = Array.from({ length: 17 }, (_, index) => ({
+    ...group,
+    group: index,
+    waitingRequests: 4_000,
+  }))
+  assert.equal(check({ groups: groups.slice(1) }), undefined)
+  assert.equal(check({ groups }), "RES-store-requests")
+  const sending = (bytes: number) => [{ ...group, sending: [{ store: 2, bytes }] }]
+  const { peerBytesMax, appendBytesMax } = DEFAULT_LIMITS
+  assert.equal(check({ groups: sending(peerBytesMax + 2 * appendBytesMax) }), undefined)
+  assert.equal(check({ groups: sending(peerBytesMax + 2 * appendBytesMax + 1) }), "RES-peer-bytes")
 })
 
 test("an append of several entries past its limit fires append bytes; a single large entry does not", () => {

@@ -10,6 +10,7 @@ import {
   type RaftMessage,
 } from "#kernel"
 import { Sfc32 } from "#kernel/lib/rng.ts"
+import { NOTHING_BESIDE } from "#kernel/node/store-budget.ts"
 import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { RaftLog } from "#kernel/raft/log.ts"
 import { Raft, type RaftEvent } from "#kernel/raft/raft.ts"
@@ -226,6 +227,7 @@ class Host {
       fenced: false,
       support: NO_SUPPORT,
       highWater: 0,
+      budget: NOTHING_BESIDE,
       switches: NO_SWITCHES,
     }
     const effects: Effect[] = []

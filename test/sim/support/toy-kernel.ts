@@ -244,6 +244,7 @@ export class ToyKernel implements StoreKernel {
         hashHigh: 0,
         hashLow: 0,
         waitingRequests: 0,
+        sending: [],
         state: "whole",
         size: null,
         checkpoint: null,
