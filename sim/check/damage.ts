@@ -94,7 +94,7 @@ function copyOf(durable: DurableReplica): DurableReplica {
  * A learner that gave no vote promised nothing that counts: no leader that has heard of it makes it again, and one that has
  * not begins with it at nothing.
  */
-function everVoted({ id, group, ghost }: ReplicaMirror): boolean {
+export function everVoted({ id, group, ghost }: ReplicaMirror): boolean {
   if (ghost === null || ghost.votedFor !== 0) return true
   const isVoterOf = ({ voters, outgoing }: Configuration): boolean =>
     [...voters, ...outgoing].some((member) => member.replica === id)
@@ -107,11 +107,6 @@ function everVoted({ id, group, ghost }: ReplicaMirror): boolean {
 /** It says something of itself. */
 export function checkName(world: WorldView, replica: ReplicaMirror): void {
   if (!replica.lost) return
-  if (!everVoted(replica)) {
-    replica.lost = false
-    replica.ghost = null
-    return
-  }
   world.report("IDENT-name", `${nameOf(replica)} speaks; its memory was lost, and its name with it.`)
 }
 

@@ -165,6 +165,11 @@ export class GroupMirror {
     this.members.sort((a, b) => a.id - b.id)
   }
 
+  replace(old: ReplicaMirror, by: ReplicaMirror): void {
+    this.replicas[by.id] = by
+    this.members[this.members.indexOf(old)] = by
+  }
+
   seenAt(index: number): SeenEntry | null {
     return this.#seen[index - this.#seenFirst] ?? null
   }
@@ -292,6 +297,15 @@ export class ClusterMirror {
     const replica = new ReplicaMirror(owner, id, store)
     owner.add(replica)
     this.store(store).replicas.push(replica)
+    return replica
+  }
+
+  /** The same name, and nothing behind it: a replica that was forgotten without a trace is made again. */
+  renew(old: ReplicaMirror): ReplicaMirror {
+    const replica = new ReplicaMirror(old.group, old.id, old.store)
+    const { replicas } = this.store(old.store)
+    replicas[replicas.indexOf(old)] = replica
+    old.group.replace(old, replica)
     return replica
   }
 

@@ -1,7 +1,7 @@
 /** The checkers of safety as one: they share a mirror and must look in one order. */
 import type { Bootstrap, Effect, Input, Observation, RaftMessage } from "#kernel"
 import type { OnlineChecker, WorldView } from "./checker.ts"
-import { bootEndedDamaged, checkDamaged, checkName } from "./damage.ts"
+import { bootEndedDamaged, checkDamaged, checkName, everVoted } from "./damage.ts"
 import { applyItems, messageReleased } from "./durability.ts"
 import { ClusterMirror, type ReplicaMirror, type StoreMirror } from "./mirror.ts"
 import { configurationChanged, configurationCommitted } from "./quorums.ts"
@@ -196,8 +196,11 @@ export class SafetyChecker implements OnlineChecker {
         else recovered(world, store, observation.volume, observation.lsn)
         return
       default: {
-        const replica = this.#mirror.replica(store.id, observation.group, observation.replica)
-        if (replica !== null) this.#observeReplica(world, store, replica, observation)
+        const known = this.#mirror.replica(store.id, observation.group, observation.replica)
+        if (known === null) return
+        const isBornAgain = !store.booting && known.lost && !everVoted(known)
+        const replica = isBornAgain ? this.#mirror.renew(known) : known
+        this.#observeReplica(world, store, replica, observation)
       }
     }
   }
