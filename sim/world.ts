@@ -411,12 +411,11 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
   fatal(store: number, code: string, detail: string, restartUs: number): void {
     this.fatals.set(code, (this.fatals.get(code) ?? 0) + 1)
     this.#listener?.happened(this.now, this.event, `store ${store} stops itself: ${code}, ${detail}`)
-    if (WAITS_FOR_OPERATOR.has(code)) {
-      this.#halts[store - 1] = code
-      if (!this.quiet) {
-        this.#kill(store, false)
-        return
-      }
+    const waits = WAITS_FOR_OPERATOR.has(code)
+    this.#halts[store - 1] = waits ? code : null
+    if (waits && !this.quiet) {
+      this.#kill(store, false)
+      return
     }
     const drawn = draw(this.seed, PURPOSE.restartDelay, store, 0, this.host(store).boots)
     this.crash(store, false, this.now + between(drawn, Math.floor(restartUs / 2), restartUs))
