@@ -131,6 +131,8 @@ export class SnapshotSender {
     transfer.unanswered = 0
     switch (word.verdict) {
       case "declined":
+        // It may be too old for who declined it: where nobody has taken any of it, the state as it stands now is next.
+        if ([...this.#transfers.values()].every((other) => other.best === 0)) this.#source = context.pin()
         this.#wait(transfer, Math.max(word.retryAfterUs, this.#timing.heartbeatUs), context)
         return
       case "installing":
