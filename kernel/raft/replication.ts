@@ -394,7 +394,8 @@ export function handleHeartbeat(
   followLeader(state, message, context, out)
   hearStatement(state, message)
   const epoch = fortify(state, message, from, context)
-  if (state.installing === null && !state.wantsSnapshot)
+  // A heartbeat vouches for what was acknowledged before the damage; what is in its place now may be another entry.
+  if (state.installing === null && !state.wantsSnapshot && state.recovery === null)
     advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)
   askRepair(state, message, from, out)
   sayStored(state, message, from, out)
