@@ -18,6 +18,8 @@ const GROUND: Readonly<Record<string, string>> = {
   "kernel/one.ts": `export const one = 1\n`,
   "sim/index.ts": `export { two } from "./two.ts"\n`,
   "sim/two.ts": `import { one } from "#kernel"\n\nexport const two: number = one + 1\n`,
+  "net/index.ts": `export { six } from "./six.ts"\n`,
+  "net/six.ts": `import { one } from "#kernel"\n\nexport const six: number = one + 5\n`,
   "cli/three.ts": `export const three = 3\n`,
   "scenarios/smoke/four.ts": `import { two } from "#sim"\n\nexport const main: number = two * 2\n`,
 }
@@ -54,8 +56,18 @@ const lintBreaches: readonly Breach[] = [
     ["a package", "seedrandom"],
   ].map(([name, from], i) => imports(`a scenario imports ${name}`, `scenarios/smoke/imports-${i}.ts`, from!)),
   ...[
+    ["sim", "#sim"],
+    ["cli", "#cli/three.ts"],
+    ["past the kernel's door", "#kernel/one.ts"],
+    ["its own door by path", "./index.ts"],
+    ["another folder by path", "../kernel/one.ts"],
+    ["a package it was not given", "commander"],
+  ].map(([name, from], i) => imports(`net imports ${name}`, `net/imports-${i}.ts`, from!)),
+  imports("sim imports net", "sim/imports-net.ts", "#net"),
+  ...[
     ["past the kernel's door", "#kernel/one.ts"],
     ["past the simulator's door", "#sim/two.ts"],
+    ["past the shell's door", "#net/six.ts"],
     ["a package it was not given", "esbuild"],
   ].map(([name, from], i) => imports(`cli imports ${name}`, `cli/imports-${i}.ts`, from!)),
   imports("a test imports the door of its own folder", "test/imports-0.ts", "./index.ts"),
@@ -183,6 +195,7 @@ const lintRight: readonly Case[] = [
     file: "kernel/room/right-1.ts",
     code: `export type Own = number\n\nexport const root: number = Math.sqrt(4)\n`,
   },
+  { name: "net imports the kernel's door", file: "net/right-0.ts", code: GROUND["net/six.ts"]! },
   { name: "sim imports the kernel's door", file: "sim/right-0.ts", code: GROUND["sim/two.ts"]! },
   {
     name: "a plan imports seedrandom",
@@ -246,6 +259,10 @@ const typeBreaches: Readonly<Record<string, readonly Breach[]>> = {
     ...AMBIENT.map((expression, i) => uses("sim", expression, `ambient-${i}`, "TS2xxx")),
     { ...imports("sim imports cli", "sim/arrow-0.ts", "#cli/three.ts"), by: "TS6xxx" },
     { ...imports("sim imports node:fs", "sim/arrow-1.ts", "node:fs"), by: "TS2xxx" },
+  ],
+  net: [
+    { ...imports("net imports sim", "net/arrow-0.ts", "#sim"), by: "TS6xxx" },
+    { ...imports("net imports cli", "net/arrow-1.ts", "#cli/three.ts"), by: "TS6xxx" },
   ],
   scenarios: [
     ...AMBIENT.map((expression, i) => uses("scenarios/smoke", expression, `ambient-${i}`, "TS2xxx")),

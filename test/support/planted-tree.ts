@@ -11,6 +11,7 @@ const CONFIGS = [
   "tsconfig.base.json",
   "kernel/tsconfig.json",
   "sim/tsconfig.json",
+  "net/tsconfig.json",
   "scenarios/tsconfig.json",
   "cli/tsconfig.json",
   "bench/tsconfig.json",
