@@ -1,1 +1,2 @@
 export * from "./host/ports.ts"
+export * from "./cluster/node-config.ts"
