@@ -19,11 +19,9 @@ import {
   type KvRequest,
   type PeerMessage,
 } from "#kernel"
-import type { Base } from "#kernel/engine/base.ts"
-import type { Cursor, Space } from "#kernel/engine/engine.ts"
-import { MemoryBase } from "#kernel/engine/memory-base.ts"
 import { DEFAULT_LIMITS, DEFAULT_TIMING } from "#kernel/node/config.ts"
 import { NO_SWITCHES } from "#kernel/node/switches.ts"
+import { LiveBase } from "#sim/env/volume.ts"
 import { TraceHash } from "#sim/trace/hash.ts"
 import { about, cpuSeconds, numberOption, printReport, type Row } from "../support/report.ts"
 
@@ -35,29 +33,6 @@ const VALUE = "v".repeat(64)
 /** Simulated time between two rounds: a round hands every store what has arrived. */
 const ROUND_US = 200
 const KEYS_PER_GROUP = 1_000
-
-/** What a kernel reads through: its content changes when a checkpoint is taken in. */
-class LiveBase implements Base {
-  current: MemoryBase = MemoryBase.empty()
-
-  get checkpoint(): number {
-    return this.current.checkpoint
-  }
-  get damage(): MemoryBase["damage"] {
-    return this.current.damage
-  }
-
-  get(space: Space, key: string): string | null {
-    return this.current.get(space, key)
-  }
-
-  cursor(space: Space, start: string, end: string, reverse: boolean): Cursor {
-    return this.current.cursor(space, start, end, reverse)
-  }
-  snapshot(): MemoryBase {
-    return this.current
-  }
-}
 
 /** One store: a kernel, and a host whose disk is never slow. */
 class Store {

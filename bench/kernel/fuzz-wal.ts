@@ -22,6 +22,7 @@ const CONTEXT = { salt: 0xdead_beef, sequence: 7 }
 const OFFSET = 4096 + 360
 const IDENTITY = { cluster: "orbit", store: 3, incarnation: 123_456_789, volume: 1 }
 const identifier: Identifier = {
+  mark: null,
   group: 1,
   replica: 1,
   lastIndex: 9,

@@ -17,6 +17,8 @@ export type Identifier = {
   readonly votedFor: ReplicaId
   /** Digest of the last entry. */
   readonly checksum: number
+  /** What an earlier recovery found lost and nobody has repaired yet: the log ends there by that loss, not by itself. */
+  readonly mark: DamageMark | null
 }
 
 /** Frames, both ends included. */
@@ -80,6 +82,8 @@ export function writeIdentifier(identifier: Identifier, sink: Sink): void {
   sink.uint(identifier.term)
   sink.uint(identifier.votedFor)
   sink.u32(identifier.checksum)
+  sink.bool(identifier.mark !== null)
+  if (identifier.mark !== null) writeMark(identifier.mark, sink)
 }
 
 export function readIdentifier(reader: ByteReader): Identifier {
@@ -91,6 +95,7 @@ export function readIdentifier(reader: ByteReader): Identifier {
     term: reader.uint(),
     votedFor: reader.uint(),
     checksum: reader.u32(),
+    mark: reader.bool() ? readMark(reader) : null,
   }
 }
 

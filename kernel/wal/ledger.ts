@@ -412,11 +412,12 @@ export function identifierOf(record: GroupRecord): Identifier {
     term: record.term,
     votedFor: record.votedFor,
     checksum: record.checksum,
+    mark: record.mark,
   }
 }
 
 function removedIdentifier(group: GroupId): Identifier {
-  return { group, replica: 0, lastIndex: 0, lastTerm: 0, term: 0, votedFor: 0, checksum: 0 }
+  return { group, replica: 0, lastIndex: 0, lastTerm: 0, term: 0, votedFor: 0, checksum: 0, mark: null }
 }
 
 function lower(live: Map<GroupId, LogIndex>, group: GroupId, index: LogIndex): void {

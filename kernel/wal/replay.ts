@@ -151,6 +151,8 @@ class Replay {
       return
     }
     if (state.replica === 0) state.replica = identifier.replica
+    // The frame that is lost, or one before it, said that the log had lost something: what it kept is not where it ended.
+    if (identifier.mark !== null && state.loss?.isMarked !== true) this.#mark(identifier.mark)
     trim(state, identifier)
     const { lastIndex, lastTerm, checksum } = ends(state)
     const isSame = !state.isBroken && sameEnd(identifier, lastIndex, lastTerm, checksum)
@@ -378,6 +380,10 @@ class Replay {
     if (state.loss !== null) return false
     if (identifier.term > state.term) return true
     if (identifier.term === state.term && identifier.votedFor !== 0 && state.votedFor === 0) return true
+    // It had lost something, and nothing here says that it was made good.
+    const { mark } = identifier
+    if (mark !== null && !this.#seen.has(identifier.group) && ends(state).lastIndex <= mark.keptIndex)
+      return true
     return identifier.lastIndex > state.startIndex && !this.#seen.has(identifier.group)
   }
 }

@@ -1,32 +1,14 @@
 import type { Plan } from "../plan/plan.ts"
 import { planShape } from "../plan/parse.ts"
-import {
-  isPlanError,
-  list,
-  only,
-  readShape,
-  record,
-  text,
-  type PlanError,
-  type Shape,
-} from "../plan/shape.ts"
+import { isPlanError, readShape, record, text, type PlanError, type Shape } from "../plan/shape.ts"
 import { firstFlaw } from "../plan/well-formed.ts"
 import type { RunResult } from "../result.ts"
+import { FAILURE_FIELDS, failureOf, lined, listed, writeFailure, type Failure } from "./failure.ts"
 
-/** A failure in one file: what ran, what it broke, and how to see it again. */
-export type Capsule = {
-  readonly capsule: 1
+/** A failure of kernels in one file: what ran, what it broke, and how to see it again. */
+export type Capsule = Failure & {
   /** Of Orrery, when it was found. */
   readonly version: string
-  /** The line that runs it again. */
-  readonly command: string
-  readonly oracle: string
-  readonly message: string
-  /** What the bug was and what mended it; empty until somebody knows. */
-  readonly bug: string
-  readonly traceHash: string
-  /** The trace hash after every 1,024th event. */
-  readonly checkpoints: readonly string[]
   readonly plan: Plan
 }
 
@@ -35,23 +17,12 @@ export function makeCapsule(
   result: RunResult,
   about: { version: string; command: string },
 ): Capsule {
-  return {
-    capsule: 1,
-    version: about.version,
-    command: about.command,
-    oracle: result.violation?.oracle ?? "",
-    message: result.violation?.message ?? "",
-    bug: "",
-    traceHash: result.traceHash,
-    checkpoints: result.checkpoints,
-    plan,
-  }
+  const { capsule, ...failure } = failureOf(result, about.command)
+  return { capsule, version: about.version, ...failure, plan }
 }
 
-/** JSON to be read and edited: a line for each operation and each fault. */
-export function writeCapsule(capsule: Capsule): string {
-  const { plan, ...head } = capsule
-  return `${lined(head).slice(0, -2)},\n"plan": ${writePlan(plan)}}\n`
+export function writeCapsule({ plan, ...head }: Capsule): string {
+  return writeFailure(head, writePlan(plan))
 }
 
 export function writePlan(plan: Plan): string {
@@ -69,17 +40,6 @@ export function writePlan(plan: Plan): string {
 `
 }
 
-export function lined(fields: object): string {
-  const lines = Object.entries(fields).map(
-    ([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`,
-  )
-  return `{${lines.join(",\n")}\n}`
-}
-
-export function listed(values: readonly unknown[]): string {
-  return values.length === 0 ? "[]" : `[\n${values.map((value) => JSON.stringify(value)).join(",\n")}\n]`
-}
-
 /** A capsule from JSON, or what is wrong with it. */
 export function parseCapsule(json: unknown): Capsule | PlanError {
   const capsule = readShape(capsuleShape(), json)
@@ -87,15 +47,5 @@ export function parseCapsule(json: unknown): Capsule | PlanError {
 }
 
 function capsuleShape(): Shape<Capsule> {
-  return record<Capsule>({
-    capsule: only(1),
-    version: text,
-    command: text,
-    oracle: text,
-    message: text,
-    bug: text,
-    traceHash: text,
-    checkpoints: list(text),
-    plan: planShape(),
-  })
+  return record<Capsule>({ ...FAILURE_FIELDS, version: text, plan: planShape() })
 }

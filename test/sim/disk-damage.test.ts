@@ -9,6 +9,7 @@ import type { FaultKind, PlanFault } from "#sim/plan/plan.ts"
 import { World } from "#sim/world.ts"
 import { fault, plan } from "./support/plans.ts"
 import { toyBuild } from "./support/toy-kernel.ts"
+import type { Damage } from "../support/damage-kinds.ts"
 import { BIRTH } from "../support/told-cluster.ts"
 
 const SECOND = 1_000_000
@@ -69,20 +70,6 @@ const POWER = fault(
   { stores: [1] },
   { restartUs: 200_000, powerLoss: 1 },
 )
-
-type Damage =
-  | "lyingSync"
-  | "renameNotDurable"
-  | "readError"
-  | "latentSector"
-  | "bitRot"
-  | "misdirectedWrite"
-  | "misdirectedRead"
-  | "staleRead"
-  | "diskLoss"
-  | "volumeLoss"
-  | "swapDisks"
-  | "oldImage"
 
 const EXAMPLES: Readonly<Record<Damage, PlanFault>> = {
   lyingSync: lasting("lyingSync"),

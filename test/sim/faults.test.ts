@@ -4,6 +4,7 @@ import type { AdminRequest, Effect, Input } from "#kernel"
 import { classify, clockSpreadMax } from "#sim/faults/atlas.ts"
 import type { FaultKind, PlanFault } from "#sim/plan/plan.ts"
 import { World } from "#sim/world.ts"
+import type { Damage } from "../support/damage-kinds.ts"
 import { fault, plan } from "./support/plans.ts"
 import { toyBuild, type ToyBehaviour } from "./support/toy-kernel.ts"
 
@@ -20,20 +21,6 @@ function worldOf(faults: readonly PlanFault[], behaviour: Partial<ToyBehaviour> 
   })
 }
 
-/** Kinds that change what a disk keeps or gives back: `disk-damage.test.ts` has an example of each. */
-type Damage =
-  | "lyingSync"
-  | "renameNotDurable"
-  | "readError"
-  | "latentSector"
-  | "bitRot"
-  | "misdirectedWrite"
-  | "misdirectedRead"
-  | "staleRead"
-  | "diskLoss"
-  | "volumeLoss"
-  | "swapDisks"
-  | "oldImage"
 type Plain = Exclude<FaultKind, Damage>
 
 /** One of each, in force from the third to the sixth second where it lasts. */

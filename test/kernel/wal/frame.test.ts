@@ -15,15 +15,6 @@ import { assert, test } from "vitest"
 import { createdItem, History, IDENTITY, LIMITS, putEntry, Rig } from "../../support/wal-arbitraries.ts"
 
 const CONTEXT = { salt: 0xdead_beef, sequence: 7 }
-const identifier: Identifier = {
-  group: 1,
-  replica: 2,
-  lastIndex: 300,
-  lastTerm: 4,
-  term: 5,
-  votedFor: 2,
-  checksum: 77,
-}
 const mark = {
   group: 1,
   replica: 2,
@@ -35,12 +26,22 @@ const mark = {
   endTerm: 7,
   hardKnown: true,
 }
+const identifier: Identifier = {
+  group: 1,
+  replica: 2,
+  lastIndex: 300,
+  lastTerm: 4,
+  term: 5,
+  votedFor: 2,
+  checksum: 77,
+  mark: null,
+}
 
 const ITEMS: readonly WalItem[] = [
   { type: "entries", group: 1, entries: [putEntry(1, 1, "abc"), putEntry(2, 1, "")] },
   { type: "hardState", group: 1, term: 5, votedFor: 2 },
   { type: "logStart", group: 1, index: 300, term: 4 },
-  { type: "identifiers", identifiers: [identifier] },
+  { type: "identifiers", identifiers: [identifier, { ...identifier, group: 2, mark }] },
   createdItem(1, 2),
   { type: "replicaRemoved", group: 1, replica: 2 },
   { type: "identity", cluster: "orbit", store: 3, incarnation: 0x1f_ffff_ffff_ffff },

@@ -475,3 +475,29 @@ test("a repaired group is whole again after the next recovery", () => {
   )
   assert.isNull(recovered.groups[0]!.damage)
 })
+
+// Campaign seed 600774: the mark's own frame was lost, and what vouched for it said that the log ended where it was cut.
+test.each([
+  ["the side slot", false],
+  ["the frame after it", true],
+])("a mark whose frame is lost is remembered by %s", (_, isFollowed) => {
+  const rig = logOf(4)
+  const { file, offset } = frameOf(rig, 4)
+  file[offset + 50]! ^= 1
+  const first = rig.recover()
+  rig.restart(first)
+  rig.turn()
+  rig.sync()
+  const settled = rig.synced.at(-1)!.lsn
+  if (isFollowed) {
+    rig.write(createdItem(2, 1))
+    rig.witness = null
+  } else {
+    rig.turn()
+    assert.isNotNull(rig.witness)
+  }
+  const place = frameOf(rig, settled)
+  place.file[place.offset + 50]! ^= 1
+  const [group] = rig.recover().groups
+  assert.deepEqual(group!.damage, first.groups[0]!.damage)
+})

@@ -188,7 +188,16 @@ test("segments are freed only when what they alone say of votes, replicas and lo
 
 test("records of the system volume outlive the segments that said them first", () => {
   const rig = new Rig(1, undefined, LIMITS, { ...IDENTITY, volume: 0 })
-  const identifier = { group: 5, replica: 1, lastIndex: 3, lastTerm: 1, term: 1, votedFor: 0, checksum: 9 }
+  const identifier = {
+    group: 5,
+    replica: 1,
+    lastIndex: 3,
+    lastTerm: 1,
+    term: 1,
+    votedFor: 0,
+    checksum: 9,
+    mark: null,
+  }
   rig.write({ type: "identity", cluster: "orbit", store: 3, incarnation: 8 }, { type: "boot", boot: 4 })
   rig.write({ type: "volume", volume: 1, incarnation: 6 }, { type: "tombstone", group: 9, replica: 2 })
   rig.write({ type: "witness", volume: 1, identifiers: [identifier] }, createdItem(1, 1))

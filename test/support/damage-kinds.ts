@@ -1,0 +1,14 @@
+/** Kinds of fault that change what a disk keeps or gives back: `disk-damage.test.ts` has an example of each. */
+export type Damage =
+  | "lyingSync"
+  | "renameNotDurable"
+  | "readError"
+  | "latentSector"
+  | "bitRot"
+  | "misdirectedWrite"
+  | "misdirectedRead"
+  | "staleRead"
+  | "diskLoss"
+  | "volumeLoss"
+  | "swapDisks"
+  | "oldImage"
