@@ -1,2 +1,5 @@
 export * from "./host/ports.ts"
 export * from "./cluster/node-config.ts"
+export { ClusterError, type ClusterErrorCode } from "./cluster/errors.ts"
+export { readClientConfig, readNodeConfig } from "./cluster/config-file.ts"
+export { initCluster, type InitOptions, type MadeCluster } from "./cluster/init.ts"
