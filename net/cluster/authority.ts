@@ -23,7 +23,7 @@ export type Credential = { readonly certificate: string; readonly key: string }
 
 type KeyKind = "ed25519" | "p256"
 
-x509.cryptoProvider.set(webcrypto as unknown as Crypto)
+x509.cryptoProvider.set(webcrypto)
 
 /** A key and a certificate that signed itself, of one cluster. Lives as long as the process that makes the cluster. */
 export class Authority {
@@ -57,11 +57,7 @@ export class Authority {
       extensions: [
         new x509.BasicConstraintsExtension(true, 0, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-        await x509.SubjectKeyIdentifierExtension.create(
-          keys.publicKey,
-          false,
-          webcrypto as unknown as Crypto,
-        ),
+        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
       ],
     })
     const credential = { certificate: pem(certificate), key: await keyPem(keys) }
@@ -123,16 +119,8 @@ export class Authority {
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
         new x509.ExtendedKeyUsageExtension([...usages], false),
         new x509.SubjectAlternativeNameExtension([{ type: "url", value: uri }, ...hosts], false),
-        await x509.SubjectKeyIdentifierExtension.create(
-          keys.publicKey,
-          false,
-          webcrypto as unknown as Crypto,
-        ),
-        await x509.AuthorityKeyIdentifierExtension.create(
-          this.#keys.publicKey,
-          false,
-          webcrypto as unknown as Crypto,
-        ),
+        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
+        await x509.AuthorityKeyIdentifierExtension.create(this.#keys.publicKey, false, webcrypto),
       ],
     })
     return { certificate: pem(certificate), key: await keyPem(keys) }

@@ -83,8 +83,7 @@ function rootOf(file: string, text: string): JsonNode {
     throw new ClusterError("configNotJson", `${file} is not JSON: ${reasonOf(thrown)}`)
   }
   const root = new JsonNode(file, value)
-  const format =
-    typeof value === "object" && value !== null && "format" in value ? (value.format as unknown) : undefined
+  const format = typeof value === "object" && value !== null && "format" in value ? value.format : undefined
   if (format === undefined) root.fail(`"format" is missing`)
   if (format !== 1) {
     root.fail(

@@ -9,7 +9,7 @@ import {
   type ServerReadableStream,
   type sendUnaryData,
 } from "@grpc/grpc-js"
-import { decodeFrame, type Frame, type Lane, type StoreId } from "#kernel"
+import { decodeFrame, frameLength, type Frame, type Lane, type StoreId } from "#kernel"
 import { storeOfNames, type StoreIdentity } from "../cluster/identity.ts"
 import {
   FRAME_BYTES_MAX,
@@ -193,15 +193,19 @@ export class PeerListener {
     this.#options.onAppeared(store, lane)
   }
 
-  /** Hands a frame on, or says what is wrong with it. */
-  #take(bytes: Buffer, from: StoreId, received: Tally): PeerErrorCode | null {
-    const frame = decodeFrame(bytes)
-    if (frame === null) return "badFrame"
-    const { cluster, fromStore, toStore } = frame.header
-    if (cluster !== this.#options.cluster) return "wrongCluster"
-    if (fromStore !== from || toStore !== this.#options.store) return "wrongStore"
-    addTo(received, bytes.length)
-    this.#options.onFrame(frame)
+  /** Hands the frames of one message on, or says what is wrong with the first that is not good. */
+  #take(message: Buffer, from: StoreId, received: Tally): PeerErrorCode | null {
+    for (let at = 0; at < message.length || at === 0;) {
+      const end = at + frameLength(message, at)
+      const frame = decodeFrame(message.subarray(at, end))
+      if (frame === null) return "badFrame"
+      const { cluster, fromStore, toStore } = frame.header
+      if (cluster !== this.#options.cluster) return "wrongCluster"
+      if (fromStore !== from || toStore !== this.#options.store) return "wrongStore"
+      addTo(received, end - at)
+      this.#options.onFrame(frame)
+      at = end
+    }
     return null
   }
 }

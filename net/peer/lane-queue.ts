@@ -35,6 +35,10 @@ export class LaneQueue {
     this.bytes += frame.length
   }
 
+  peek(): Buffer | undefined {
+    return this.#items[this.#head]
+  }
+
   shift(): Buffer | undefined {
     const frame = this.#items[this.#head]
     if (frame === undefined) return undefined

@@ -9,8 +9,11 @@ export const FRAME_BYTES_MAX: number = 32 << 20
 /** A frame of several messages beyond this leaves in parts: a receiver holds one in memory at a time for each stream. */
 export const FRAME_BYTES_SPLIT: number = 1 << 20
 
-/** Bytes handed to gRPC that the connection has not taken: enough to keep it busy, little enough to forget. */
-export const IN_FLIGHT_BYTES: number = 256 << 10
+/**
+ * Small frames that waited for the one before them leave together, up to this: gRPC writes one message after the other,
+ * each with a record of TLS and a system call of its own.
+ */
+export const BATCH_BYTES: number = 64 << 10
 
 type LaneBound = { readonly frames: number; readonly bytes: number; readonly drops: "oldest" | "newest" }
 

@@ -14,9 +14,9 @@ import { LaneQueue } from "./lane-queue.ts"
 import {
   BACKOFF_MS_MAX,
   BACKOFF_MS_MIN,
+  BATCH_BYTES,
   CONNECT_MS,
   FRAME_BYTES_MAX,
-  IN_FLIGHT_BYTES,
   KEEPALIVE_MS,
   KEEPALIVE_TIMEOUT_MS,
   LANE_BOUNDS,
@@ -48,7 +48,8 @@ type Attempt = {
   deadline: NodeJS.Timeout | null
   /** By the process's monotonic clock, in ms; null until the peer took the stream. */
   connectedAt: number | null
-  inFlightBytes: number
+  /** gRPC has a message that the connection has not taken yet. */
+  isWriting: boolean
   isOver: boolean
 }
 
@@ -150,7 +151,7 @@ export class OutgoingLane {
         this.#lost(attempt, "connectTimeout", `no answer within ${CONNECT_MS} ms`)
       }, CONNECT_MS),
       connectedAt: null,
-      inFlightBytes: 0,
+      isWriting: false,
       isOver: false,
     }
     this.#attempt = attempt
@@ -166,19 +167,29 @@ export class OutgoingLane {
     })
   }
 
-  /** Hands over what the connection may take: the rest waits here, where it can still be dropped. */
+  /**
+   * One message at a time: what the connection has not taken waits here, where it can still be dropped, and gathers
+   * to the next message meanwhile.
+   */
   #pump(attempt: Attempt): void {
-    while (attempt.inFlightBytes < IN_FLIGHT_BYTES) {
-      const frame = this.#queue.shift()
-      if (frame === undefined) return
-      attempt.inFlightBytes += frame.length
-      attempt.call.write(frame, () => {
-        attempt.inFlightBytes -= frame.length
-        if (attempt.isOver) return
-        addTo(this.sent, frame.length)
-        this.#pump(attempt)
-      })
+    if (attempt.isWriting) return
+    const frames: Buffer[] = []
+    let bytes = 0
+    for (let next = this.#queue.peek(); next !== undefined; next = this.#queue.peek()) {
+      if (frames.length > 0 && bytes + next.length > BATCH_BYTES) break
+      frames.push(next)
+      bytes += next.length
+      this.#queue.shift()
     }
+    if (frames.length === 0) return
+    attempt.isWriting = true
+    attempt.call.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames, bytes), () => {
+      attempt.isWriting = false
+      if (attempt.isOver) return
+      this.sent.frames += frames.length
+      this.sent.bytes += bytes
+      this.#pump(attempt)
+    })
   }
 
   #lost(attempt: Attempt, code: PeerErrorCode, detail: string): void {

@@ -1,6 +1,6 @@
 import type { Lane } from "#kernel"
 
-// The service in gRPC's terms: one client stream a lane, whose messages are frames as docs/formats/frame.md has them.
+// The service in gRPC's terms: one client stream a lane, whose messages are one or more frames, end to end, as docs/formats/frame.md has them.
 // There is no schema beside that one: gRPC carries bytes it does not look into.
 
 export const LANES: readonly Lane[] = ["liveness", "raft", "bulk"]

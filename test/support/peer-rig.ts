@@ -1,11 +1,13 @@
 import { createServer, connect, type AddressInfo, type Server, type Socket } from "node:net"
 import { randomUUIDv7 } from "node:crypto"
-import type { Frame, FrameHeader, PeerMessage, StoreId } from "#kernel"
+import type { Frame, FrameHeader, Lane, PeerMessage, StoreId } from "#kernel"
 import { FRAME_VERSION } from "#kernel"
 import { Authority } from "#net/cluster/authority.ts"
 import type { StoreAddress } from "#net/cluster/node-config.ts"
+import { Client, credentials, Metadata, status, type ServiceError } from "@grpc/grpc-js"
 import { GrpcPeerLinks } from "#net/peer/links.ts"
 import type { PeerEvent } from "#net/peer/stats.ts"
+import { opaque, pathOf } from "#net/peer/service.ts"
 import type { PeerTls } from "#net/peer/tls.ts"
 
 /** Waits for a condition, looking at it after every turn of the loop; fails when it does not come true in time. */
@@ -35,20 +37,19 @@ export function beat(round: number): PeerMessage {
   }
 }
 
-/** A message of about `bytes`, in one piece: rows of a snapshot. */
+/** A message of about `bytes`, in one piece: rows of a snapshot, of which only the number matters. */
 export function chunk(number: number, bytes: number): PeerMessage {
+  const id = { index: 1, term: 1, hashHigh: 1, hashLow: 1, chunkBytes: bytes }
+  const data = new Uint8Array(bytes)
   return {
     type: "snapshotChunk",
     group: 1,
     from: 1,
     to: 2,
     term: 1,
-    name: { index: 1, term: 1, configurationIndex: 1, descriptorGeneration: 1, digestHigh: 1, digestLow: 1 },
-    number,
-    last: false,
-    checksum: 0,
-    rows: new Uint8Array(bytes),
-  } as unknown as PeerMessage
+    id,
+    chunk: { number, last: false, checksum: 0, data },
+  }
 }
 
 export function roundsOf(frames: readonly Frame[]): readonly number[] {
@@ -90,7 +91,7 @@ export class PeerRig {
         cluster: this.cluster,
         fromStore: from,
         toStore: to,
-        fromIncarnation: from,
+        fromIncarnation: 1,
         fromBoot: 1,
         volumes: [],
         configEpoch: 0,
@@ -226,3 +227,55 @@ export class Proxy {
     server.pipe(client)
   }
 }
+
+/** A client that says whatever it is told to a listener: certificates and bytes are the caller's. */
+export class Stranger {
+  readonly #client: Client
+
+  /** Without `tls` it speaks plaintext. */
+  constructor(port: number, tls: Partial<PeerTls> | null) {
+    const buffer = (text: string | undefined): Buffer | null =>
+      text === undefined ? null : Buffer.from(text)
+    const made =
+      tls === null
+        ? credentials.createInsecure()
+        : credentials.createSsl(buffer(tls.ca), buffer(tls.key), buffer(tls.certificate), {
+            checkServerIdentity: () => undefined,
+          })
+    this.#client = new Client(`127.0.0.1:${port}`, made, {
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.enable_http_proxy": 0,
+      "grpc.ssl_target_name_override": "a-store.orrery",
+    })
+  }
+
+  /** One stream: all of `messages`, then its own end; how it ended. */
+  say(lane: Lane, messages: readonly Uint8Array[]): Promise<Ending> {
+    return this.#open(lane, messages, true)
+  }
+
+  /** A stream that says `message` and stays. */
+  hold(lane: Lane, message: Uint8Array): Promise<Ending> {
+    return this.#open(lane, [message], false)
+  }
+
+  #open(lane: Lane, messages: readonly Uint8Array[], ends: boolean): Promise<Ending> {
+    return new Promise((ended) => {
+      let accepted = false
+      const done = (error: ServiceError | null): void => {
+        ended({ accepted, code: error?.code ?? status.OK, details: error?.details ?? "" })
+      }
+      const call = this.#client.makeClientStreamRequest(pathOf(lane), opaque, opaque, new Metadata(), done)
+      call.on("error", () => {})
+      call.on("metadata", () => (accepted = true))
+      for (const message of messages) call.write(Buffer.from(message))
+      if (ends) call.end()
+    })
+  }
+
+  close(): void {
+    this.#client.close()
+  }
+}
+
+export type Ending = { readonly accepted: boolean; readonly code: number; readonly details: string }

@@ -19,21 +19,21 @@ describe("links between stores", () => {
     const [one, two] = peers
     await until("all lanes are up", () => isMeshed(peers))
     for (let round = 1; round <= 500; round++) {
-      one!.links.send(2, "raft", rig.frame(1, 2, [beat(round)]))
-      two!.links.send(1, "raft", rig.frame(2, 1, [beat(1_000 + round)]))
+      one.links.send(2, "raft", rig.frame(1, 2, [beat(round)]))
+      two.links.send(1, "raft", rig.frame(2, 1, [beat(1_000 + round)]))
     }
-    one!.links.send(2, "liveness", rig.frame(1, 2, [beat(0)]))
-    await until("all arrived", () => two!.frames.length === 501 && one!.frames.length === 500)
+    one.links.send(2, "liveness", rig.frame(1, 2, [beat(0)]))
+    await until("all arrived", () => two.frames.length === 501 && one.frames.length === 500)
     const expected = Array.from({ length: 500 }, (_, index) => index + 1)
     assert.deepEqual(
-      roundsOf(two!.frames).filter((round) => round > 0),
+      roundsOf(two.frames).filter((round) => round > 0),
       expected,
     )
     assert.deepEqual(
-      roundsOf(one!.frames),
+      roundsOf(one.frames),
       expected.map((round) => 1_000 + round),
     )
-    const lane = one!.links.stats().peers[0]!.lanes.find((stats) => stats.lane === "raft")!
+    const lane = one.links.stats().peers[0]!.lanes.find((stats) => stats.lane === "raft")!
     assert.equal(lane.sent.frames, 500)
     assert.equal(lane.received.frames, 500)
     assert.deepEqual(lane.dropped, { frames: 0, bytes: 0 })
@@ -50,7 +50,7 @@ describe("links between stores", () => {
     const after = await rig.open(2, stores)
     const began = performance.now()
     await until("all lanes are up again", () => isMeshed([one, after]))
-    assert.ok(performance.now() - began < 1_500)
+    assert.ok(performance.now() - began < 3_000)
     one.links.send(2, "raft", rig.frame(1, 2, [beat(2)]))
     await until("it arrives", () => after.frames.length > 0)
     assert.deepEqual(roundsOf(after.frames), [2], "what was sent to nobody stays unsent")
