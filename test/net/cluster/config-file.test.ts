@@ -144,6 +144,17 @@ describe("node.json", () => {
   })
 })
 
+test.each([1, 2, 3, 7, 36, 100, 1_024])("a new cluster is cut into %i ranges that leave no gap", (ranges) => {
+  // The reader refuses gaps, overlaps and empty ranges.
+  for (const stores of [1, 2, 3]) {
+    const bootstrap = makeBootstrap(CLUSTER, stores, ranges)
+    const config = { ...GOOD, store: 1, stores: STORES.slice(0, stores), bootstrap }
+    const { groups } = parseNodeConfig("node.json", JSON.stringify(config)).bootstrap
+    assert.equal(groups.length, ranges)
+    assert.ok(groups.every(({ configuration }) => configuration.voters.length === stores))
+  }
+})
+
 test("client.json has the stores and nothing else", () => {
   const good = { format: 1, cluster: CLUSTER, stores: STORES }
   assert.deepEqual(parseClientConfig("client.json", JSON.stringify(good)), good)

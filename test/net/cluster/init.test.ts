@@ -127,13 +127,6 @@ describe("a new cluster", () => {
     const { groups } = readNodeConfig(stores[0]!.directory).bootstrap
     assert.equal(groups[0]!.configuration.voters.length, 1)
   })
-
-  test.each([1, 2, 3, 7, 36, 100, 1_024])("is cut into %i ranges that leave no gap", async (ranges) => {
-    const { stores } = await init({ nodes: 5, ranges })
-    // The reader refuses gaps, overlaps and empty ranges.
-    const { groups } = readNodeConfig(stores[0]!.directory).bootstrap
-    assert.equal(groups.length, ranges)
-  })
 })
 
 describe("orrery init", () => {
