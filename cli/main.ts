@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander"
 import { orreryVersion } from "./build-id.ts"
+import { addInit } from "./commands/init.ts"
 import { addList } from "./commands/list.ts"
 import { addMerge } from "./commands/merge.ts"
 import { addReplay } from "./commands/replay.ts"
@@ -37,7 +38,8 @@ function makeProgram(
     .description("Whole clusters of the real kernel under one seed.")
     .helpCommand(false)
   for (const add of [addRun, addList, addShow, addReplay, addShrink, addMerge]) add(sim, host, end)
-  const commands = [program, sim, ...sim.commands]
+  addInit(program, host, end)
+  const commands = [...new Set([program, ...program.commands, ...sim.commands])]
   for (const command of commands) {
     command
       .exitOverride()

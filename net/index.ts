@@ -1,2 +1,8 @@
 export * from "./host/ports.ts"
 export * from "./cluster/node-config.ts"
+export { ClusterError, type ClusterErrorCode } from "./cluster/errors.ts"
+export { readClientConfig, readNodeConfig } from "./cluster/config-file.ts"
+export { initCluster, type InitOptions, type MadeCluster } from "./cluster/init.ts"
+export { GrpcPeerLinks, type PeerLinksOptions } from "./peer/links.ts"
+export type { LaneStats, PeerErrorCode, PeerEvent, PeerLinksStats, PeerStats } from "./peer/stats.ts"
+export type { PeerTls } from "./peer/tls.ts"

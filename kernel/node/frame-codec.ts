@@ -55,6 +55,17 @@ function readLives(reader: ByteReader): readonly VolumeLife[] {
   return lives
 }
 
+/**
+ * Bytes of the frame that begins at `offset`, by its own word: several may follow one another. At least 1, and not more
+ * than are there to be had when it says so; `decodeFrame` is the judge of what it names.
+ */
+export function frameLength(bytes: Uint8Array, offset: number): number {
+  const rest = bytes.length - offset
+  if (rest < HEAD_BYTES) return Math.max(1, rest)
+  const reader = new ByteReader(bytes.subarray(offset + HEAD_BYTES - 4, offset + HEAD_BYTES))
+  return HEAD_BYTES + Math.min(reader.u32(), rest - HEAD_BYTES)
+}
+
 /** Null for anything that is not exactly one whole, undamaged frame of a known version. */
 export function decodeFrame(bytes: Uint8Array): Frame | null {
   if (bytes.length < HEAD_BYTES) return null

@@ -1,0 +1,203 @@
+import { randomUUIDv7 } from "node:crypto"
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
+import { createServer, type AddressInfo, type Server } from "node:net"
+import { dirname, join, resolve } from "node:path"
+import type { TenantId } from "#kernel"
+import { Authority, type Credential } from "./authority.ts"
+import { makeBootstrap } from "./birth.ts"
+import { ClusterError } from "./errors.ts"
+import type { ClientConfig, NodeConfig, StoreAddress } from "./node-config.ts"
+
+export type InitOptions = {
+  /** Where the cluster's directory comes to be; what is above it exists. */
+  readonly directory: string
+  readonly nodes: number
+  readonly host: string
+  /** Two ports a node from here on, peers' first; null: whatever is free on this machine. */
+  readonly basePort: number | null
+  readonly ranges: number
+  /** Milliseconds since 1970: certificates are good from a little before. */
+  readonly nowMs: number
+}
+
+export type MadeCluster = {
+  readonly cluster: string
+  readonly directory: string
+  readonly stores: readonly (StoreAddress & { readonly directory: string })[]
+  readonly client: string
+  readonly ranges: number
+}
+
+const FOLDER_MODE = 0o700
+const FILE_MODE = 0o600
+const TENANTS: readonly TenantId[] = [0]
+
+/**
+ * Makes the directory of a new cluster, whole or not at all: it is written beside its place and moved there. Throws
+ * `ClusterError` (`clusterExists`, `noFreePort`), and Node's own errors of the file system.
+ */
+export async function initCluster(options: InitOptions): Promise<MadeCluster> {
+  const directory = resolve(options.directory)
+  refuseTaken(directory)
+  const cluster = randomUUIDv7()
+  const stores = await addresses(options)
+  const authority = await Authority.create(cluster, options.nowMs)
+  const building = `${directory}.${cluster}.new`
+  try {
+    await writeAll(building, authority, stores, options)
+    // Once more: making keys takes a moment. An empty directory gives way, anything else refuses to.
+    refuseTaken(directory)
+    renameSync(building, directory)
+    syncFolder(dirname(directory))
+  } catch (thrown) {
+    rmSync(building, { recursive: true, force: true })
+    throw thrown
+  }
+  return {
+    cluster,
+    directory,
+    stores: stores.map((store) => ({ ...store, directory: join(directory, nodeFolder(store.store)) })),
+    client: join(directory, "client"),
+    ranges: options.ranges,
+  }
+}
+
+function refuseTaken(directory: string): void {
+  if (!existsSync(directory)) return
+  const names = readdirSync(directory)
+  if (names.length === 0) return
+  const isCluster = names.includes("ca") || names.some((name) => name.startsWith("node-"))
+  throw new ClusterError(
+    "clusterExists",
+    isCluster
+      ? `${directory} holds a cluster already: its keys and data are never written over`
+      : `${directory} is not empty`,
+  )
+}
+
+async function writeAll(
+  root: string,
+  authority: Authority,
+  stores: readonly StoreAddress[],
+  { nodes, ranges, nowMs }: InitOptions,
+): Promise<void> {
+  const { cluster } = authority
+  const bootstrap = makeBootstrap(cluster, nodes, ranges)
+  const ca = authority.credential.certificate
+  makeFolder(root)
+  writeFolder(join(root, "ca"), { "ca.pem": ca, "ca.key": authority.credential.key })
+  for (const address of stores) {
+    const { store, host } = address
+    const config: NodeConfig = {
+      format: 1,
+      cluster,
+      store,
+      stores,
+      tenants: TENANTS,
+      bootstrap,
+      timing: {},
+      limits: {},
+    }
+    const folder = join(root, nodeFolder(store))
+    writeFolder(folder, { "node.json": json(config) })
+    writeFolder(join(folder, "tls"), {
+      "ca.pem": ca,
+      ...pair("node", await authority.storeLink(store, host, nowMs)),
+      ...pair("server", await authority.storeListener(store, host, nowMs)),
+    })
+    syncFolder(folder)
+  }
+  const client: ClientConfig = { format: 1, cluster, stores }
+  writeFolder(join(root, "client"), {
+    "client.json": json(client),
+    "ca.pem": ca,
+    ...pair("client", await authority.client("operator", nowMs)),
+  })
+  syncFolder(root)
+}
+
+function nodeFolder(store: number): string {
+  return `node-${store}`
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`
+}
+
+function pair(name: string, { certificate, key }: Credential): Readonly<Record<string, string>> {
+  return { [`${name}.pem`]: certificate, [`${name}.key`]: key }
+}
+
+function makeFolder(path: string): void {
+  mkdirSync(path, { mode: FOLDER_MODE })
+}
+
+function writeFolder(path: string, files: Readonly<Record<string, string>>): void {
+  makeFolder(path)
+  for (const [name, text] of Object.entries(files)) {
+    const file = openSync(join(path, name), "wx", FILE_MODE)
+    try {
+      writeFileSync(file, text)
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+  }
+  syncFolder(path)
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r")
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}
+
+async function addresses({ nodes, host, basePort }: InitOptions): Promise<readonly StoreAddress[]> {
+  const ports =
+    basePort === null
+      ? await freePorts(host, 2 * nodes)
+      : Array.from({ length: 2 * nodes }, (_, index) => basePort + index)
+  return Array.from({ length: nodes }, (_, index) => ({
+    store: index + 1,
+    host,
+    peerPort: ports[2 * index]!,
+    clientPort: ports[2 * index + 1]!,
+  }))
+}
+
+/** All are held at once, so that none is given twice. Nobody holds them afterwards: another process may be faster. */
+async function freePorts(host: string, count: number): Promise<readonly number[]> {
+  const servers: Server[] = []
+  try {
+    for (let left = count; left > 0; left--) servers.push(await listen(host))
+    return servers.map((server) => (server.address() as AddressInfo).port)
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown)
+    throw new ClusterError("noFreePort", `No port can be had on ${host}: ${reason}`)
+  } finally {
+    await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))))
+  }
+}
+
+function listen(host: string): Promise<Server> {
+  return new Promise((opened, failed) => {
+    const server = createServer()
+    server.once("error", failed)
+    server.listen(0, host, () => {
+      opened(server)
+    })
+  })
+}
