@@ -1,2 +1,16 @@
 export * from "./host/ports.ts"
 export * from "./cluster/node-config.ts"
+export { BirthError, writeBirth } from "./host/birth.ts"
+export { Host, type HostLog, type HostParts, type HostStats, type HostStop } from "./host/host.ts"
+export { LOG_LEVELS, NodeLog, type LogLevel, type LogOptions } from "./log.ts"
+export { NodeFileError, parseNodeFile } from "./node-file.ts"
+export {
+  kernelConfigOf,
+  NodeServer,
+  readNodeConfig,
+  startNode,
+  StoppedError,
+  type ClientApi,
+  type NodeOptions,
+  type NodeParts,
+} from "./server.ts"

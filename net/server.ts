@@ -139,7 +139,14 @@ export async function startNode(
     throwIf(stop)
     return new NodeServer(host, stopped.promise, { disk, links, api })
   } catch (error) {
-    for (const close of undo.toReversed()) await close()
+    for (const close of undo.toReversed()) {
+      try {
+        await close()
+      } catch (again) {
+        // Why it could not be started is what matters.
+        options.log.warn("closeFailed", { detail: again instanceof Error ? again.message : String(again) })
+      }
+    }
     throw error
   }
 }
