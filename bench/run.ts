@@ -15,6 +15,7 @@ const BENCHES = [
   "kernel/commits",
   "kernel/engine",
   "kernel/snapshot",
+  "real/host-loop",
 ]
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"))

@@ -32,7 +32,7 @@ export type NodeParts = {
 export type NodeOptions = {
   readonly log: NodeLog
   readonly watcher: HostWatcher | null
-  /** The operator says that the disk of this store was lost: it begins under a new name, whatever it finds. */
+  /** The operator says that the disk of this store was lost: what it finds empty begins under a new name. */
   readonly isLost: boolean
 }
 

@@ -137,8 +137,9 @@ export class Host implements RequestDoor {
     this.#watch = setInterval(() => this.#lookAtLoop(), WATCH_MS)
     this.#watch.unref()
     try {
-      const open = this.#parts.openKernel ?? Kernel.open
-      const { kernel, effects } = open(config, images, boot)
+      const { openKernel } = this.#parts
+      const opened = openKernel?.(config, images, boot) ?? Kernel.open(config, images, boot)
+      const { kernel, effects } = opened
       this.#kernel = kernel
       watcher?.opened(config, images, boot, effects)
       this.#carryOutAll(effects)

@@ -3,9 +3,9 @@ import { afterEach, describe, test } from "vitest"
 import { Kernel, type Barrier, type Effect } from "#kernel"
 import type { HostParts } from "#net/host/host.ts"
 import type { StoreKernel } from "#net/host/ports.ts"
-import { HostCluster, until } from "../../support/host-cluster.ts"
-import { Wire } from "../../support/memory-links.ts"
-import type { Platter } from "../../support/memory-store-disk.ts"
+import { HostCluster, until } from "../../../bench/support/host-cluster.ts"
+import { Wire } from "../../../bench/support/memory-links.ts"
+import type { Platter } from "../../../bench/support/memory-store-disk.ts"
 
 // What a kernel said must wait is looked at where it leaves, on the wire and at the client, against what the platter has:
 // neither by the host's own counting nor by the effect it was handed.

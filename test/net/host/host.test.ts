@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { afterEach, beforeEach, describe, test } from "vitest"
-import { HostCluster, until, type NodeOptions, type TestNode } from "../../support/host-cluster.ts"
-import { Wire } from "../../support/memory-links.ts"
+import { HostCluster, until, type NodeOptions, type TestNode } from "../../../bench/support/host-cluster.ts"
+import { Wire } from "../../../bench/support/memory-links.ts"
 
 let wire: Wire
 let cluster: HostCluster

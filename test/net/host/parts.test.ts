@@ -6,7 +6,7 @@ import { HeldEffects } from "#net/host/held-effects.ts"
 import { Inbox, REQUESTS_WAITING_MAX } from "#net/host/inbox.ts"
 import { Outbox } from "#net/host/outbox.ts"
 import { WakeTimer } from "#net/host/wake-timer.ts"
-import { until } from "../../support/host-cluster.ts"
+import { until } from "../../../bench/support/host-cluster.ts"
 import { requestOf } from "../../support/requests.ts"
 
 function frameOf(fromStore: number): Frame {

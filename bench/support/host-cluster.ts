@@ -18,10 +18,26 @@ import { Host, type HostLog, type HostParts, type HostStop } from "#net/host/hos
 import type { AnswerDoor, BirthRecord, HostWatcher } from "#net/host/ports.ts"
 import { MemoryStoreDisk, Platter } from "./memory-store-disk.ts"
 import type { Wire } from "./memory-links.ts"
-import { configurationOf } from "./raft-group.ts"
-import { requestOf } from "./requests.ts"
 
 const STORES = [1, 2, 3] as const
+const MEMBERS = STORES.map((id) => ({ replica: id, store: id, incarnation: id }))
+/** A strong request without a token. */
+const REQUEST: KvRequest = {
+  id: 0,
+  tenant: 0,
+  rangeId: 1,
+  generation: 1,
+  token: null,
+  deadlineUs: 0,
+  read: "strong",
+  readTs: 0,
+  txn: null,
+  principal: "",
+  configEpoch: 0,
+  bundleHash: "",
+  trace: "",
+  ops: [],
+}
 
 /** As shipped, at a third of the time: a test waits for elections, and a busy machine may be late. */
 const TIMING = {
@@ -51,7 +67,7 @@ export function clusterConfigOf(store: number, groups = 1): KernelConfig {
           end: i === groups - 1 ? "" : bound(i + 1),
           generation: 1,
         },
-        configuration: configurationOf(STORES),
+        configuration: { voters: MEMBERS, outgoing: [], learners: [], promoting: [], nextReplica: 4 },
       })),
     },
     timing: TIMING,
@@ -151,7 +167,7 @@ export class TestNode implements AnswerDoor {
     this.disk?.kill()
     this.host?.stop()
     this.host = null
-    for (const id of [...this.#waiting.keys()]) this.#settle(id, "outcomeUnknown")
+    for (const id of this.#waiting.keys()) this.#settle(id, "outcomeUnknown")
   }
 
   /** All that its disk held is gone; that it has lived is not kept there. */
@@ -173,7 +189,7 @@ export class TestNode implements AnswerDoor {
     const { promise, resolve } = Promise.withResolvers<KvReply>()
     this.#waiting.set(id, resolve)
     if (this.host === null) this.#settle(id, "outcomeUnknown")
-    else this.host.request(1, requestOf(ops, { ...more, id }))
+    else this.host.request(1, { ...REQUEST, ...more, id, ops })
     return promise
   }
 
@@ -191,6 +207,7 @@ export class TestNode implements AnswerDoor {
 /** Three stores in this process, each with a real host. */
 export class HostCluster {
   readonly nodes: readonly TestNode[]
+  readonly #leaders = new Map<number, TestNode>()
 
   constructor(wire: Wire, options: NodeOptions = {}, groups = 1) {
     this.nodes = STORES.map((store) => new TestNode(clusterConfigOf(store, groups), wire, options))
@@ -208,6 +225,19 @@ export class HostCluster {
     return this.nodes.find((node) =>
       node.groups().some((status) => status.group === group && status.role === "leader"),
     )
+  }
+
+  /** As `leader`, remembered until it is forgotten: to ask every store for every request costs more than the request. */
+  leaderOf(group: number): TestNode | undefined {
+    const known = this.#leaders.get(group)
+    if (known !== undefined) return known
+    const leader = this.leader(group)
+    if (leader !== undefined) this.#leaders.set(group, leader)
+    return leader
+  }
+
+  forgetLeaderOf(group: number): void {
+    this.#leaders.delete(group)
   }
 
   /** Whoever leads and answers a strong read. */

@@ -92,7 +92,7 @@ export class MemoryStoreDisk implements StoreDisk {
 
   releaseSegments(volume: number, below: number): void {
     const { segments } = this.#volume(volume)
-    for (const segment of [...segments.keys()]) if (segment < below) segments.delete(segment)
+    for (const segment of segments.keys()) if (segment < below) segments.delete(segment)
   }
 
   writeWitness(volume: number, bytes: Uint8Array): void {
