@@ -7,10 +7,10 @@ export { NodeFileError, parseNodeFile } from "./node-file.ts"
 export {
   kernelConfigOf,
   NodeServer,
-  readNodeConfig,
+  readNodeFile,
   startNode,
   StoppedError,
-  type ClientApi,
+  type ClientDoor,
   type NodeOptions,
   type NodeParts,
 } from "./server.ts"

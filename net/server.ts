@@ -14,7 +14,7 @@ import { parseNodeFile } from "./node-file.ts"
 const DRAIN_MS_MAX = 3_000
 
 /** The door for clients, once it is open. */
-export interface ClientApi extends AnswerDoor {
+export interface ClientDoor extends AnswerDoor {
   /** Takes no more connections and ends those there are. */
   close(): Promise<void>
 }
@@ -26,7 +26,7 @@ export type NodeParts = {
   /** Listens for the other stores. */
   openLinks(directory: string, config: NodeConfig): Promise<PeerLinks>
   /** Listens for clients and operators. */
-  openApi(directory: string, config: NodeConfig, host: Host): Promise<ClientApi>
+  openApi(directory: string, config: NodeConfig, host: Host): Promise<ClientDoor>
 }
 
 export type NodeOptions = {
@@ -37,7 +37,7 @@ export type NodeOptions = {
 }
 
 /** `node.json` of a node's directory. Throws a `NodeFileError`, or what the file system says. */
-export async function readNodeConfig(directory: string): Promise<NodeConfig> {
+export async function readNodeFile(directory: string): Promise<NodeConfig> {
   return parseNodeFile(await readFile(join(directory, "node.json"), "utf8"))
 }
 
@@ -60,13 +60,13 @@ export class NodeServer {
   readonly stopped: Promise<HostStop>
   readonly #disk: StoreDisk
   readonly #links: PeerLinks
-  readonly #api: ClientApi
+  readonly #api: ClientDoor
   #closing: Promise<void> | null = null
 
   constructor(
     host: Host,
     stopped: Promise<HostStop>,
-    parts: { readonly disk: StoreDisk; readonly links: PeerLinks; readonly api: ClientApi },
+    parts: { readonly disk: StoreDisk; readonly links: PeerLinks; readonly api: ClientDoor },
   ) {
     this.host = host
     this.stopped = stopped
@@ -84,7 +84,7 @@ export class NodeServer {
   async #close(): Promise<void> {
     await this.host.drain(DRAIN_MS_MAX)
     await this.#api.close()
-    this.host.stop()
+    await this.host.close()
     await this.#links.close()
     await this.#disk.close()
   }
@@ -111,7 +111,7 @@ export async function startNode(
   parts: NodeParts,
   options: NodeOptions,
 ): Promise<NodeServer> {
-  const undo: (() => Promise<void> | void)[] = []
+  const undo: (() => Promise<void>)[] = []
   try {
     const disk = await parts.openDisk(directory, config)
     undo.push(() => disk.close())
@@ -119,7 +119,7 @@ export async function startNode(
     const images = await disk.images()
     const { log, watcher } = options
     const host = new Host(kernelConfigOf(config), { clock: new MachineClock(), disk, birth, log, watcher })
-    undo.push(() => host.stop())
+    undo.push(() => host.close())
     const stopped = Promise.withResolvers<HostStop>()
     let stop: HostStop | null = null
     host.onStopped((how) => {

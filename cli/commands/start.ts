@@ -5,7 +5,7 @@ import {
   LOG_LEVELS,
   NodeFileError,
   NodeLog,
-  readNodeConfig,
+  readNodeFile,
   startNode,
   StoppedError,
   type HostWatcher,
@@ -94,7 +94,7 @@ async function untilStopped(server: NodeServer, interrupted: Promise<null>, log:
 async function configOf(directory: string): Promise<NodeConfig> {
   const file = join(directory, "node.json")
   try {
-    return await readNodeConfig(directory)
+    return await readNodeFile(directory)
   } catch (error) {
     if (error instanceof NodeFileError) {
       const { unknown } = error

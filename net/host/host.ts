@@ -99,7 +99,8 @@ export class Host implements RequestDoor {
   #answers: AnswerDoor | null = null
   /** What would leave, had this store a voice: see `#speaks`. */
   #unspoken: Effect[] = []
-  #isBearing = false
+  /** Set with the first word: settled when it is on record. */
+  #bearing: Promise<void> | null = null
   #turn: NodeJS.Immediate | null = null
   #watch: NodeJS.Timeout | null = null
   #stopped: ((stop: HostStop) => void) | null = null
@@ -141,7 +142,7 @@ export class Host implements RequestDoor {
       const opened = openKernel?.(config, images, boot) ?? Kernel.open(config, images, boot)
       const { kernel, effects } = opened
       this.#kernel = kernel
-      watcher?.opened(config, images, boot, effects)
+      watcher?.opened(config, images, boot, effects, kernel)
       this.#carryOutAll(effects)
       this.#step({ type: "turnEnded", mono: boot.mono, wall: boot.wall })
       this.#flush()
@@ -233,6 +234,12 @@ export class Host implements RequestDoor {
     this.#unspoken = []
     this.#open = 0
     this.#whenIdle?.()
+  }
+
+  /** Stops it, and waits for what it has begun to write by itself. */
+  async close(): Promise<void> {
+    this.stop()
+    await this.#bearing
   }
 
   // ── What arrives ─────────────────────────────────────────────────────────────────────────────────
@@ -332,7 +339,7 @@ export class Host implements RequestDoor {
       this.#comeToLife()
       return
     }
-    this.#parts.watcher?.released(effect)
+    this.#parts.watcher?.released?.(effect)
     const { disk } = this.#parts
     switch (effect.type) {
       case "send":
@@ -393,9 +400,8 @@ export class Host implements RequestDoor {
 
   /** It is about to say its first word: that it has lived must be durable before. */
   #comeToLife(): void {
-    if (this.#isBearing || this.#parts.birth.born) return
-    this.#isBearing = true
-    this.#parts.birth.bear().then(
+    if (this.#bearing !== null || this.#parts.birth.born) return
+    this.#bearing = this.#parts.birth.bear().then(
       () => this.#speakUp(),
       (error: unknown) => this.#end({ code: "birthNotRecorded", detail: messageOf(error) }),
     )

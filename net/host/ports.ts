@@ -14,6 +14,7 @@ import type {
   Lane,
   Lsn,
   Mono,
+  Sink,
   StoreId,
   VolumeId,
   VolumeImage,
@@ -106,16 +107,21 @@ export interface AnswerDoor {
  * in order. It is called on the loop, so it only notes. Null where nobody watches.
  */
 export interface HostWatcher {
-  /** The kernel was opened with these: whoever can give them again can give the whole life again. */
+  /**
+   * The kernel was opened with these: whoever can give them again can give the whole life again. It may be saved whenever no
+   * step is under way.
+   */
   opened(
     config: KernelConfig,
     images: readonly VolumeImage[],
     boot: BootStamp,
     effects: readonly Effect[],
+    kernel: { save(sink: Sink): void },
   ): void
+  /** Right after the step, before anything of it is carried out. */
   stepped(input: Input, effects: readonly Effect[]): void
   /** The effect is carried out now: its barrier, if it had one, is met. */
-  released(effect: Effect): void
+  released?(effect: Effect): void
 }
 
 /**
@@ -133,4 +139,5 @@ export interface StoreKernel {
   step(input: Input): readonly Effect[]
   identity(): Identity
   status(): readonly GroupStatus[]
+  save(sink: Sink): void
 }

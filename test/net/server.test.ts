@@ -1,5 +1,5 @@
 import assert from "node:assert/strict"
-import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, test } from "vitest"
 import { BirthError, NodeLog, startNode, StoppedError, type NodeOptions, type NodeServer } from "#net"
@@ -57,6 +57,17 @@ describe("a node of its directory", () => {
     assert.deepEqual(birth, { format: 1, born: true })
     await server.close()
     assert.ok(lines.some(({ event, verdict }) => event === "recovered" && verdict === "empty"))
+  })
+
+  test("is closed when all that it began to write is written", async () => {
+    for (let i = 0; i < 20; i++) {
+      const own = new NodeDirectory()
+      await own.init(nodeConfigOf(1))
+      const server = await startNode(own.path, nodeConfigOf(1), new MemoryParts(), options())
+      await server.close()
+      assert.deepEqual(readdirSync(own.path).toSorted(), ["birth.json", "node.json"])
+      own.remove()
+    }
   })
 
   test("does not start when nobody knows whether it has lived, unless its operator says that it was lost", async () => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { SYSTEM_VOLUME, volumeOfTenant } from "#kernel"
-import { writeBirth, type ClientApi, type Host, type NodeConfig, type NodeParts } from "#net"
+import { writeBirth, type ClientDoor, type Host, type NodeConfig, type NodeParts } from "#net"
 import { clusterConfigOf } from "../../bench/support/host-cluster.ts"
 import { Wire } from "../../bench/support/memory-links.ts"
 import { MemoryStoreDisk, Platter } from "../../bench/support/memory-store-disk.ts"
@@ -61,7 +61,7 @@ export class MemoryParts implements NodeParts {
     return Promise.resolve(this.#noting("links", this.wire.join(config.store)))
   }
 
-  openApi(_directory: string, _config: NodeConfig, _host: Host): Promise<ClientApi> {
+  openApi(_directory: string, _config: NodeConfig, _host: Host): Promise<ClientDoor> {
     this.#open("api")
     const api = { reply: () => {}, adminReply: () => {}, close: () => Promise.resolve() }
     return Promise.resolve(this.#noting("api", api))

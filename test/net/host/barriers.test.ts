@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { afterEach, describe, test } from "vitest"
-import { Kernel, type Barrier, type Effect } from "#kernel"
+import { Kernel, type Barrier, type Effect, type Sink } from "#kernel"
 import type { HostParts } from "#net/host/host.ts"
 import type { StoreKernel } from "#net/host/ports.ts"
 import { HostCluster, until } from "../../../bench/support/host-cluster.ts"
@@ -27,6 +27,9 @@ class Noted implements StoreKernel {
   }
   identity(): ReturnType<StoreKernel["identity"]> {
     return this.#kernel.identity()
+  }
+  save(sink: Sink): void {
+    this.#kernel.save(sink)
   }
   status(): ReturnType<StoreKernel["status"]> {
     return this.#kernel.status()
