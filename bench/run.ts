@@ -16,6 +16,7 @@ const BENCHES = [
   "kernel/engine",
   "kernel/snapshot",
   "real/peer-echo",
+  "real/host-loop",
 ]
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"))

@@ -6,3 +6,15 @@ export { initCluster, type InitOptions, type MadeCluster } from "./cluster/init.
 export { GrpcPeerLinks, type PeerLinksOptions } from "./peer/links.ts"
 export type { LaneStats, PeerErrorCode, PeerEvent, PeerLinksStats, PeerStats } from "./peer/stats.ts"
 export type { PeerTls } from "./peer/tls.ts"
+export { BirthError, writeBirth } from "./host/birth.ts"
+export { Host, type HostLog, type HostParts, type HostStats, type HostStop } from "./host/host.ts"
+export { LOG_LEVELS, NodeLog, type LogLevel, type LogOptions } from "./log.ts"
+export {
+  kernelConfigOf,
+  NodeServer,
+  startNode,
+  StoppedError,
+  type ClientDoor,
+  type NodeOptions,
+  type NodeParts,
+} from "./server.ts"

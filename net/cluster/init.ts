@@ -15,6 +15,7 @@ import { dirname, join, resolve } from "node:path"
 import type { TenantId } from "#kernel"
 import { Authority, type Credential } from "./authority.ts"
 import { makeBootstrap } from "./birth.ts"
+import { writeBirth } from "../host/birth.ts"
 import { ClusterError } from "./errors.ts"
 import type { ClientConfig, NodeConfig, StoreAddress } from "./node-config.ts"
 
@@ -115,6 +116,7 @@ async function writeAll(
       ...pair("node", await authority.storeLink(store, host, nowMs)),
       ...pair("server", await authority.storeListener(store, host, nowMs)),
     })
+    await writeBirth(folder, false)
     syncFolder(folder)
   }
   const client: ClientConfig = { format: 1, cluster, stores }

@@ -1,13 +1,20 @@
 import type {
   AdminReply,
   AdminRequest,
+  BootStamp,
+  Effect,
   Frame,
   FrozenOverlay,
+  GroupStatus,
+  Identity,
+  Input,
+  KernelConfig,
   KvReply,
   KvRequest,
   Lane,
   Lsn,
   Mono,
+  Sink,
   StoreId,
   VolumeId,
   VolumeImage,
@@ -75,12 +82,15 @@ export interface StoreDisk {
  */
 export interface PeerLinks {
   send(to: StoreId, lane: Lane, frame: Frame): void
-  /** Whoever is told of frames that arrived, decoded, from stores that proved who they are. */
-  onFrame(listener: (frame: Frame) => void): void
+  /** Whoever is told of frames that arrived, decoded, from stores that proved who they are, and on which lane. */
+  onFrame(listener: (frame: Frame, lane: Lane) => void): void
   close(): Promise<void>
 }
 
-/** What arrives from clients and operators; a session is a connection, and its number is never used again. */
+/**
+ * What arrives from clients and operators; a session is a connection, and its number is never used again. Whoever cannot be
+ * taken in is refused as `overloaded` within the call.
+ */
 export interface RequestDoor {
   request(session: number, request: KvRequest): void
   admin(session: number, request: AdminRequest): void
@@ -90,4 +100,44 @@ export interface RequestDoor {
 export interface AnswerDoor {
   reply(session: number, reply: KvReply): void
   adminReply(session: number, reply: AdminReply): void
+}
+
+/**
+ * What is told of a store's life, for a recorder and for metrics: all that went into the kernel and all that came out,
+ * in order. It is called on the loop, so it only notes. Null where nobody watches.
+ */
+export interface HostWatcher {
+  /**
+   * The kernel was opened with these: whoever can give them again can give the whole life again. It may be saved whenever no
+   * step is under way.
+   */
+  opened(
+    config: KernelConfig,
+    images: readonly VolumeImage[],
+    boot: BootStamp,
+    effects: readonly Effect[],
+    kernel: { save(sink: Sink): void },
+  ): void
+  /** Right after the step, before anything of it is carried out. */
+  stepped(input: Input, effects: readonly Effect[]): void
+  /** The effect is carried out now: its barrier, if it had one, is met. */
+  released?(effect: Effect): void
+}
+
+/**
+ * Whether this store has ever spoken. The document of its birth is not applied again once it has, whatever became of its
+ * disk: what it said under its first name would be forgotten, and it would contradict itself.
+ */
+export interface BirthRecord {
+  readonly born: boolean
+  /** Makes it durable that this store has lived; nothing it says leaves before that. Rejects when the disk would not. */
+  bear(): Promise<void>
+}
+
+/** The kernel as its host uses it. */
+export interface StoreKernel {
+  step(input: Input): readonly Effect[]
+  identity(): Identity
+  status(): readonly GroupStatus[]
+  save(sink: Sink): void
 }

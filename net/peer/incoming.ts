@@ -34,7 +34,7 @@ export type ListenerOptions = {
   readonly host: string
   readonly port: number
   readonly tls: PeerTls
-  readonly onFrame: (frame: Frame) => void
+  readonly onFrame: (frame: Frame, lane: Lane) => void
   /** A peer dialled, and proved who it is. */
   readonly onAppeared: (store: StoreId, lane: Lane) => void
   readonly onEvent: (event: PeerEvent) => void
@@ -176,7 +176,7 @@ export class PeerListener {
     }
     const take = (bytes: Buffer): void => {
       if (stream.end !== end) return
-      const refused = this.#take(bytes, store, stream.received)
+      const refused = this.#take(bytes, store, lane, stream.received)
       if (refused === null) return
       this.#refuse(store, call.getPeer(), refused, `on lane ${lane}`)
       end(refused, "the stream is ended")
@@ -194,7 +194,7 @@ export class PeerListener {
   }
 
   /** Hands the frames of one message on, or says what is wrong with the first that is not good. */
-  #take(message: Buffer, from: StoreId, received: Tally): PeerErrorCode | null {
+  #take(message: Buffer, from: StoreId, lane: Lane, received: Tally): PeerErrorCode | null {
     for (let at = 0; at < message.length || at === 0;) {
       const end = at + frameLength(message, at)
       const frame = decodeFrame(message.subarray(at, end))
@@ -203,7 +203,7 @@ export class PeerListener {
       if (cluster !== this.#options.cluster) return "wrongCluster"
       if (fromStore !== from || toStore !== this.#options.store) return "wrongStore"
       addTo(received, end - at)
-      this.#options.onFrame(frame)
+      this.#options.onFrame(frame, lane)
       at = end
     }
     return null
