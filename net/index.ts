@@ -6,3 +6,6 @@ export { initCluster, type InitOptions, type MadeCluster } from "./cluster/init.
 export { GrpcPeerLinks, type PeerLinksOptions } from "./peer/links.ts"
 export type { LaneStats, PeerErrorCode, PeerEvent, PeerLinksStats, PeerStats } from "./peer/stats.ts"
 export type { PeerTls } from "./peer/tls.ts"
+export { FileStoreDisk, type FileStoreDiskOptions } from "./disk/store-disk.ts"
+export type { DataDirOwner } from "./disk/data-dir.ts"
+export { DataDirError, type DataDirCode } from "./disk/errors.ts"
