@@ -1,8 +1,18 @@
-import { existsSync, mkdirSync, rmSync, statSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  rmSync,
+} from "node:fs"
 import { join } from "node:path"
 import { DIRECTORY_MODE, syncPath, type DiskCalls } from "./calls.ts"
 import { openForReading, openForWriting, type ReaderDatabase } from "./environment.ts"
-import { codeOf, DataDirError, messageOf } from "./errors.ts"
+import { DataDirError, messageOf } from "./errors.ts"
 import { LmdbBase } from "./lmdb-base.ts"
 import {
   allDamaged,
@@ -14,9 +24,6 @@ import {
   putChecksum,
   type Meta,
 } from "./row.ts"
-
-/** LMDB's own: written by another format of it than this build has. */
-const MDB_VERSION_MISMATCH = -30794
 
 /**
  * The base in a volume's directory `data`, synced before it is read; made when there is none. One that says nothing any
@@ -37,7 +44,7 @@ export async function openBase(
   }
   await syncPath(calls, file)
   await syncPath(calls, directory)
-  const opened = tryOpen(directory, file)
+  const opened = tryOpen(directory, file, warn)
   if (opened.type === "open") return new LmdbBase(opened.database, opened.meta)
   warn(
     `${file} cannot be read (${opened.why}): set aside as ${aside}, and everything in it is to be repaired`,
@@ -45,7 +52,7 @@ export async function openBase(
   await calls.rename(file, aside)
   await syncPath(calls, directory)
   await make(directory, file, { checkpoint: 0, damage: allDamaged() }, calls)
-  const second = tryOpen(directory, file)
+  const second = tryOpen(directory, file, warn)
   if (second.type === "open") return new LmdbBase(second.database, second.meta)
   throw new DataDirError("dataDirUnusable", `Cannot open a new ${file}: ${second.why}`)
 }
@@ -54,37 +61,80 @@ type Tried =
   | { readonly type: "open"; readonly database: ReaderDatabase; readonly meta: Meta }
   | { readonly type: "unreadable"; readonly why: string }
 
-function tryOpen(directory: string, file: string): Tried {
+function tryOpen(directory: string, file: string, warn: (text: string) => void): Tried {
+  const why = readHeads(file, warn)
+  if (why !== null) return { type: "unreadable", why }
   let database: ReaderDatabase
-  // LMDB would make a new one of it.
-  if (statSync(file).size < 2 * PAGE_BYTES) return { type: "unreadable", why: "it is too short" }
   try {
     database = openForReading(directory)
   } catch (error) {
-    const code = codeOf(error)
-    if (code === MDB_VERSION_MISMATCH)
-      throw new DataDirError("dataDirFormat", `Cannot use ${file}: it is of another format of LMDB`)
-    // Errors of the system are not the file's.
-    if (typeof code === "string" ? code !== "" : code > 0)
-      throw new DataDirError("dataDirUnusable", `Cannot open ${file}: ${messageOf(error)}`)
-    return { type: "unreadable", why: messageOf(error) }
+    throw new DataDirError("dataDirUnusable", `Cannot open ${file}: ${messageOf(error)}`)
   }
-  const why = shortness(database, file)
-  const meta = why === null ? metaOf(database) : null
+  const meta = metaOf(database)
   if (meta !== null) return { type: "open", database, meta }
   void database.close()
-  return { type: "unreadable", why: why ?? "it does not say what it is" }
+  return { type: "unreadable", why: "it does not say what it is" }
 }
 
-/** A page beyond the end of the file would end the process, not give an error. */
-function shortness(database: ReaderDatabase, file: string): string | null {
-  const { lastPageNumber, pageSize } = database.getStats() as {
-    readonly lastPageNumber: number
-    readonly pageSize?: number
+/**
+ * Looks at LMDB's two head pages before LMDB does: it takes their word for where everything lies, and a page that lies
+ * beyond the end of the file would end the process. Gives why the file is unreadable.
+ */
+function readHeads(file: string, warn: (text: string) => void): string | null {
+  const descriptor = openSync(file, "r+")
+  try {
+    const { size } = fstatSync(descriptor)
+    const bytes = Buffer.alloc(2 * PAGE_BYTES)
+    // LMDB would make a new one of an empty file.
+    if (readSync(descriptor, bytes, 0, bytes.length, 0) < bytes.length) return "it is too short"
+    const heads = [0, 1].map((number) => headAt(bytes, number))
+    if (heads.some((head) => head?.version !== undefined && head.version !== LMDB_FORMAT))
+      throw new DataDirError("dataDirFormat", `Cannot use ${file}: it is of another format of LMDB`)
+    let needed = 0
+    for (const head of heads) {
+      if (head === null || head.pageBytes !== PAGE_BYTES) return "a head page is damaged"
+      if (head.roots.some((root) => root !== NO_PAGE && (Number(root) + 1) * PAGE_BYTES > size))
+        return "it was cut short"
+      needed = Math.max(needed, (Number(head.lastPage) + 1) * PAGE_BYTES)
+    }
+    if (needed > size) {
+      // Its last pages may have been free and never written: zeros stand for them, and a row among them is found damaged.
+      warn(`${file} has ${size} bytes of ${needed}: filled up with zeros`)
+      ftruncateSync(descriptor, needed)
+      fsyncSync(descriptor)
+    }
+    return null
+  } finally {
+    closeSync(descriptor)
   }
-  const needed = (lastPageNumber + 1) * (pageSize ?? PAGE_BYTES)
-  const { size } = statSync(file)
-  return size < needed ? `it has ${size} bytes of ${needed}` : null
+}
+
+const LMDB_MAGIC = 0xbeef_c0de
+const LMDB_FORMAT = 2
+/** A flag of a page. */
+const IS_HEAD = 0x08
+/** The root of a tree that is empty. */
+const NO_PAGE = 0xffff_ffff_ffff_ffffn
+
+type Head = {
+  readonly version: number
+  readonly pageBytes: number
+  /** Of the list of free pages, and of the rows. */
+  readonly roots: readonly bigint[]
+  readonly lastPage: bigint
+}
+
+/** `MDB_meta` of LMDB's mdb.c on a machine of 64 bits, little endian; null when it is not one. */
+function headAt(bytes: Buffer, number: number): Head | null {
+  const at = number * PAGE_BYTES
+  const isHead = bytes.readBigUInt64LE(at) === BigInt(number) && (bytes.readUInt16LE(at + 18) & IS_HEAD) !== 0
+  if (!isHead || bytes.readUInt32LE(at + 24) !== LMDB_MAGIC) return null
+  return {
+    version: bytes.readUInt32LE(at + 28) & 0xffff,
+    pageBytes: bytes.readUInt32LE(at + 48),
+    roots: [bytes.readBigUInt64LE(at + 88), bytes.readBigUInt64LE(at + 136)],
+    lastPage: bytes.readBigUInt64LE(at + 144),
+  }
 }
 
 function metaOf(database: ReaderDatabase): Meta | null {

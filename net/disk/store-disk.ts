@@ -46,7 +46,8 @@ export class FileStoreDisk implements StoreDisk {
   readonly #calls: DiskCalls
   readonly #warn: (text: string) => void
   readonly #volumes: readonly Volume[]
-  readonly #writer = new BaseWriter()
+  /** From the first reading on. */
+  #writer: BaseWriter | null = null
   readonly #underWay = new Set<Promise<void>>()
   #listener: ((completion: DiskCompletion) => void) | null = null
   #isClosing = false
@@ -78,6 +79,7 @@ export class FileStoreDisk implements StoreDisk {
 
   async images(): Promise<readonly VolumeImage[]> {
     const images: VolumeImage[] = []
+    this.#writer ??= new BaseWriter()
     for (const volume of this.#volumes) {
       invariant(volume.base === null, "Cannot read a disk again: its bases are open")
       const { segments, witness } = await volume.log.read()
@@ -150,12 +152,13 @@ export class FileStoreDisk implements StoreDisk {
   checkpoint(id: VolumeId, checkpoint: number, changes: FrozenOverlay): void {
     const volume = this.#volume(id)
     const { base } = volume
-    invariant(base !== null, "Cannot checkpoint: the base was not read")
+    const writer = this.#writer
+    invariant(base !== null && writer !== null, "Cannot checkpoint: the base was not read")
     invariant(!volume.checkpointing, "Cannot checkpoint: a checkpoint of this volume is under way")
     volume.checkpointing = true
     this.#begin(async () => {
       try {
-        await this.#writer.write(id, changes, base.damage)
+        await writer.write(id, changes, base.damage)
         base.advance(checkpoint, changes.cleared)
       } catch (error) {
         const detail = messageOf(error)
@@ -174,7 +177,7 @@ export class FileStoreDisk implements StoreDisk {
     if (this.#isClosing) return
     this.#isClosing = true
     while (this.#underWay.size > 0) await Promise.all(this.#underWay)
-    await this.#writer.close()
+    await this.#writer?.close()
     for (const volume of this.#volumes) {
       await volume.log.close()
       await volume.base?.close()
