@@ -48,7 +48,7 @@ export class HandHost {
           this.#durable.set(completion.volume, completion.lsn)
           this.#carryOut(this.#held.splice(0))
         }
-        this.#turn([completion as Bare])
+        this.#turn([completion])
         continue
       }
       mono = Math.max(mono + 1, this.#wakeAt ?? mono)
@@ -67,7 +67,7 @@ export class HandHost {
   #turn(inputs: readonly Bare[]): void {
     for (const input of [...inputs, { type: "turnEnded" } as const]) {
       mono++
-      this.#carryOut(this.kernel.step({ ...input, mono, wall: mono + WALL_AHEAD_US } as Input))
+      this.#carryOut(this.kernel.step({ ...input, mono, wall: mono + WALL_AHEAD_US }))
     }
   }
 
