@@ -18,3 +18,6 @@ export {
   type NodeOptions,
   type NodeParts,
 } from "./server.ts"
+export { FileStoreDisk, type FileStoreDiskOptions } from "./disk/store-disk.ts"
+export type { DataDirOwner } from "./disk/data-dir.ts"
+export { DataDirError, type DataDirCode } from "./disk/errors.ts"
