@@ -6,3 +6,8 @@ export { initCluster, type InitOptions, type MadeCluster } from "./cluster/init.
 export { GrpcPeerLinks, type PeerLinksOptions } from "./peer/links.ts"
 export type { LaneStats, PeerErrorCode, PeerEvent, PeerLinksStats, PeerStats } from "./peer/stats.ts"
 export type { PeerTls } from "./peer/tls.ts"
+export { ClientApi, type ClientApiOptions, type StatusSource } from "./api/client-api.ts"
+export type { TlsFiles } from "./api/tls.ts"
+export { connect, type Client } from "./client/client.ts"
+export { OrreryError, OutcomeUnknownError } from "./client/errors.ts"
+export { StoreSession } from "./client/store-session.ts"
