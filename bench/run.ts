@@ -15,6 +15,7 @@ const BENCHES = [
   "kernel/commits",
   "kernel/engine",
   "kernel/snapshot",
+  "real/api",
   "real/peer-echo",
 ]
 

@@ -1,5 +1,5 @@
 import { ClientApi, type AnswerDoor, type RequestDoor, type StatusSource, type TlsFiles } from "#net"
-import { makeAuthority } from "./certificates.ts"
+import { makeAuthority } from "../../bench/support/certificates.ts"
 import { LiveStore } from "./live-store.ts"
 
 export type Rig = {

@@ -11,7 +11,7 @@ import { encodeRequests } from "#net/api/request-codec.ts"
 import { secureTarget } from "#net/api/tls.ts"
 import { WireWriter } from "#net/api/wire.ts"
 import { listen } from "../../support/api-rig.ts"
-import { makeAuthority } from "../../support/certificates.ts"
+import { makeAuthority } from "../../../bench/support/certificates.ts"
 import { requestOf } from "../../support/requests.ts"
 
 const bytes = (message: Buffer): Buffer => message

@@ -10,7 +10,7 @@ import {
   type RequestDoor,
 } from "#net"
 import { addressOf, listen } from "../../support/api-rig.ts"
-import { makeAuthority } from "../../support/certificates.ts"
+import { makeAuthority } from "../../../bench/support/certificates.ts"
 import { LiveStore } from "../../support/live-store.ts"
 
 const closers: (() => void)[] = []
