@@ -19,6 +19,8 @@ import type { Tokens } from "./tokens.ts"
 const HOPS_MAX = 2
 const PAUSE_MS_MIN = 10
 const PAUSE_MS_MAX = 400
+/** What is left for the answer to an attempt that follows another. */
+const ANSWER_MS_MIN = 100
 /** A store that says nothing for this long is asked no further: another may know more. */
 const ATTEMPT_MS_MAX = 3_000
 /** In a row, from stores that know of no leader: then the range may be elsewhere. */
@@ -239,7 +241,9 @@ export class Operation implements Waiting {
     const most = Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** Math.min(this.#attempts, 10))
     const pauseMs = (most * (1 + Math.random())) / 2
     const leftMs = this.#dueMs - performance.now()
-    setTimeout(this.attempt, Math.max(0, Math.min(pauseMs, leftMs)))
+    // An attempt that could hardly be answered in time would only leave a doubt behind.
+    if (leftMs < 2 * ANSWER_MS_MIN) this.#give("unavailable")
+    else setTimeout(this.attempt, Math.min(pauseMs, leftMs - ANSWER_MS_MIN))
   }
 
   #end(): void {

@@ -109,7 +109,7 @@ describe("a client whose first guess at the leader is wrong", () => {
     await pair.client.put("k", "1")
     pair.client.router.find("k")!.stores = [2]
     pair.client.router.find("k")!.leader = 2
-    await assert.rejects(pair.client.put("k", "2", { timeoutMs: 200 }), (error: OrreryError) => {
+    await assert.rejects(pair.client.put("k", "2", { timeoutMs: 1_000 }), (error: OrreryError) => {
       assert.deepEqual([error.code, error.recourse], ["diskFull", "retryable"])
       assert.ok(error.retries > 0)
       return true
