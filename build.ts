@@ -77,6 +77,7 @@ function manifest(own: Manifest): object {
     bin: { orrery: "bin/orrery.js" },
     imports: Object.fromEntries(imports),
     exports: {
+      "./client": { types: "./net/client/index.d.ts", default: "./net/client/index.js" },
       "./sim": { types: "./sim/index.d.ts", default: "./sim/index.js" },
       "./sim/fast-check": {
         types: "./sim/library/fast-check.d.ts",

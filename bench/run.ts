@@ -16,6 +16,7 @@ const BENCHES = [
   "kernel/engine",
   "kernel/snapshot",
   "real/disk",
+  "real/api",
   "real/peer-echo",
   "real/host-loop",
 ]

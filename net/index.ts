@@ -21,3 +21,8 @@ export {
 export { FileStoreDisk, type FileStoreDiskOptions } from "./disk/store-disk.ts"
 export type { DataDirOwner } from "./disk/data-dir.ts"
 export { DataDirError, type DataDirCode } from "./disk/errors.ts"
+export { ClientApi, type ClientApiOptions, type StatusSource } from "./api/client-api.ts"
+export type { TlsFiles } from "./api/tls.ts"
+export { connect, type Client } from "./client/client.ts"
+export { OrreryError, OutcomeUnknownError } from "./client/errors.ts"
+export { StoreSession } from "./client/store-session.ts"

@@ -69,6 +69,8 @@ test("the tarball holds JavaScript, declarations and the licence, and no TypeScr
     "bin/orrery.js",
     "cli/main.js",
     "sim/index.d.ts",
+    "net/client/index.d.ts",
+    "net/api/orrery.proto",
   ]) {
     assert.ok(packed.includes(path), `${path} is missing`)
   }
@@ -158,5 +160,24 @@ console.log(small.plan.faults.length, small.result.traceHash)
     )
     const { stdout } = await run(process.execPath, ["plans.js"], PROJECT)
     assert.equal(stdout, "function\n")
+  })
+
+  test("orrery/client loads, and says at once when no cluster is where it is told", async () => {
+    writeFileSync(
+      join(PROJECT, "client.js"),
+      `import { connect, OrreryError } from "orrery/client"
+const tls = { ca: Buffer.alloc(0), cert: Buffer.alloc(0), key: Buffer.alloc(0) }
+const stores = [{ store: 1, host: "127.0.0.1", clientPort: 9 }]
+if (typeof OrreryError !== "function") throw new Error("no errors")
+try {
+  connect({ config: "nowhere" })
+} catch (error) {
+  console.log(error.code)
+}
+connect({ stores, tls }).close()
+`,
+    )
+    const { stdout } = await run(process.execPath, ["client.js"], PROJECT)
+    assert.equal(stdout, "ENOENT\n")
   })
 })
