@@ -6,3 +6,7 @@ export { initCluster, type InitOptions, type MadeCluster } from "./cluster/init.
 export { GrpcPeerLinks, type PeerLinksOptions } from "./peer/links.ts"
 export type { LaneStats, PeerErrorCode, PeerEvent, PeerLinksStats, PeerStats } from "./peer/stats.ts"
 export type { PeerTls } from "./peer/tls.ts"
+export { RecordingError } from "./record/error.ts"
+export { FlightRecorder, type RecorderOptions } from "./record/recorder.ts"
+export { replayRecording, type RecordingReplay, type ReplayOptions, type Stretch } from "./record/replay.ts"
+export type { LostCode } from "./record/segment-writer.ts"

@@ -1,13 +1,18 @@
 import type {
   AdminReply,
   AdminRequest,
+  BootStamp,
+  Effect,
   Frame,
   FrozenOverlay,
+  Input,
+  KernelConfig,
   KvReply,
   KvRequest,
   Lane,
   Lsn,
   Mono,
+  Sink,
   StoreId,
   VolumeId,
   VolumeImage,
@@ -90,4 +95,22 @@ export interface RequestDoor {
 export interface AnswerDoor {
   reply(session: number, reply: KvReply): void
   adminReply(session: number, reply: AdminReply): void
+}
+
+/**
+ * Follows a store from its start: told of everything the kernel was told and did, in order, right after it did it and
+ * before any of it is carried out. It changes nothing and never throws; what it has to do, it does later.
+ */
+export interface HostRecorder {
+  /** A start. `images` are those the kernel was opened from; it may be saved whenever no step is under way. */
+  opened(
+    config: KernelConfig,
+    images: readonly VolumeImage[],
+    boot: BootStamp,
+    effects: readonly Effect[],
+    kernel: { save(sink: Sink): void },
+  ): void
+  stepped(input: Input, effects: readonly Effect[]): void
+  /** The kernel is not stepped any more. Resolves when all that was told is written; never rejects. */
+  closed(): Promise<void>
 }
