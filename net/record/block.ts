@@ -89,7 +89,9 @@ export function sealBlock(writer: ByteWriter, number: number, seed: number): voi
 }
 
 /** What the header of a block says: its number, and how many bytes follow it. Null when there is none. */
-export function readBlockHeader(bytes: Uint8Array): { readonly number: number; readonly length: number } | null {
+export function readBlockHeader(
+  bytes: Uint8Array,
+): { readonly number: number; readonly length: number } | null {
   const reader = new ByteReader(bytes)
   const magic = reader.u32()
   const length = reader.u32()

@@ -35,7 +35,9 @@ function isBootstrap(json: unknown): boolean {
   if (!Array.isArray(stores) || !Array.isArray(groups)) return false
   return (
     stores.every((each) => isRecord(each) && isCount(each["store"]) && isCount(each["incarnation"])) &&
-    groups.every((each) => isRecord(each) && isDescriptor(each["descriptor"]) && isMembers(each["configuration"]))
+    groups.every(
+      (each) => isRecord(each) && isDescriptor(each["descriptor"]) && isMembers(each["configuration"]),
+    )
   )
 }
 

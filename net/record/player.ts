@@ -23,7 +23,7 @@ export type Divergence = {
 }
 
 /** Follows a replay for people. */
-export type StepListener = (event: number, input: Input, effects: readonly Effect[]) => void
+export type StepListener = (store: number, event: number, input: Input, effects: readonly Effect[]) => void
 
 /**
  * A kernel that lives through a recording. Its bases are in memory, and each checkpoint is in them from the moment the
@@ -82,7 +82,7 @@ export class Player {
       const effects = this.#kernel.step(input)
       this.#remember(effects)
       this.#trace.stepped(this.start.head.config.store, input, effects)
-      this.#listener?.(this.event, input, effects)
+      this.#listener?.(this.start.head.config.store, this.event, input, effects)
       return null
     } catch (error) {
       return this.#parted("threw", "nothing was thrown", textOf(error), this.event + 1)
@@ -116,6 +116,7 @@ export class Player {
   }
 
   #remember(effects: readonly Effect[]): void {
-    for (const effect of effects) if (effect.type === "checkpoint") this.#checkpoints.set(effect.volume, effect.changes)
+    for (const effect of effects)
+      if (effect.type === "checkpoint") this.#checkpoints.set(effect.volume, effect.changes)
   }
 }

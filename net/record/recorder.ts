@@ -184,7 +184,9 @@ export class FlightRecorder implements HostRecorder {
     const written = this.#writer.written
     if (written === null) return false
     const { startBytes, bytes } = written
-    return this.#writer.isCrowded || bytes - startBytes >= Math.max(this.#segmentBytes, STARTS_SHARE * startBytes)
+    return (
+      this.#writer.isCrowded || bytes - startBytes >= Math.max(this.#segmentBytes, STARTS_SHARE * startBytes)
+    )
   }
 
   /** With what was read at the start, or with a kernel as it is now. */

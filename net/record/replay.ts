@@ -37,11 +37,12 @@ export type RecordingReplay = {
 }
 
 export type ReplayOptions = {
-  /** This stretch alone. */
-  readonly stretch?: number
+  /** This stretch alone, counted from 1. */
+  readonly stretch?: number | "last"
   /** Stop after this event of the process. */
   readonly until?: number
-  readonly onStep?: (stretch: number) => StepListener | null
+  /** Follows every step. */
+  readonly onStep?: StepListener
   readonly onProgress?: (bytes: number, of: number) => void
 }
 
@@ -49,7 +50,10 @@ export type ReplayOptions = {
  * Runs a recording through the kernel of this build. Every hash in it must come out again. Throws `RecordingError` for what
  * cannot be read or is damaged.
  */
-export async function replayRecording(directory: string, options: ReplayOptions = {}): Promise<RecordingReplay> {
+export async function replayRecording(
+  directory: string,
+  options: ReplayOptions = {},
+): Promise<RecordingReplay> {
   return new Replay(options).run(await listSegments(directory))
 }
 
@@ -66,9 +70,13 @@ class Replay {
   }
 
   async run(segments: readonly SegmentInfo[]): Promise<RecordingReplay> {
-    const parts = (await stretchesOf(segments)).filter(
-      (_, index) => this.#options.stretch === undefined || this.#options.stretch === index + 1,
-    )
+    const all = await stretchesOf(segments)
+    const chosen = this.#options.stretch === "last" ? all.length : this.#options.stretch
+    const parts = all.filter(({ number }) => chosen === undefined || chosen === number)
+    if (parts.length === 0) {
+      const has = `it has ${all.length} ${all.length === 1 ? "stretch" : "stretches"}`
+      throw new RecordingError("recordingMissing", `The recording has no stretch ${chosen}: ${has}`)
+    }
     for (const part of parts) for (const { bytes } of part.segments) this.#bytes += bytes
     for (const part of parts) {
       await this.#play(part)
@@ -84,7 +92,7 @@ class Replay {
       this.#notes.push(`${first.name} cannot be replayed: what it begins with was not written to its end`)
       return
     }
-    const player = open(start, this.#options.onStep?.(number) ?? null)
+    const player = open(start, this.#options.onStep ?? null)
     if (!(player instanceof Player)) {
       this.#divergence = { ...player, stretch: number }
       return
@@ -104,7 +112,8 @@ class Replay {
       lastEvent: player.event,
       compared: player.compared,
       traceHash: player.hash(),
-      stateHash: player.stateHash(),
+      // One that threw in the middle of a step has no state to speak of.
+      stateHash: ending === "parted" ? "" : player.stateHash(),
       ending: ending ?? "cut",
     })
   }

@@ -157,7 +157,7 @@ export class SegmentWriter {
     try {
       for (let job = this.#next(); job !== null; job = this.#next()) {
         await this.#write(job)
-        await this.#makeRoom()
+        await this.#makeRoom(job.segment)
       }
     } catch (error) {
       this.#giveUp("failed", textOf(error))
@@ -216,12 +216,12 @@ export class SegmentWriter {
     await handle.close()
   }
 
-  async #makeRoom(): Promise<void> {
+  async #makeRoom(writing: Segment): Promise<void> {
     while (this.#total > this.#bytesMax) {
       const oldest = this.#files[0]!
       if (oldest.number >= this.#keepFrom) {
-        const isLarge = this.#segment !== null && !this.#segment.isStarted
-        if (isLarge) this.#giveUp("full", `What a kernel is made of does not fit twice into ${this.#bytesMax} bytes`)
+        if (writing.isStarted) return
+        this.#giveUp("full", `What a kernel is made of does not fit twice into ${this.#bytesMax} bytes`)
         return
       }
       this.#files.shift()

@@ -177,7 +177,10 @@ type VolumeInHand = {
   readonly witness: Uint8Array | null
   readonly checkpoint: number
   readonly damage: DamageList
-  readonly segments: Map<number, { bytes: Uint8Array; unreadable?: readonly { start: number; end: number }[] }>
+  readonly segments: Map<
+    number,
+    { bytes: Uint8Array; unreadable?: readonly { start: number; end: number }[] }
+  >
   readonly rows: MemoryBaseBuilder
 }
 
@@ -288,4 +291,3 @@ function readSpans(reader: ByteReader): readonly { start: number; end: number }[
 export function basesOf(start: Start): ReadonlyMap<VolumeId, LiveBase> {
   return new Map(start.images.map(({ volume, base }) => [volume, base]))
 }
-

@@ -31,7 +31,8 @@ export async function recordWorld(
 ): Promise<readonly RecordedLife[]> {
   const lives: RecordedLife[] = []
   const spares: FlightRecorder[][] = []
-  const directoryOf = (store: number, life: number): string => join(directory, `store-${store}`, `life-${life}`)
+  const directoryOf = (store: number, life: number): string =>
+    join(directory, `store-${store}`, `life-${life}`)
   const lifeCounts: number[] = []
   const stores = plan.cluster.stores + plan.cluster.spares
   const stock = async (): Promise<void> => {
@@ -92,7 +93,8 @@ export async function recordWorld(
   for (let at = 0; at < end && world.event < (options.eventsMax ?? Infinity); at += SLICE_US) {
     if (!world.runUntil(Math.min(at + SLICE_US, end))) break
     await stock()
-    await new Promise((resolve) => setImmediate(resolve))
+    // A moment for the disk: a block takes a few turns of the loop.
+    for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve))
   }
   for (const life of lives) {
     life.closed = life === lives.findLast((other) => other.store === life.store)
