@@ -1,5 +1,5 @@
 import {
-  ByteReader,
+  type ByteReader,
   LiveBase,
   MemoryBaseBuilder,
   readDamage,
