@@ -4,9 +4,11 @@ import { addInit } from "./commands/init.ts"
 import { addList } from "./commands/list.ts"
 import { addMerge } from "./commands/merge.ts"
 import { addReplay } from "./commands/replay.ts"
+import { addReplayRecording } from "./commands/replay-recording.ts"
 import { addRun } from "./commands/run.ts"
 import { addShow } from "./commands/show.ts"
 import { addShrink } from "./commands/shrink.ts"
+import { addStart } from "./commands/start.ts"
 import { didYouMean, EnvironmentError, EXIT, messageOf, systemCode, UsageError } from "./errors.ts"
 import { processHost, type Host } from "./host.ts"
 
@@ -39,6 +41,8 @@ function makeProgram(
     .helpCommand(false)
   for (const add of [addRun, addList, addShow, addReplay, addShrink, addMerge]) add(sim, host, end)
   addInit(program, host, end)
+  addStart(program, host, end)
+  addReplayRecording(program, host, end)
   const commands = [...new Set([program, ...program.commands, ...sim.commands])]
   for (const command of commands) {
     command

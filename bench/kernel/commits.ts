@@ -19,9 +19,9 @@ import {
   type KvRequest,
   type PeerMessage,
 } from "#kernel"
+import { LiveBase } from "#kernel/engine/memory-base.ts"
 import { DEFAULT_LIMITS, DEFAULT_TIMING } from "#kernel/node/config.ts"
 import { NO_SWITCHES } from "#kernel/node/switches.ts"
-import { LiveBase } from "#sim/env/volume.ts"
 import { TraceHash } from "#sim/trace/hash.ts"
 import { about, cpuSeconds, numberOption, printReport, type Row } from "../support/report.ts"
 

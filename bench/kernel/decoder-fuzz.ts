@@ -2,8 +2,9 @@ import { ByteReader, ByteWriter, type Sink } from "#kernel/lib/bytes.ts"
 import { crc32c } from "#kernel/lib/crc32c.ts"
 import { Sfc32, type Rng } from "#kernel/lib/rng.ts"
 import { decodeFrame, encodeFrame } from "#kernel/node/frame-codec.ts"
-import type { Frame } from "#kernel/node/input.ts"
+import type { Frame, Input } from "#kernel/node/input.ts"
 import { readPeerMessage, writePeerMessage, type PeerMessage } from "#kernel/node/peer-message.ts"
+import { readInput, writeInput } from "#kernel/node/record.ts"
 import { makeEntry, type Configuration } from "#kernel/raft/types.ts"
 import { readReply, readRequest, writeReply, writeRequest } from "#kernel/range/request-codec.ts"
 import type { KvReply, KvRequest } from "#kernel/range/request.ts"
@@ -209,6 +210,39 @@ const REPLIES: readonly KvReply[] = [
   { type: "error", id: 9, error: { code: "overloaded" } },
 ]
 
+const stamp = { mono: 1_000, wall: 1_700_000_000_000_000 }
+const INPUTS: readonly Input[] = [
+  { type: "wake", ...stamp },
+  { type: "turnEnded", ...stamp },
+  ...FRAMES.map((frame) => ({ type: "frame", ...stamp, frame }) as const),
+  ...REQUESTS.map((each) => ({ type: "request", ...stamp, session: 7, request: each }) as const),
+  ...(["addVoter", "addLearner"] as const).map(
+    (type) =>
+      ({
+        type: "admin",
+        ...stamp,
+        session: 7,
+        request: { id: 3, group: 1, action: { type, store: 2, incarnation: WIDE } },
+      }) as const,
+  ),
+  ...(["removeReplica", "transferLeader"] as const).map(
+    (type) =>
+      ({
+        type: "admin",
+        ...stamp,
+        session: 7,
+        request: { id: 3, group: 1, action: { type, store: 2 } },
+      }) as const,
+  ),
+  { type: "appendSynced", ...stamp, volume: 1, lsn: 300 },
+  { type: "appendFailed", ...stamp, volume: 1, lsn: 300 },
+  { type: "segmentCreated", ...stamp, volume: 1, segment: 2 },
+  { type: "segmentRefused", ...stamp, volume: 1, segment: 2, code: "diskFull" },
+  { type: "checkpointSynced", ...stamp, volume: 1, checkpoint: 4 },
+  { type: "checkpointRefused", ...stamp, volume: 1, checkpoint: 4, code: "diskFull" },
+  { type: "checkpointFailed", ...stamp, volume: 1, checkpoint: 4 },
+]
+
 const CHUNKS: readonly (readonly Row[])[] = [
   [],
   [
@@ -247,6 +281,7 @@ function whole<Type>(read: (reader: ByteReader) => Type): (bytes: Uint8Array) =>
 }
 
 const messageBytes = bytesBy<PeerMessage>((message, sink) => writePeerMessage(message, sink, true))
+const inputBytes = bytesBy<Input>((input, sink) => writeInput(input, sink, true))
 const requestBytes = bytesBy(writeRequest)
 const replyBytes = bytesBy(writeReply)
 const rowsBytes = bytesBy(writeRows)
@@ -299,6 +334,14 @@ const TARGETS: readonly Target[] = [
     share: 2,
     corpus: MESSAGES.map((message) => messageBytes(message)),
     decode: again(whole(readPeerMessage), messageBytes),
+    seal: null,
+    spared: 0,
+  },
+  {
+    name: "recorded input",
+    share: 4,
+    corpus: INPUTS.map(inputBytes),
+    decode: again(whole(readInput), inputBytes),
     seal: null,
     spared: 0,
   },

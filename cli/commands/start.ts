@@ -2,7 +2,10 @@ import type { Command } from "commander"
 import {
   BirthError,
   ClusterError,
+  DataDirError,
+  FlightRecorder,
   LOG_LEVELS,
+  machineParts,
   NodeLog,
   readNodeConfig,
   startNode,
@@ -13,6 +16,7 @@ import {
   type NodeParts,
   type NodeServer,
 } from "#net"
+import { buildId } from "../build-id.ts"
 import { didYouMean, EnvironmentError, EXIT, UsageError } from "../errors.ts"
 import type { Host } from "../host.ts"
 
@@ -32,7 +36,27 @@ type StartOptions = {
   readonly lost?: true
 }
 
-export function addStart(program: Command, host: Host, end: (code: number) => void, parts: StartParts): void {
+/** The machine itself: files, sockets, and a recorder that writes behind the store. */
+function realParts(log: NodeLog): StartParts {
+  return {
+    ...machineParts(log),
+    openRecorder: async (directory) => {
+      const recorder = await FlightRecorder.create({
+        directory,
+        build: buildId(),
+        onLost: (code, detail) => log.warn("recordingLost", { code, detail }),
+      })
+      return { watcher: recorder, close: () => recorder.closed() }
+    },
+  }
+}
+
+export function addStart(
+  program: Command,
+  host: Host,
+  end: (code: number) => void,
+  partsOf: (log: NodeLog) => StartParts = realParts,
+): void {
   program
     .command("start")
     .summary("run a node")
@@ -47,17 +71,23 @@ export function addStart(program: Command, host: Host, end: (code: number) => vo
     .option("--json", "say as JSON that it is up")
     .option("--lost", "the disk of this store was lost: join again under a new name")
     .action(async (directory: string, options: StartOptions) => {
-      end(await run(directory, options, host, parts))
+      end(await run(directory, options, host, partsOf))
     })
 }
 
-async function run(directory: string, options: StartOptions, host: Host, parts: StartParts): Promise<number> {
+async function run(
+  directory: string,
+  options: StartOptions,
+  host: Host,
+  partsOf: (log: NodeLog) => StartParts,
+): Promise<number> {
   const config = configOf(directory)
   const log = new NodeLog(
     { level: options.logLevel, isPretty: options.pretty === true },
     config.store,
     config.cluster,
   )
+  const parts = partsOf(log)
   // Heard from the first moment on: who stops a node while it starts wants it stopped all the same.
   const { promise: interrupted, resolve: interrupt } = Promise.withResolvers<null>()
   const forget = host.onInterrupt(() => interrupt(null))
@@ -105,7 +135,8 @@ async function started(server: Promise<NodeServer>): Promise<NodeServer> {
   try {
     return await server
   } catch (error) {
-    if (error instanceof BirthError) throw new EnvironmentError(`${error.code}: ${error.message}`)
+    if (error instanceof BirthError || error instanceof DataDirError)
+      throw new EnvironmentError(`${error.code}: ${error.message}`)
     if (error instanceof StoppedError) throw new EnvironmentError(error.message)
     throw error
   }

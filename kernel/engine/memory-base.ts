@@ -28,6 +28,11 @@ export class MemoryBase implements Base {
     return new MemoryBase(0, emptyTrees(), NO_DAMAGE)
   }
 
+  /** Over trees that are its own from now on. */
+  static of(checkpoint: number, trees: readonly Tree<string>[], damage: DamageList): MemoryBase {
+    return new MemoryBase(checkpoint, trees, damage)
+  }
+
   /** In the place of a file that says nothing any more: everything may have been there. */
   static unreadable(): MemoryBase {
     const damage = emptyTrees().map((_, i) => ({ space: (i + 1) as Space, from: "", to: "" }))
@@ -75,6 +80,49 @@ export class MemoryBase implements Base {
     const trees = emptyTrees()
     const file = decodeCheckpoint(bytes, (space, key, value) => trees[space - 1]!.put(key, value))
     return file === null ? null : new MemoryBase(file.checkpoint, trees, file.damage)
+  }
+}
+
+/** A base put together row by row, from wherever another one's rows were kept. */
+export class MemoryBaseBuilder {
+  readonly #trees = emptyTrees()
+
+  put(space: Space, key: string, value: string): void {
+    this.#trees[space - 1]!.put(key, value)
+  }
+
+  /** The builder is done for. */
+  finish(checkpoint: number, damage: DamageList): MemoryBase {
+    return MemoryBase.of(checkpoint, this.#trees, damage)
+  }
+}
+
+/** What a kernel reads whose base is in memory: the content changes at the moment a checkpoint is durable. */
+export class LiveBase implements Base {
+  current: MemoryBase
+
+  constructor(current: MemoryBase = MemoryBase.empty()) {
+    this.current = current
+  }
+
+  get checkpoint(): number {
+    return this.current.checkpoint
+  }
+
+  get damage(): DamageList {
+    return this.current.damage
+  }
+
+  get(space: Space, key: string): string | null {
+    return this.current.get(space, key)
+  }
+
+  cursor(space: Space, start: string, end: string, reverse: boolean): Cursor {
+    return this.current.cursor(space, start, end, reverse)
+  }
+
+  snapshot(): MemoryBase {
+    return this.current
   }
 }
 

@@ -47,7 +47,7 @@ export function writeLives(lives: readonly VolumeLife[], sink: Sink): void {
   }
 }
 
-function readLives(reader: ByteReader): readonly VolumeLife[] {
+export function readLives(reader: ByteReader): readonly VolumeLife[] {
   const count = reader.count(2)
   if (count === 0) return NO_LIVES
   const lives: VolumeLife[] = []

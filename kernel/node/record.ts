@@ -1,19 +1,27 @@
-import type { Sink } from "../lib/bytes.ts"
+import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { unreachable } from "../lib/invariant.ts"
-import { writeAdminReply, writeAdminRequest, writeReply, writeRequest } from "../range/request-codec.ts"
+import {
+  readAdminRequest,
+  readRequest,
+  writeAdminReply,
+  writeAdminRequest,
+  writeReply,
+  writeRequest,
+} from "../range/request-codec.ts"
 import type { Barrier, Effect } from "./effect.ts"
-import { writeLives } from "./frame-codec.ts"
-import type { Input } from "./input.ts"
-import { writePeerMessage } from "./peer-message.ts"
+import { readLives, writeLives } from "./frame-codec.ts"
+import type { Frame, FrameHeader, Input } from "./input.ts"
+import { readPeerMessage, writePeerMessage, type PeerMessage } from "./peer-message.ts"
 
 /**
- * Inputs and effects over a sink: what the trace hash covers. Every field but what is only for people
- * (`observe`). An entry stands for itself by its length and digest, taken when it was made or decoded.
+ * Inputs and effects over a sink: what the trace hash covers, and what a recording keeps. Every field but what
+ * is only for people (`observe`). For the hash an entry stands for itself by its length and digest, taken when
+ * it was made or decoded; with `whole` it is written out, so that it can be read again.
  */
 
 const LANES = ["liveness", "raft", "bulk"] as const
 
-export function writeInput(input: Input, sink: Sink): void {
+export function writeInput(input: Input, sink: Sink, whole: boolean): void {
   sink.uint(input.mono)
   sink.uint(input.wall)
   switch (input.type) {
@@ -33,7 +41,7 @@ export function writeInput(input: Input, sink: Sink): void {
       sink.uint(header.configEpoch)
       sink.uint(header.wall)
       sink.uint(messages.length)
-      for (const message of messages) writePeerMessage(message, sink, false)
+      for (const message of messages) writePeerMessage(message, sink, whole)
       break
     }
     case "request":
@@ -89,6 +97,62 @@ export function writeInput(input: Input, sink: Sink): void {
   }
 }
 
+/** What `writeInput` wrote whole. The reader has `failed` when the bytes are no input. */
+export function readInput(reader: ByteReader): Input {
+  const stamp = { mono: reader.uint(), wall: reader.uint() }
+  const tag = reader.u8()
+  switch (tag) {
+    case 1:
+      return { type: "wake", ...stamp }
+    case 2:
+      return { type: "frame", ...stamp, frame: readFrame(reader) }
+    case 3:
+      return { type: "request", ...stamp, session: reader.uint(), request: readRequest(reader) }
+    case 4:
+      return { type: "admin", ...stamp, session: reader.uint(), request: readAdminRequest(reader) }
+    case 5:
+      return { type: "appendSynced", ...stamp, volume: reader.uint(), lsn: reader.uint() }
+    case 6:
+      return { type: "appendFailed", ...stamp, volume: reader.uint(), lsn: reader.uint() }
+    case 7:
+      return { type: "segmentCreated", ...stamp, volume: reader.uint(), segment: reader.uint() }
+    case 8: {
+      const volume = reader.uint()
+      return { type: "segmentRefused", ...stamp, volume, segment: reader.uint(), code: "diskFull" }
+    }
+    case 9:
+      return { type: "checkpointSynced", ...stamp, volume: reader.uint(), checkpoint: reader.uint() }
+    case 10: {
+      const volume = reader.uint()
+      return { type: "checkpointRefused", ...stamp, volume, checkpoint: reader.uint(), code: "diskFull" }
+    }
+    case 11:
+      return { type: "checkpointFailed", ...stamp, volume: reader.uint(), checkpoint: reader.uint() }
+    case 12:
+      return { type: "turnEnded", ...stamp }
+    default:
+      reader.fail()
+      return { type: "turnEnded", ...stamp }
+  }
+}
+
+function readFrame(reader: ByteReader): Frame {
+  const header: FrameHeader = {
+    version: reader.u8(),
+    cluster: reader.str(),
+    fromStore: reader.uint(),
+    toStore: reader.uint(),
+    fromIncarnation: reader.uint(),
+    fromBoot: reader.uint(),
+    volumes: readLives(reader),
+    configEpoch: reader.uint(),
+    wall: reader.uint(),
+  }
+  const messages: PeerMessage[] = []
+  for (let left = reader.count(5); left > 0 && !reader.failed; left--) messages.push(readPeerMessage(reader))
+  return { header, messages }
+}
+
 function writeBarrier(barrier: Barrier | null, sink: Sink): void {
   sink.bool(barrier !== null)
   if (barrier === null) return
@@ -96,14 +160,14 @@ function writeBarrier(barrier: Barrier | null, sink: Sink): void {
   sink.uint(barrier.lsn)
 }
 
-export function writeEffect(effect: Effect, sink: Sink): void {
+export function writeEffect(effect: Effect, sink: Sink, whole: boolean): void {
   switch (effect.type) {
     case "send":
       sink.u8(1)
       sink.uint(effect.to)
       sink.u8(LANES.indexOf(effect.lane))
       writeBarrier(effect.barrier, sink)
-      writePeerMessage(effect.message, sink, false)
+      writePeerMessage(effect.message, sink, whole)
       break
     case "reply":
       sink.u8(2)

@@ -165,6 +165,26 @@ export function writeAdminRequest(request: AdminRequest, sink: Sink): void {
   sink.uint("incarnation" in request.action ? request.action.incarnation : 0)
 }
 
+export function readAdminRequest(reader: ByteReader): AdminRequest {
+  const id = reader.uint()
+  const group = reader.uint()
+  const type = reader.str() as AdminRequest["action"]["type"]
+  const store = reader.uint()
+  const incarnation = reader.uint()
+  switch (type) {
+    case "addVoter":
+    case "addLearner":
+      return { id, group, action: { type, store, incarnation } }
+    case "removeReplica":
+    case "transferLeader":
+      if (incarnation !== 0) reader.fail()
+      return { id, group, action: { type, store } }
+    default:
+      reader.fail()
+      return { id, group, action: { type: "transferLeader", store } }
+  }
+}
+
 export function writeAdminReply(reply: AdminReply, sink: Sink): void {
   sink.uint(reply.id)
   sink.bool(reply.type === "accepted")

@@ -56,6 +56,9 @@ export type ClientApiOptions = {
   readonly source: StatusSource
 }
 
+/** How long clients may take to let go of their connections. */
+const CLOSE_MS_MAX = 500
+
 type Unary = (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => void
 
 const bytes = (message: Buffer): Buffer => message
@@ -153,11 +156,20 @@ export class ClientApi implements AnswerDoor, SessionKeeper {
     }
   }
 
-  /** Ends every session; clients learn nothing of what was in flight. */
-  close(): void {
+  /** Ends every session after the answers it has; clients learn nothing of what was in flight. */
+  async close(): Promise<void> {
+    this.#flush()
     for (const session of this.#sessions.values()) session.end()
     this.#sessions.clear()
-    this.#server.forceShutdown()
+    const { promise: gone, resolve } = Promise.withResolvers<void>()
+    const cut = (): void => {
+      this.#server.forceShutdown()
+      resolve()
+    }
+    const timer = setTimeout(cut, CLOSE_MS_MAX)
+    this.#server.tryShutdown(() => resolve())
+    await gone
+    clearTimeout(timer)
   }
 
   #begin(call: ServerDuplexStream<Buffer, Buffer>): void {

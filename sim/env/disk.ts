@@ -1,6 +1,7 @@
 import {
   InvariantError,
   invariant,
+  LiveBase,
   unreachable,
   SYSTEM_VOLUME,
   type Base,
@@ -26,7 +27,7 @@ import {
 } from "./disk-damage.ts"
 import { handedOver, type SettleKey } from "./sectors.ts"
 import { VolumeFiles, type DiskFile, type Lie } from "./volume-files.ts"
-import { LiveBase, Volume, type DiskOperation, type DiskOutcome } from "./volume.ts"
+import { Volume, type DiskOperation, type DiskOutcome } from "./volume.ts"
 
 export type { DiskOperation, DiskOutcome } from "./volume.ts"
 

@@ -1,31 +1,6 @@
-import { MemoryBase, type Base, type Cursor, type FrozenOverlay, type Space, type VolumeId } from "#kernel"
+import { LiveBase, type FrozenOverlay, type VolumeId } from "#kernel"
 import type { Handle } from "../scheduler.ts"
 import { VolumeFiles } from "./volume-files.ts"
-
-/** The base a kernel reads: its content changes at the moment a checkpoint is durable. */
-export class LiveBase implements Base {
-  current: MemoryBase = MemoryBase.empty()
-
-  get checkpoint(): number {
-    return this.current.checkpoint
-  }
-
-  get damage(): MemoryBase["damage"] {
-    return this.current.damage
-  }
-
-  get(space: Space, key: string): string | null {
-    return this.current.get(space, key)
-  }
-
-  cursor(space: Space, start: string, end: string, reverse: boolean): Cursor {
-    return this.current.cursor(space, start, end, reverse)
-  }
-
-  snapshot(): MemoryBase {
-    return this.current
-  }
-}
 
 /** What a volume did for its kernel; `number` is an lsn, a segment or a checkpoint. */
 export type DiskOperation = {

@@ -1,4 +1,4 @@
-import { Digest, invariant } from "#kernel"
+import { Digest, invariant, TRACE_CHECKPOINT_EVENTS } from "#kernel"
 import type { Violation } from "../check/checker.ts"
 import { between, draw, PURPOSE } from "../draws.ts"
 import { Network, type FrameCodec } from "../env/network.ts"
@@ -8,7 +8,6 @@ import type { FaultRun } from "../faults/stage.ts"
 import { quietAt } from "../phases.ts"
 import type { FaultKind } from "../plan/plan.ts"
 import { NO_EVENT, Scheduler, type Handle } from "../scheduler.ts"
-import { CHECKPOINT_EVENTS } from "../trace/hash.ts"
 import type { CallHost } from "./clients.ts"
 import { MACHINE_CATALOGUE, type MachineStage } from "./faults.ts"
 import { MachineHost, type Envelope, type NodeWatcher, type Reply, type Timer } from "./host.ts"
@@ -206,7 +205,7 @@ export class MachineWorld implements MachineStage, NodeWatcher, CallHost {
     if (this.event >= this.#eventsMax) {
       this.violated("RES-busy", `After ${this.event} steps the run is not over: do the machines ever rest?`)
     }
-    if (this.event % CHECKPOINT_EVENTS === 0) this.checkpoints.push(digest.hex())
+    if (this.event % TRACE_CHECKPOINT_EVENTS === 0) this.checkpoints.push(digest.hex())
     this.#last = { input, effects }
   }
 

@@ -1,6 +1,5 @@
-import { Digest, writeEffect, writeInput, type Effect, type Input } from "#kernel"
+import { Digest, TRACE_CHECKPOINT_EVENTS, writeEffect, writeInput, type Effect, type Input } from "#kernel"
 import type { RunResult } from "../result.ts"
-import { CHECKPOINT_EVENTS } from "./hash.ts"
 import { effectText, inputText, type Listener } from "./recorder.ts"
 
 /** Events after `from` and up to `to`; `to` is open when one of the runs is over before. */
@@ -23,10 +22,10 @@ export function partingWindow(first: Hashes, second: Hashes): Window | null {
   const common = Math.min(first.checkpoints.length, second.checkpoints.length)
   for (let index = 0; index < common; index++) {
     if (first.checkpoints[index] === second.checkpoints[index]) continue
-    return { from: index * CHECKPOINT_EVENTS, to: (index + 1) * CHECKPOINT_EVENTS }
+    return { from: index * TRACE_CHECKPOINT_EVENTS, to: (index + 1) * TRACE_CHECKPOINT_EVENTS }
   }
   if (first.traceHash === second.traceHash) return null
-  return { from: common * CHECKPOINT_EVENTS, to: (common + 1) * CHECKPOINT_EVENTS }
+  return { from: common * TRACE_CHECKPOINT_EVENTS, to: (common + 1) * TRACE_CHECKPOINT_EVENTS }
 }
 
 /**
@@ -66,8 +65,8 @@ class EventRecorder implements Listener {
     const digest = new Digest()
     digest.uint(now)
     digest.uint(store)
-    writeInput(input, digest)
-    for (const effect of effects) if (effect.type !== "observe") writeEffect(effect, digest)
+    writeInput(input, digest, false)
+    for (const effect of effects) if (effect.type !== "observe") writeEffect(effect, digest, false)
     this.digests.push(digest.hex())
     const told = effects.map((effect) => `\n  ${effectText(effect)}`).join("")
     this.texts.push(`${now} µs, event ${event}, store ${store}: ${inputText(input)}${told}`)

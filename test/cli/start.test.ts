@@ -45,7 +45,12 @@ function start(...args: readonly string[]): Promise<unknown> {
     return Promise.resolve({ watcher, close })
   }
   const program = new Command("orrery").exitOverride()
-  addStart(program, host, (code) => codes.push(code), Object.assign(parts, { openRecorder }))
+  addStart(
+    program,
+    host,
+    (code) => codes.push(code),
+    () => Object.assign(parts, { openRecorder }),
+  )
   return program.parseAsync(["start", directory.path, "--log-level", "silent", ...args], { from: "user" })
 }
 

@@ -45,7 +45,7 @@ export async function openRig(live: LiveStore = new LiveStore()): Promise<Rig> {
     clientTls: await authority.issue("someone"),
     stores: [addressOf(1, api)],
     close() {
-      api.close()
+      void api.close()
       live.close()
     },
   }

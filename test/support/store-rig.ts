@@ -332,7 +332,7 @@ export class Store {
 /** All a host is told, as bytes: what two kernels must agree on. */
 export function recordOf(effects: readonly Effect[]): Uint8Array {
   const writer = new ByteWriter()
-  for (const effect of effects) writeEffect(effect, writer)
+  for (const effect of effects) writeEffect(effect, writer, false)
   return writer.finish()
 }
 

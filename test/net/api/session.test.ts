@@ -49,7 +49,7 @@ async function open(): Promise<Rig> {
   const authority = await makeAuthority()
   const door = new HandDoor()
   const api = await listen(1, door, NOTHING, await authority.issue("node-1"))
-  closers.push(() => api.close())
+  closers.push(() => void api.close())
   return { api, door, tls: await authority.issue("ann") }
 }
 

@@ -78,7 +78,7 @@ async function openPair(): Promise<Pair> {
   const pair: Pair = { live, client, asked, bounce: () => null }
   closers.push(() => {
     client.close()
-    for (const api of apis) api.close()
+    for (const api of apis) void api.close()
     live.close()
   })
   return pair

@@ -1,0 +1,144 @@
+import type { Command } from "commander"
+import { RecordingError, replayRecording, type RecordingReplay, type StepListener, type Stretch } from "#net"
+import { LineRecorder } from "#sim"
+import { parseInteger, parseWindow } from "../arguments.ts"
+import { buildId } from "../build-id.ts"
+import { ByteProgress } from "../byte-progress.ts"
+import type { TraceWindow } from "../campaign/engine.ts"
+import { EXIT, UsageError } from "../errors.ts"
+import type { Host } from "../host.ts"
+import { count, duration } from "../report/format.ts"
+import { paintFor } from "../report/paint.ts"
+
+type ReplayOptions = {
+  readonly stretch?: number
+  readonly until?: number
+  readonly trace?: TraceWindow
+  readonly json?: true
+}
+
+export function addReplayRecording(program: Command, host: Host, end: (code: number) => void): void {
+  program
+    .command("replay")
+    .summary("a node's recording again")
+    .description(
+      "Runs what `orrery start --record` kept of a node through the kernel of this build. Every hash in it must come\n" +
+        "out again, and the same state; where they part is said.",
+    )
+    .argument("<directory>")
+    .option(
+      "--stretch <n>",
+      "this part alone: one start of the process, or what lies behind a hole",
+      (text) => parseInteger("--stretch", text, 1, Number.MAX_SAFE_INTEGER),
+    )
+    .option("--until <event>", "stop after this event of the process", (text) =>
+      parseInteger("--until", text, 1, Number.MAX_SAFE_INTEGER),
+    )
+    .option(
+      "--trace <from..to>",
+      "tell these events, a line each; of the last stretch unless one is named",
+      (text) => parseWindow("--trace", text),
+    )
+    .option("--json", "the result as JSON")
+    .action(async (directory: string, options: ReplayOptions) => end(await replay(host, directory, options)))
+}
+
+async function replay(host: Host, directory: string, options: ReplayOptions): Promise<number> {
+  const isOfOne = options.until !== undefined || options.trace !== undefined
+  const stretch = options.stretch ?? (isOfOne ? "last" : undefined)
+  const until = options.until ?? options.trace?.to
+  const progress = new ByteProgress(host, "replay")
+  const startedAt = performance.now()
+  try {
+    const result = await replayRecording(directory, {
+      ...(stretch === undefined ? {} : { stretch }),
+      ...(until === undefined ? {} : { until }),
+      ...(options.trace === undefined ? {} : { onStep: tracer(host, options.trace, options) }),
+      onProgress: (done, of) => progress.update(done, of),
+    })
+    progress.stop()
+    return tell(host, directory, result, (performance.now() - startedAt) / 1_000, options)
+  } catch (thrown) {
+    progress.stop()
+    if (!(thrown instanceof RecordingError)) throw thrown
+    if (thrown.code === "recordingMissing") throw new UsageError(thrown.message)
+    if (options.json === true)
+      host.stdout.write(`${JSON.stringify({ replay: thrown.code, message: thrown.message }, null, 1)}\n`)
+    else host.stdout.write(`${paintFor(host.stdout, host.env).red(thrown.message)} (${thrown.code})\n`)
+    return EXIT.failed
+  }
+}
+
+function tracer(host: Host, { from, to }: TraceWindow, options: ReplayOptions): StepListener {
+  // Standard output is the object alone when that was asked for.
+  const people = options.json === true ? host.stderr : host.stdout
+  const lines = new LineRecorder(from, to, (line) => people.write(`${line}\n`))
+  return (store, event, input, effects) => lines.stepped(input.mono, event, store, input, effects)
+}
+
+/** Everything that could be replayed came out the same, and something could. */
+function wordOf({ stretches, divergence }: RecordingReplay): "same" | "parted" | "nothing" {
+  if (divergence !== null) return "parted"
+  return stretches.length > 0 ? "same" : "nothing"
+}
+
+function tell(
+  host: Host,
+  directory: string,
+  result: RecordingReplay,
+  seconds: number,
+  options: ReplayOptions,
+): number {
+  const { stretches, divergence, notes } = result
+  const word = wordOf(result)
+  const code = { same: EXIT.pass, parted: EXIT.nondeterministic, nothing: EXIT.failed }[word]
+  const build = buildId()
+  if (options.json === true) {
+    host.stdout.write(
+      `${JSON.stringify({ replay: word, build, ...result, wallSeconds: seconds }, null, 1)}\n`,
+    )
+    return code
+  }
+  const paint = paintFor(host.stdout, host.env)
+  const events = stretches.reduce((sum, { firstEvent, lastEvent }) => sum + lastEvent - firstEvent, 0)
+  host.stdout.write(`${paint.bold(directory)}  ${count(events)} events in ${duration(seconds)}\n`)
+  for (const stretch of stretches) host.stdout.write(stretchText(stretch))
+  for (const note of notes) host.stdout.write(`  ${note}\n`)
+  const others = new Set(stretches.map((stretch) => stretch.build).filter((other) => other !== build))
+  for (const other of others) host.stdout.write(`  Recorded by build ${other}; this is ${build}.\n`)
+  if (divergence === null) {
+    const said =
+      word === "same"
+        ? paint.green("The same: every hash came out again.")
+        : paint.red("Nothing of it can be replayed.")
+    host.stdout.write(`${said}\n`)
+    return code
+  }
+  const { stretch, after, upTo, what, recorded, found } = divergence
+  host.stdout.write(
+    `${paint.red("Not the same.")} Stretch ${stretch} parts after event ${count(after)} and by event ${count(upTo)} (${WHAT[what]}): recorded ${recorded}, found ${found}.\n` +
+      `See it by --stretch ${stretch} --trace ${after + 1}..${Math.max(after + 1, upTo)}\n`,
+  )
+  return code
+}
+
+const WHAT = { hash: "trace hash", state: "state hash", threw: "the kernel threw" } as const
+
+const ENDING: Readonly<Record<Stretch["ending"], string>> = {
+  closed: "closed in order",
+  cut: "its process died",
+  torn: "torn: its process died as this was written",
+  lost: "a hole follows: the recorder did not keep up",
+  stopped: "stopped where you asked: nothing is said about what comes after",
+  parted: "parted",
+}
+
+function stretchText(stretch: Stretch): string {
+  const { number, store, from, firstEvent, lastEvent, compared, traceHash, stateHash, ending } = stretch
+  const origin = from === "boot" ? "from its start" : "from a saved kernel"
+  return (
+    `  stretch ${number}, store ${store} ${origin}: events ${count(firstEvent)} to ${count(lastEvent)}, ` +
+    `${count(compared)} hashes held; ${ENDING[ending]}\n` +
+    `    trace ${traceHash}  state ${stateHash}\n`
+  )
+}
