@@ -11,7 +11,7 @@ const children = new Map<number, ChildProcess>()
 
 function tell(message: FromKeeper): void {
   // Nobody may be there to hear of the last ends.
-  if (process.connected) process.send!(message, () => {})
+  if (process.connected) process.send?.(message)
 }
 
 function start(order: Extract<ToKeeper, { readonly type: "start" }>): void {
@@ -49,7 +49,7 @@ process.on("disconnect", () => {
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
     for (const child of children.values()) child.kill("SIGKILL")
-    if (process.connected) process.disconnect()
+    if (process.connected) process.disconnect?.()
   })
 }
 tell({ type: "ready" })

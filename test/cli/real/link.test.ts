@@ -121,7 +121,7 @@ describe("a link", () => {
     assert.equal(far.sockets.length, 1)
     assert.equal(near.isClosed || late.isClosed, false)
     link.set({ type: "open" })
-    await until("what waited", () => near.heard === "c" && [...far.heard].sort().join("") === "abd")
+    await until("what waited", () => near.heard === "c" && ["abd", "adb"].includes(far.heard))
   })
 
   test("that is half open loses what is said, tells the far end, and tells the near one when it heals", async () => {
