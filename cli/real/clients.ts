@@ -10,6 +10,8 @@ export type Heard = {
   readonly clients: Clients
   /** How long each request waited for its answer, and those that still did at the end. */
   readonly waited: Clients["waited"]
+  /** When the clients stopped: whoever still waited then was not late yet by anything that came after. */
+  readonly endedAt: number
   /** False when it was ended before its time. */
   readonly isWhole: boolean
 }
@@ -42,13 +44,14 @@ export class RealClients implements ClientHost {
     this.#startedAt = performance.now()
     this.#clients.start(this)
     const isWhole = await this.until(runUs(this.#plan.phases), cut)
+    const endedAt = this.now
     this.#hasEnded = true
     for (const timer of this.#timers.values()) clearTimeout(timer)
     this.#timers.clear()
     const waited = [...this.#clients.waited, ...this.#clients.running()]
     this.#clients.finish()
     const { history, timeline } = this.#clients
-    return { history: history.sort(byInvocation), timeline, clients: this.#clients, waited, isWhole }
+    return { history: history.sort(byInvocation), timeline, clients: this.#clients, waited, endedAt, isWhole }
   }
 
   clientSend(client: number, store: number, request: KvRequest): void {

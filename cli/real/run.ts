@@ -77,7 +77,7 @@ export async function runReal(run: RealRun): Promise<RealResult> {
   if (!heard.isWhole) return { ...result, ...verdictOf("unknown"), wallMs: performance.now() - startedAt }
   const stores = await quietStores(cluster)
   const broken = checkQuiet({
-    now: clients.now,
+    now: heard.endedAt,
     event: 0,
     calmSince,
     timing: plan.cluster.config.timing,
