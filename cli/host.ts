@@ -11,6 +11,8 @@ export interface Out {
 export interface Host {
   readonly stdout: Out
   readonly stderr: Out
+  /** For commands that ask; the process's own where a host has none. */
+  readonly stdin?: NodeJS.ReadStream | NodeJS.ReadableStream
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cores: number
   /** The module whose export `engine` draws, runs and shrinks: loaded afresh by every worker. */

@@ -8,6 +8,7 @@ export {
   type ScriptedFault,
 } from "./plan/scenario.ts"
 export { drawPlan } from "./plan/draw.ts"
+export { Chance } from "./plan/chance.ts"
 export { parsePlan } from "./plan/parse.ts"
 export { isPlanError, type PlanError } from "./plan/shape.ts"
 export { explainPlan, type PlanTable } from "./plan/explain.ts"
@@ -22,6 +23,11 @@ export {
   type ClientStep,
   type Ending,
 } from "./workload/client.ts"
+export { Clients, type ClientHost } from "./workload/clients.ts"
+export { finalReads } from "./workload/final-reads.ts"
+export { judgeHistory, type Found } from "./judge.ts"
+export { quietAt, runUs } from "./phases.ts"
+export { checkQuiet, settleUs, underWayUs, type QuietStore, type QuietView } from "./check/liveness.ts"
 export { simulate, type SimulateOptions } from "./simulate.ts"
 export type { RunClass, RunResult, RunSignature } from "./result.ts"
 export {
@@ -38,7 +44,7 @@ export {
 export type { OnlineChecker, Violation, WorldView } from "./check/checker.ts"
 export { ORACLES, type Oracle } from "./check/oracles.ts"
 export { checkLinearizable, type Linearizability } from "./check/linearizable.ts"
-export { readHistory, writeHistory, type Operation } from "./check/history.ts"
+export { byInvocation, readHistory, writeHistory, type Operation } from "./check/history.ts"
 export { shrink, type Shrunk, type ShrinkOptions, type ShrinkProgress } from "./shrink/shrink.ts"
 export { makeCapsule, parseCapsule, writeCapsule, writePlan, type Capsule } from "./trace/capsule.ts"
 export { LineRecorder, type Listener } from "./trace/recorder.ts"

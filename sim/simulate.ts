@@ -1,24 +1,21 @@
 import { frameItems, LOGICAL_PER_MS } from "#kernel"
 import { kernelBuild } from "./build.ts"
-import type { OnlineChecker, Violation } from "./check/checker.ts"
-import { checkCommitOrder, checkExactlyOnce } from "./check/exactly-once.ts"
-import { byInvocation, type Operation } from "./check/history.ts"
-import { checkLinearizable } from "./check/linearizable.ts"
+import type { OnlineChecker } from "./check/checker.ts"
+import { byInvocation } from "./check/history.ts"
 import { checkForks, checkQuiet, underWayUs, type QuietStore, type QuietView } from "./check/liveness.ts"
 import { onlineCheckers } from "./check/oracles.ts"
 import { checkLoad } from "./check/resources.ts"
 import { numberOf } from "./coverage/step-meter.ts"
-import { firstStale } from "./check/timeline.ts"
 import { WALL_START } from "./env/clock.ts"
+import { judgeHistory } from "./judge.ts"
 import type { KernelBuild } from "./kernel-build.ts"
 import { quietAt, runUs } from "./phases.ts"
 import { classify, promisesLiveness } from "./faults/atlas.ts"
 import type { Plan } from "./plan/plan.ts"
-import type { RunClass, RunResult, RunSignature } from "./result.ts"
+import type { RunResult, RunSignature } from "./result.ts"
 import type { Listener } from "./trace/recorder.ts"
 import { Clients } from "./workload/clients.ts"
-import { finalReads, finalStateOf } from "./workload/final-reads.ts"
-import { workloadOf } from "./workload/kinds.ts"
+import { finalReads } from "./workload/final-reads.ts"
 import { World } from "./world.ts"
 
 export type SimulateOptions = {
@@ -43,9 +40,6 @@ const SECOND = 1_000_000
 const LOOKS_KEPT = 16
 /** Between two looks at queues and tables. */
 const LOAD_CHECK_US = SECOND
-const STEPS_MAX = 4_000_000
-/** 32 MiB: several workers share a machine. */
-const MEMO_WORDS_MAX = 8 * 1024 * 1024
 
 /** A whole run of a plan: the world, everything that watches it, and what the history says in the end. */
 export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
@@ -83,9 +77,12 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
   let violation = world.violation
   let isUnknown = false
   if (violation === null && isWhole) {
-    const found =
-      checkTimeline(plan, runClass, history, clients.timeline) ??
-      checkHistory(plan, runClass, history, reads, options.stepsMax ?? STEPS_MAX)
+    const found = judgeHistory(plan, history, clients.timeline, {
+      runClass,
+      reads,
+      trueTimeOf: (commitTs) => Math.floor(commitTs / LOGICAL_PER_MS) * 1_000 - WALL_START,
+      stepsMax: options.stepsMax ?? null,
+    })
     isUnknown = found === "unknown"
     if (found !== null && found !== "unknown") violation = { ...found, at: world.now, event: world.event }
   }
@@ -217,52 +214,4 @@ function quietView(world: World, clients: Clients, calm: Calm): QuietView {
       ...clients.running(),
     ],
   }
-}
-
-/** Reads that may be a little old, by the bounds the plan's timing states. */
-function checkTimeline(
-  plan: Plan,
-  runClass: RunClass,
-  history: readonly Operation[],
-  timeline: readonly Operation[],
-): Found | null {
-  if (runClass === "undetectable") return null
-  const { leaseUs, clockBoundUs } = plan.cluster.config.timing
-  const stale = firstStale(history, timeline, {
-    beforeStartUs: leaseUs + clockBoundUs,
-    beforeStateUs: runClass === "within" ? clockBoundUs : null,
-    trueTimeOf: (commitTs) => Math.floor(commitTs / LOGICAL_PER_MS) * 1_000 - WALL_START,
-  })
-  return stale === null ? null : { oracle: "LEASE-stale", message: stale }
-}
-
-type Found = Pick<Violation, "oracle" | "message">
-
-/**
- * What the whole history says. Linearizability comes first, since a repeated write breaks it as well, but
- * exactly-once names that bug where the state alone shows it.
- */
-function checkHistory(
-  plan: Plan,
-  runClass: RunClass,
-  history: readonly Operation[],
-  reads: ReturnType<typeof finalReads>,
-  stepsMax: number,
-): Found | "unknown" | null {
-  if (runClass === "undetectable") return null
-  const { settled, state } = finalStateOf(history, reads)
-  const twice = checkExactlyOnce(settled, state)[0]
-  if (twice !== undefined) return { oracle: "ONCE-exactly-once", message: twice.message }
-  const order = checkCommitOrder(history)[0]
-  if (order !== undefined) return { oracle: "LIN-commit-order", message: order.message }
-  const { verdict, explanation } = checkLinearizable(history, { stepsMax, memoWordsMax: MEMO_WORDS_MAX })
-  if (verdict === "invalid") {
-    return {
-      oracle: "LIN-linearizable",
-      message: explanation?.lines.join("\n") ?? "The history is not linearizable",
-    }
-  }
-  const broken = workloadOf(plan.workload.kind)?.check(history) ?? null
-  if (broken !== null) return { oracle: `WORK-${plan.workload.kind}`, message: broken }
-  return verdict === "unknown" ? "unknown" : null
 }
