@@ -11,7 +11,7 @@ import {
 } from "./membership.ts"
 import type { Absent } from "./message.ts"
 import { isJoint, isVoter, memberOf } from "./quorum.ts"
-import { appendConfiguration } from "./replication.ts"
+import { appendConfiguration, sendAppends } from "./replication.ts"
 import { missRefused } from "./regression.ts"
 import { becomeFollower, PROMOTION_ELECTIONS } from "./role.ts"
 import type { Outbox, RaftState, StepContext, Transfer } from "./state.ts"
@@ -150,7 +150,13 @@ export function promote(state: RaftState, context: StepContext, out: Outbox): vo
  * memory. A heartbeat sent after the last word of the replica itself is the proof: what was answered before it was made
  * cannot come late and be believed.
  */
-export function memberAbsent(state: RaftState, message: Absent, from: Member, out: Outbox): void {
+export function memberAbsent(
+  state: RaftState,
+  message: Absent,
+  from: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
   if (state.role !== "leader" || message.term !== state.term) return
   const member = memberOf(state.configurations.current, message.from)
   const progress = state.progress.get(message.from)
@@ -159,6 +165,10 @@ export function memberAbsent(state: RaftState, message: Absent, from: Member, ou
   const wasMade = isVoter(state.configurations.current, member.replica) || progress.matchIndex > 0
   if (!wasMade && member.incarnation === from.incarnation) {
     progress.known = false
+    if (progress.state !== "snapshot") return
+    // Nobody takes in what is on its way: it has to be made first.
+    progress.becomeProbe(1)
+    sendAppends(state, member, context, out)
     return
   }
   if (state.lost.get(member.replica) === from.incarnation) return

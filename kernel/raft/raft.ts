@@ -380,7 +380,7 @@ export class Raft {
     if (message.type === "outdated") return
     if (isScrubMessage(message)) return
     // Said of a replica, and not by it.
-    if (message.type === "absent") return memberAbsent(state, message, from, out)
+    if (message.type === "absent") return memberAbsent(state, message, from, context, out)
     const known = memberOf(state.configurations.current, message.from)
     // A name with another memory behind it: the disk it was given to is gone.
     if (known !== null && (known.store !== from.store || known.incarnation !== from.incarnation)) {

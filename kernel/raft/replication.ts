@@ -129,6 +129,10 @@ function sendAppend(
   context: StepContext,
   out: Outbox,
 ): boolean {
+  // A voter has a memory, or had one: it is never made anew under its name.
+  const isBirth = !progress.known && includes(state.configurations.current.learners, to.replica)
+  // Rows do not make a replica, an append does: one that is not there yet is made first, wherever the log begins by now.
+  if (isBirth && progress.nextIndex <= state.log.start.index) progress.becomeProbe(state.log.firstIndex)
   const prevIndex = progress.nextIndex - 1
   const prevTerm = state.log.termAt(prevIndex)
   if (prevTerm === null) {
@@ -149,8 +153,6 @@ function sendAppend(
     progress.sent(entries.at(-1)!.index, bytes)
   }
   progress.toldCommit = Math.max(progress.toldCommit, Math.min(state.commitIndex, prevIndex + entries.length))
-  // A voter has a memory, or had one: it is never made anew under its name.
-  const isBirth = !progress.known && includes(state.configurations.current.learners, to.replica)
   out.push({
     type: "send",
     to,
@@ -236,7 +238,8 @@ function probeAgain(
   if (progress.known || progress.state !== "probe" || !progress.probeSent) return
   if (context.mono - progress.waitingSince < state.timing.electionUsMin) return
   progress.probeSent = false
-  sendAppends(state, to, context, out)
+  // Also where nothing comes after it: the log may begin behind the entry that named it.
+  sendAppend(state, to, progress, progress.nextIndex <= state.log.lastIndex, context, out)
 }
 
 function confirmReads(state: RaftState, from: ReplicaId, round: number, out: Outbox): void {
