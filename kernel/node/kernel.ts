@@ -416,7 +416,7 @@ export class Kernel {
     if (replica.isRemoved) return
     const incarnation = lifeOf(header, replica.volume.id)
     const from = { replica: message.from, store: header.fromStore, incarnation }
-    replica.message(message, from, this.#moment(stamp))
+    replica.message(message, from, header, this.#moment(stamp))
     this.#touched(replica, stamp)
   }
 

@@ -162,7 +162,8 @@ export function memberAbsent(
   const progress = state.progress.get(message.from)
   if (member === null || progress === undefined || member.store !== from.store) return
   if (message.sentMono < progress.heardAt) return
-  const wasMade = isVoter(state.configurations.current, member.replica) || progress.matchIndex > 0
+  const hasAcknowledged = progress.matchIndex > 0 || progress.proven > 0
+  const wasMade = isVoter(state.configurations.current, member.replica) || hasAcknowledged
   if (!wasMade && member.incarnation === from.incarnation) {
     progress.known = false
     if (progress.state !== "snapshot") return
