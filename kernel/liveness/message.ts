@@ -15,7 +15,7 @@ export type StoreHeartbeat = {
   readonly sentWall: Wall
   /** The unbroken stretch of support that the sender gives to the receiver, numbered in its boot; 0: none. */
   readonly epoch: number
-  /** Whose heartbeat was granted last, and its own stamps; zeros when `epoch` is 0. */
+  /** Whose heartbeat the sender heard last, and that one's own stamps; zeros when it heard none. */
   readonly ofIncarnation: Incarnation
   readonly ofBoot: number
   readonly ofLife: number

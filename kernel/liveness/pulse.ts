@@ -6,7 +6,7 @@ import type { FrameHeader, Stamp } from "../node/input.ts"
 import type { Configuration } from "../raft/types.ts"
 import { GroupIndex } from "./group-index.ts"
 import type { StoreHeartbeat } from "./message.ts"
-import { StoreSupport, type Support, type SupportChange } from "./support.ts"
+import { heldAtLeastUs, StoreSupport, type Support, type SupportChange } from "./support.ts"
 import { SyncWatch } from "./sync-watch.ts"
 
 /** What became of the support between this store and another, for one group that has to do with both. */
@@ -120,11 +120,11 @@ export class Pulse {
     return this.#forGroups(this.#support.timePassed(stamp.mono, stamp.wall))
   }
 
-  /** How long the sender's answer to a heartbeat of ours was on the way, both ways; null when it is none. */
+  /** How long the sender's answer to a heartbeat of ours was on the way at most, both ways; null when it is none. */
   roundTripUs(message: StoreHeartbeat, mono: Mono): number | null {
     const isOurs =
       message.ofIncarnation === this.#support.incarnation && message.ofBoot === this.#support.boot
-    return message.epoch === 0 || !isOurs ? null : Math.max(0, mono - message.askedMono - message.heldUs)
+    return isOurs ? Math.max(0, mono - message.askedMono - heldAtLeastUs(message.heldUs)) : null
   }
 
   #forGroups(changes: readonly SupportChange[]): readonly GroupChange[] {

@@ -67,6 +67,11 @@ export type SupportChange = {
 /** Of each hundred parts of a duration, what two clocks may differ by in their rates. */
 const DRIFT_PERCENT = 1
 
+/** What a duration by another's clock comes to by ours at least. */
+export function heldAtLeastUs(heldUs: number): number {
+  return heldUs - Math.ceil((heldUs * DRIFT_PERCENT) / 100)
+}
+
 /**
  * Stores support each other for a while: one promise between two stores in place of one for every group
  * they share. The supporter counts from receipt and the supported from when it asked, less what clocks may
@@ -178,12 +183,13 @@ export class StoreSupport implements Support {
       sentMono: mono,
       sentWall: wall,
       epoch: isLive ? given.epoch : 0,
-      ofIncarnation: isLive ? given.incarnation : 0,
-      ofBoot: isLive ? given.boot : 0,
-      ofLife: isLive ? given.life : 0,
-      askedMono: isLive ? given.askedMono : 0,
-      askedWall: isLive ? given.askedWall : 0,
-      heldUs: isLive ? Math.max(0, mono - given.heardAt) : 0,
+      // Also of one that asks for nothing: it compares clocks by the way back and forth.
+      ofIncarnation: given?.incarnation ?? 0,
+      ofBoot: given?.boot ?? 0,
+      ofLife: given?.life ?? 0,
+      askedMono: given?.askedMono ?? 0,
+      askedWall: given?.askedWall ?? 0,
+      heldUs: given === undefined ? 0 : Math.max(0, mono - given.heardAt),
     }
   }
 

@@ -371,7 +371,7 @@ export class Kernel {
       this.#out.push(sayOutdated(fromStore, fromIncarnation, this.#peers.bootOf(fromStore)))
       return
     }
-    this.#guard.frameReceived(header.fromStore, header.wall, stamp.mono, stamp.wall)
+    this.#guard.frameReceived(header.fromStore, header.wall, stamp.mono)
     for (const message of frame.messages) {
       if (message.type === "storeHeartbeat") this.#storeHeartbeat(message, frame, stamp)
       else this.#message(message, frame, stamp)
@@ -382,16 +382,16 @@ export class Kernel {
   #storeHeartbeat(message: StoreHeartbeat, { header }: Frame, stamp: Stamp): void {
     const roundTripUs = this.#pulse.roundTripUs(message, stamp.mono)
     if (roundTripUs !== null)
-      this.#guard.answerReceived(header.fromStore, header.wall, roundTripUs, stamp.mono, stamp.wall)
+      this.#guard.answerReceived(header.fromStore, header.wall, roundTripUs, stamp.mono)
     this.#supportChanged(this.#pulse.heard(header, message, stamp, this.#out), stamp)
   }
 
   #message(message: RaftMessage, frame: Frame, stamp: Stamp): void {
     const { header } = frame
     if (message.type === "outdated") return this.#toldOutdated(message)
-    if (message.type === "heartbeatReply") {
-      const roundTripUs = Math.max(0, stamp.mono - message.sentMono)
-      this.#guard.answerReceived(header.fromStore, header.wall, roundTripUs, stamp.mono, stamp.wall)
+    // It does not name the boot in which the heartbeat left: not for a store that distrusts its clock.
+    if (message.type === "heartbeatReply" && !this.#guard.isFenced) {
+      this.#guard.answerReceived(header.fromStore, header.wall, stamp.mono - message.sentMono, stamp.mono)
     }
     if (message.type === "voteRequest" && this.#guard.isAhead(header.wall, stamp.wall)) {
       // Whoever leads stamps what all must live with: not one whose clock runs away.
@@ -416,7 +416,7 @@ export class Kernel {
     if (replica.isRemoved) return
     const incarnation = lifeOf(header, replica.volume.id)
     const from = { replica: message.from, store: header.fromStore, incarnation }
-    replica.message(message, from, this.#moment(stamp))
+    replica.message(message, from, header, this.#moment(stamp))
     this.#touched(replica, stamp)
   }
 

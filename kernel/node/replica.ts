@@ -15,7 +15,7 @@ import { StateMachine } from "../range/state-machine.ts"
 import type { SnapshotTraffic } from "../snapshot/traffic.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Effect } from "./effect.ts"
-import type { Stamp } from "./input.ts"
+import type { FrameHeader, Stamp } from "./input.ts"
 import { ReplicaScrub } from "./replica-scrub.ts"
 import type { Observation } from "./observation.ts"
 import { Snapshots } from "./snapshots.ts"
@@ -135,12 +135,13 @@ export class Replica {
     })
   }
 
-  message(message: RaftMessage, from: Member, moment: Moment): void {
+  message(message: RaftMessage, from: Member, header: FrameHeader, moment: Moment): void {
     if (isScrubMessage(message)) {
       this.scrub.message(message, from, moment)
       return this.#settle(moment)
     }
-    this.#step({ type: "messageReceived", message, from }, moment)
+    const speaker = { home: header.fromIncarnation, boot: header.fromBoot }
+    this.#step({ type: "messageReceived", message, from, speaker }, moment)
   }
 
   timePassed(moment: Moment): void {

@@ -11,7 +11,7 @@ import {
 } from "./membership.ts"
 import type { Absent } from "./message.ts"
 import { isJoint, isVoter, memberOf } from "./quorum.ts"
-import { appendConfiguration } from "./replication.ts"
+import { appendConfiguration, sendAppends } from "./replication.ts"
 import { missRefused } from "./regression.ts"
 import { becomeFollower, PROMOTION_ELECTIONS } from "./role.ts"
 import type { Outbox, RaftState, StepContext, Transfer } from "./state.ts"
@@ -150,15 +150,26 @@ export function promote(state: RaftState, context: StepContext, out: Outbox): vo
  * memory. A heartbeat sent after the last word of the replica itself is the proof: what was answered before it was made
  * cannot come late and be believed.
  */
-export function memberAbsent(state: RaftState, message: Absent, from: Member, out: Outbox): void {
+export function memberAbsent(
+  state: RaftState,
+  message: Absent,
+  from: Member,
+  context: StepContext,
+  out: Outbox,
+): void {
   if (state.role !== "leader" || message.term !== state.term) return
   const member = memberOf(state.configurations.current, message.from)
   const progress = state.progress.get(message.from)
   if (member === null || progress === undefined || member.store !== from.store) return
   if (message.sentMono < progress.heardAt) return
-  const wasMade = isVoter(state.configurations.current, member.replica) || progress.matchIndex > 0
+  const hasAcknowledged = progress.matchIndex > 0 || progress.proven > 0
+  const wasMade = isVoter(state.configurations.current, member.replica) || hasAcknowledged
   if (!wasMade && member.incarnation === from.incarnation) {
     progress.known = false
+    if (progress.state !== "snapshot") return
+    // Nobody takes in what is on its way: it has to be made first.
+    progress.becomeProbe(1)
+    sendAppends(state, member, context, out)
     return
   }
   if (state.lost.get(member.replica) === from.incarnation) return

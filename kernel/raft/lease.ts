@@ -241,6 +241,16 @@ export function mayRest(state: RaftState, context: StepContext): boolean {
   return true
 }
 
+/** Whether a quorum has been heard of lately, or stands by its promise without a word; a leader without one steps down (check-quorum). */
+export function quorumIsActive(state: RaftState, context: StepContext): boolean {
+  const since = context.mono - state.timing.electionUsMax
+  return hasQuorum(state.configurations.current, (replica) => {
+    if (replica === state.replica) return true
+    const progress = state.progress.get(replica)
+    return (progress !== undefined && progress.heardAt >= since) || isFortifiedBy(state, replica, context)
+  })
+}
+
 /** There is something to say again. */
 export function endRest(state: RaftState, context: StepContext): void {
   const { lease } = state

@@ -1,4 +1,4 @@
-import type { LogIndex, Mono, ReplicaId } from "../ids.ts"
+import type { Incarnation, LogIndex, Mono, ReplicaId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 
@@ -25,9 +25,12 @@ export class Progress {
   heardAt: Mono
   /** It has answered in this term: it need not be told what its range is. */
   known = false
+  /** The process it was last heard from in this term; zeros: none yet. */
+  home: Incarnation = 0
+  boot = 0
   /** The highest commit index it was told, so that a departing replica learns of its own removal. */
   toldCommit: LogIndex = 0
-  /** What it had acknowledged when its last answer was held against that, and when this was. */
+  /** What it has acknowledged, as far as its answers are held against that, and when this was done last. */
   proven: LogIndex = 0
   provenAt: Mono
   #inflightIndexes: LogIndex[] = []
@@ -78,6 +81,15 @@ export class Progress {
   forgot(): void {
     this.matchIndex = 0
     this.proven = 0
+  }
+
+  /** Another process speaks for it now, which is believed when it has shown the same: until then it has acknowledged nothing. */
+  restarted(): void {
+    const { matchIndex } = this
+    if (matchIndex === 0) return
+    this.proven = Math.max(this.proven, matchIndex)
+    this.matchIndex = 0
+    if (this.state !== "snapshot") this.becomeProbe(matchIndex + 1)
   }
 
   /** It holds the log up to `index`, and does not vouch for it. */
@@ -150,6 +162,8 @@ export class Progress {
     sink.bool(this.probeSent)
     sink.uint(this.heardAt)
     sink.bool(this.known)
+    sink.uint(this.home)
+    sink.uint(this.boot)
     sink.uint(this.toldCommit)
     sink.uint(this.proven)
     sink.uint(this.provenAt)
@@ -174,6 +188,8 @@ export class Progress {
     progress.probeSent = reader.bool()
     progress.heardAt = reader.uint()
     progress.known = reader.bool()
+    progress.home = reader.uint()
+    progress.boot = reader.uint()
     progress.toldCommit = reader.uint()
     progress.proven = reader.uint()
     progress.provenAt = reader.uint()

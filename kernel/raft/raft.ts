@@ -24,6 +24,7 @@ import {
   LeaseState,
   mayRest,
   promiseEnded,
+  quorumIsActive,
   type Statement,
 } from "./lease.ts"
 import { RaftLog } from "./log.ts"
@@ -42,10 +43,9 @@ import {
   handleHeartbeatReply,
   handleStoredReply,
   peers,
-  quorumIsActive,
   refuseOldLeader,
 } from "./replication.ts"
-import { isRefused } from "./regression.ts"
+import { isRefused, noteSpeaker } from "./regression.ts"
 import { checkRepaired, handleRepairAnswer, handleRepairAsk, type Recovery } from "./repair.ts"
 import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import { loadHead, loadState, saveState } from "./saved.ts"
@@ -59,14 +59,19 @@ import {
   snapshotReceived,
 } from "./snapshot.ts"
 import { askDeadlineOf, askForState, knownLeader, stateDamaged } from "./state-damage.ts"
-import type { Outbox, RaftEffect, RaftState, StepContext, Transfer } from "./state.ts"
+import type { Outbox, Speaker, RaftEffect, RaftState, StepContext, Transfer } from "./state.ts"
 import type { Configuration, LogEnd, Payload } from "./types.ts"
 
 const NOTHING_SENT: readonly never[] = []
 
 /** What happens to one replica of a group. */
 export type RaftEvent =
-  | { readonly type: "messageReceived"; readonly message: RaftMessage; readonly from: Member }
+  | {
+      readonly type: "messageReceived"
+      readonly message: RaftMessage
+      readonly from: Member
+      readonly speaker: Speaker
+    }
   /** A deadline asked for by `deadline` has passed, or may have. */
   | { readonly type: "timePassed" }
   /** The log is durable further than before. */
@@ -154,6 +159,8 @@ export class Raft {
       installing: null,
       wantsSnapshot: false,
       recovery: start.recovery,
+      stored: 0,
+      storedTerm: 0,
       stateDamaged: false,
       askDeadline: 0,
     }
@@ -297,7 +304,7 @@ export class Raft {
     const commitBefore = state.commitIndex
     switch (event.type) {
       case "messageReceived":
-        this.#message(event.message, event.from, context, out)
+        this.#message(event.message, event.from, event.speaker, context, out)
         break
       case "timePassed":
         this.#timePassed(context, out)
@@ -373,14 +380,14 @@ export class Raft {
     return out
   }
 
-  #message(message: RaftMessage, from: Member, context: StepContext, out: Outbox): void {
+  #message(message: RaftMessage, from: Member, speaker: Speaker, context: StepContext, out: Outbox): void {
     const state = this.#state
     invariant(message.group === state.group && message.to === state.replica, "A message for another replica")
     // Said to a store.
     if (message.type === "outdated") return
     if (isScrubMessage(message)) return
     // Said of a replica, and not by it.
-    if (message.type === "absent") return memberAbsent(state, message, from, out)
+    if (message.type === "absent") return memberAbsent(state, message, from, context, out)
     const known = memberOf(state.configurations.current, message.from)
     // A name with another memory behind it: the disk it was given to is gone.
     if (known !== null && (known.store !== from.store || known.incarnation !== from.incarnation)) {
@@ -430,6 +437,7 @@ export class Raft {
     }
     if (message.term > state.term) return becomeFollower(state, message.term, 0, context, out)
     if (state.role !== "leader") return
+    noteSpeaker(state, message.from, speaker, out)
     switch (message.type) {
       case "appendReply":
         if (!message.success) endRest(state, context)

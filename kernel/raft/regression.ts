@@ -1,8 +1,9 @@
+import type { ReplicaId } from "../ids.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { HeartbeatReply, RaftMessage } from "./message.ts"
 import type { Progress } from "./progress.ts"
 import { memberOf } from "./quorum.ts"
-import type { Outbox, RaftState, StepContext } from "./state.ts"
+import type { Outbox, Speaker, RaftState, StepContext } from "./state.ts"
 
 /**
  * Members that forgot and do not know: a disk that lied about a sync, an old image of a disk. What such a one says of
@@ -25,7 +26,7 @@ export function checkRegression(
   if (message.sentMono < progress.provenAt) return false
   const committed = state.vouched.get(message.from) ?? 0
   if (message.lastIndex >= Math.max(progress.proven, committed)) {
-    progress.proven = progress.matchIndex
+    progress.proven = Math.max(progress.proven, progress.matchIndex)
     progress.provenAt = context.mono
     const vouched = Math.min(progress.matchIndex, state.commitIndex)
     if (vouched > committed) state.vouched.set(message.from, vouched)
@@ -45,6 +46,23 @@ function refuse(state: RaftState, from: Member, progress: Progress, out: Outbox)
     type: "observe",
     observation: { type: "memberRefused", group, replica, member: from.replica, store: from.store },
   })
+}
+
+/**
+ * A member was started anew. Mostly it has all that it acknowledged, but its disk may be an old image or damaged, and its
+ * log end where it did and yet be another: what the leader tells it is committed must not rest on what an earlier process
+ * has acknowledged. So it is asked again, by an append where that was.
+ */
+export function noteSpeaker(state: RaftState, replica: ReplicaId, speaker: Speaker, out: Outbox): void {
+  const progress = state.progress.get(replica)
+  if (progress === undefined) return
+  const { home, boot } = progress
+  if (home === speaker.home && boot === speaker.boot) return
+  progress.home = speaker.home
+  progress.boot = speaker.boot
+  if (boot === 0) return
+  out.push({ type: "observe", observation: { type: "mark", name: "raft.member.restarted" } })
+  progress.restarted()
 }
 
 /** What a member that is not believed says counts for nothing; what it is told, and what it leads, is another matter. */

@@ -24,9 +24,6 @@ export type Recovery = {
   /** A leader of `repairTerm` had no entry after this one when it was asked, and was no deposed leader then. */
   repairTo: LogIndex | null
   repairTerm: Term
-  /** Up to here this log is that of the leader of `storedTerm`. */
-  stored: LogIndex
-  storedTerm: Term
 }
 
 /** A question that the leader answers once a quorum without the one who asked has confirmed it. */
@@ -43,20 +40,24 @@ export function newRecovery(
   identified: boolean,
   nonce: number,
 ): Recovery {
-  const unknown = { repairTo: null, repairTerm: 0, stored: 0, storedTerm: 0 }
-  return { firstDamaged, end, identified, nonce, ...unknown }
+  return { firstDamaged, end, identified, nonce, repairTo: null, repairTerm: 0 }
 }
 
 // ── The damaged replica ────────────────────────────────────────────────────────────────────────────
 
 /** The leader of this term has shown that the two logs agree up to `index`. */
 export function storedUpTo(state: RaftState, index: LogIndex, out: Outbox): void {
-  const recovery = state.recovery
-  if (recovery === null) return
-  if (recovery.storedTerm !== state.term) recovery.stored = 0
-  recovery.storedTerm = state.term
-  recovery.stored = Math.max(recovery.stored, index)
+  state.stored = Math.max(storedIndex(state), index)
+  state.storedTerm = state.term
   checkRepaired(state, out)
+}
+
+/**
+ * Up to here this log is that of the leader of this term, as it has shown since this process started. Whatever it remembers
+ * of an earlier one may not be here any more: the disk may be damaged, or an old image of itself, and nobody know yet.
+ */
+export function storedIndex(state: RaftState): LogIndex {
+  return state.storedTerm === state.term ? state.stored : 0
 }
 
 /** Whether what would be an acknowledgement of `index` may count as one. */
@@ -85,7 +86,7 @@ export function sayStored(
       from: state.replica,
       to: message.from,
       term: state.term,
-      matchIndex: recovery.storedTerm === state.term ? recovery.stored : 0,
+      matchIndex: storedIndex(state),
       lastIndex: state.log.lastIndex,
       sentMono: message.type === "heartbeat" ? message.sentMono : 0,
     },
@@ -126,8 +127,8 @@ export function handleRepairAnswer(state: RaftState, message: RepairAnswer, out:
  */
 export function checkRepaired(state: RaftState, out: Outbox): void {
   const { recovery } = state
-  if (recovery === null || recovery.storedTerm !== state.term) return
-  const held = Math.min(recovery.stored, state.log.durableIndex)
+  if (recovery === null || state.storedTerm !== state.term) return
+  const held = Math.min(state.stored, state.log.durableIndex)
   const isAnswered = recovery.repairTo !== null && recovery.repairTerm === state.term
   const isRepaired =
     (isAnswered && held >= recovery.repairTo!) || (recovery.identified && held >= recovery.end!.index)
@@ -208,8 +209,6 @@ export function writeRecovery(recovery: Recovery | null, sink: Sink): void {
   sink.bool(recovery.repairTo !== null)
   sink.uint(recovery.repairTo ?? 0)
   sink.uint(recovery.repairTerm)
-  sink.uint(recovery.stored)
-  sink.uint(recovery.storedTerm)
 }
 
 export function readRecovery(reader: ByteReader): Recovery | null {
@@ -228,8 +227,6 @@ export function readRecovery(reader: ByteReader): Recovery | null {
     nonce,
     repairTo: isAnswered ? repairTo : null,
     repairTerm: reader.uint(),
-    stored: reader.uint(),
-    storedTerm: reader.uint(),
   }
 }
 

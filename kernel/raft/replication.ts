@@ -2,13 +2,21 @@ import type { LogIndex, Lsn, ReplicaId } from "../ids.ts"
 import { invariant } from "../lib/invariant.ts"
 import type { Member } from "../range/descriptor.ts"
 import { becomeFollower, resetElectionDeadline } from "./role.ts"
-import { fortify, hearStatement, holdsLease, isFortifiedBy, noteFortifier } from "./lease.ts"
+import { fortify, hearStatement, holdsLease, noteFortifier } from "./lease.ts"
 import { leaveJoint } from "./membership.ts"
 import type { AppendEntries, AppendReply, Heartbeat, HeartbeatReply, RaftMessage, Stored } from "./message.ts"
 import { Progress } from "./progress.ts"
-import { hasQuorum, includes, isJoint, isVoter, memberOf, members, quorumIndex } from "./quorum.ts"
+import { includes, isJoint, isVoter, memberOf, members, quorumIndex } from "./quorum.ts"
 import { checkRegression } from "./regression.ts"
-import { askRepair, confirmRepairs, handleStored, mayAcknowledge, sayStored, storedUpTo } from "./repair.ts"
+import {
+  askRepair,
+  confirmRepairs,
+  handleStored,
+  mayAcknowledge,
+  sayStored,
+  storedIndex,
+  storedUpTo,
+} from "./repair.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
 import { makeEntry, type Configuration, type Entry, type LogEnd, type Payload } from "./types.ts"
 
@@ -129,6 +137,10 @@ function sendAppend(
   context: StepContext,
   out: Outbox,
 ): boolean {
+  // A voter has a memory, or had one: it is never made anew under its name.
+  const isBirth = !progress.known && includes(state.configurations.current.learners, to.replica)
+  // Rows do not make a replica, an append does: one that is not there yet is made first, wherever the log begins by now.
+  if (isBirth && progress.nextIndex <= state.log.start.index) progress.becomeProbe(state.log.firstIndex)
   const prevIndex = progress.nextIndex - 1
   const prevTerm = state.log.termAt(prevIndex)
   if (prevTerm === null) {
@@ -149,8 +161,6 @@ function sendAppend(
     progress.sent(entries.at(-1)!.index, bytes)
   }
   progress.toldCommit = Math.max(progress.toldCommit, Math.min(state.commitIndex, prevIndex + entries.length))
-  // A voter has a memory, or had one: it is never made anew under its name.
-  const isBirth = !progress.known && includes(state.configurations.current.learners, to.replica)
   out.push({
     type: "send",
     to,
@@ -236,7 +246,8 @@ function probeAgain(
   if (progress.known || progress.state !== "probe" || !progress.probeSent) return
   if (context.mono - progress.waitingSince < state.timing.electionUsMin) return
   progress.probeSent = false
-  sendAppends(state, to, context, out)
+  // Also where nothing comes after it: the log may begin behind the entry that named it.
+  sendAppend(state, to, progress, progress.nextIndex <= state.log.lastIndex, context, out)
 }
 
 function confirmReads(state: RaftState, from: ReplicaId, round: number, out: Outbox): void {
@@ -394,9 +405,9 @@ export function handleHeartbeat(
   followLeader(state, message, context, out)
   hearStatement(state, message)
   const epoch = fortify(state, message, from, context)
-  // A heartbeat vouches for what was acknowledged before the damage; what is in its place now may be another entry.
-  if (state.installing === null && !state.wantsSnapshot && state.recovery === null)
-    advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)
+  // A heartbeat vouches for what was acknowledged, maybe before a start; what is in its place now may be another entry.
+  if (state.installing === null && !state.wantsSnapshot)
+    advanceCommit(state, Math.min(message.leaderCommit, storedIndex(state)), out)
   askRepair(state, message, from, out)
   sayStored(state, message, from, out)
   // It might confirm a leader against whom it voted, or end before what it acknowledged, and not know.
@@ -501,7 +512,11 @@ export function sendAgain(
   out: Outbox,
 ): void {
   if (progress.state === "snapshot") return
-  if (progress.matchIndex >= state.log.lastIndex && progress.known) return
+  // It was told, and does not know that it has what is committed: it has forgotten, and nobody saw it start anew.
+  const isUnsure =
+    message.type === "heartbeatReply" &&
+    message.commitIndex < Math.min(state.commitIndex, progress.matchIndex)
+  if (progress.matchIndex >= state.log.lastIndex && progress.known && !isUnsure) return
   // Something was sent, long enough ago, and neither accepted nor refused: it or its answer was lost.
   if (progress.waitingSince + state.timing.heartbeatUs <= message.sentMono) {
     if (progress.state === "replicate" && message.lastIndex + 1 < progress.nextIndex) {
@@ -574,14 +589,4 @@ export function appendConfiguration(
   reconcilePeers(state, before, context)
   // The new quorum may be satisfied already by what is durable here.
   advanceLeaderCommit(state, context, out)
-}
-
-/** Whether a quorum has been heard of lately, or stands by its promise without a word; a leader without one steps down (check-quorum). */
-export function quorumIsActive(state: RaftState, context: StepContext): boolean {
-  const since = context.mono - state.timing.electionUsMax
-  return hasQuorum(state.configurations.current, (replica) => {
-    if (replica === state.replica) return true
-    const progress = state.progress.get(replica)
-    return (progress !== undefined && progress.heardAt >= since) || isFortifiedBy(state, replica, context)
-  })
 }

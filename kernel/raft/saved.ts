@@ -75,6 +75,8 @@ export function saveState(state: RaftState, sink: Sink): void {
   if (state.installing !== null) writeMessage(state.installing, sink, true)
   sink.bool(state.wantsSnapshot)
   writeRecovery(state.recovery, sink)
+  sink.uint(state.stored)
+  sink.uint(state.storedTerm)
   sink.bool(state.stateDamaged)
   sink.uint(state.askDeadline)
 }
@@ -132,6 +134,8 @@ export function loadState(into: RaftState, reader: ByteReader): void {
   }
   state.wantsSnapshot = reader.bool()
   state.recovery = readRecovery(reader)
+  state.stored = reader.uint()
+  state.storedTerm = reader.uint()
   state.stateDamaged = reader.bool()
   state.askDeadline = reader.uint()
 }

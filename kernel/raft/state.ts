@@ -38,6 +38,9 @@ export type StepContext = {
   readonly switches: Switches
 }
 
+/** What a message was said by: a start of a store, in a life of its system volume. */
+export type Speaker = { readonly home: Incarnation; readonly boot: number }
+
 export type RaftEffect =
   | { readonly type: "persist"; readonly item: WalItem }
   /** `barrier` 0: nothing to wait for. */
@@ -136,6 +139,9 @@ export type RaftState = {
   /** The state here is damaged: every answer asks for a snapshot, and nothing more is committed before it. */
   wantsSnapshot: boolean
   recovery: Recovery | null
+  /** Up to here this log is that of the leader of `storedTerm`, as far as this process has seen. */
+  stored: LogIndex
+  storedTerm: Term
   /** The state machine is not to be trusted until a snapshot has taken its place; the log is. */
   stateDamaged: boolean
   /** When to ask the leader for its state again. */

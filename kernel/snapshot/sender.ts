@@ -189,7 +189,8 @@ export class SnapshotSender {
     const { mono, traffic } = context
     if (transfer.phase === "waiting") {
       if (mono < transfer.retryAt) return
-      if (traffic.takeSlot(this.#group)) this.#offer(transfer, context)
+      // It asks again in one of these; whose timer is late keeps its place for another.
+      if (traffic.takeSlot(this.#group, mono, mono + 2 * this.#retryUs)) this.#offer(transfer, context)
       else {
         context.mark("raft.snapshot.queued")
         this.#wait(transfer, this.#retryUs, context)

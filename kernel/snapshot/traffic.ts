@@ -11,6 +11,8 @@ export class SnapshotTraffic {
   readonly #limits: Limits
   /** Transfers under way, by group. */
   #sending = new Map<GroupId, number>()
+  /** Groups that wait for a slot, first come first, and until when their places are kept. */
+  readonly #waiting = new Map<GroupId, Mono>()
   /** Groups with a reservation; the value is 1. */
   #receiving = new Map<GroupId, number>()
   /** What was booked so far is paid for at this time. */
@@ -20,11 +22,23 @@ export class SnapshotTraffic {
     this.#limits = limits
   }
 
-  /** True when this group may send one more. */
-  takeSlot(group: GroupId): boolean {
-    let taken = 0
-    for (const count of this.#sending.values()) taken += count
-    if (taken >= this.#limits.snapshotsSendingMax) return false
+  /**
+   * True when this group may send one more. Else it has a place among those who wait, in the order in which they came, and
+   * keeps it if it asks again before `until`: a slot that others give up and take again in turn is not theirs for ever.
+   */
+  takeSlot(group: GroupId, mono: Mono, until: Mono): boolean {
+    let ahead = 0
+    for (const count of this.#sending.values()) ahead += count
+    for (const [other, keeps] of this.#waiting) {
+      if (other === group) break
+      if (keeps >= mono) ahead++
+      else this.#waiting.delete(other)
+    }
+    if (ahead >= this.#limits.snapshotsSendingMax) {
+      this.#waiting.set(group, until)
+      return false
+    }
+    this.#waiting.delete(group)
     this.#sending.set(group, (this.#sending.get(group) ?? 0) + 1)
     return true
   }
@@ -69,6 +83,7 @@ export class SnapshotTraffic {
   /** The group's replica here is gone. */
   forget(group: GroupId): void {
     this.#sending.delete(group)
+    this.#waiting.delete(group)
     this.#receiving.delete(group)
   }
 
@@ -76,6 +91,11 @@ export class SnapshotTraffic {
     writePairs(this.#sending, sink)
     writePairs(this.#receiving, sink)
     sink.uint(this.#paidUntil)
+    sink.uint(this.#waiting.size)
+    for (const [group, until] of this.#waiting) {
+      sink.uint(group)
+      sink.uint(until)
+    }
   }
 
   static load(reader: ByteReader, limits: Limits): SnapshotTraffic {
@@ -83,6 +103,7 @@ export class SnapshotTraffic {
     traffic.#sending = readPairs(reader)
     traffic.#receiving = readPairs(reader)
     traffic.#paidUntil = reader.uint()
+    for (let left = reader.count(2); left > 0; left--) traffic.#waiting.set(reader.uint(), reader.uint())
     return traffic
   }
 }

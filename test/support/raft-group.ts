@@ -210,8 +210,9 @@ export class Peer {
     }
   }
 
-  receive(message: RaftMessage, from: Member = member(message.from)): readonly RaftEffect[] {
-    return this.step({ type: "messageReceived", message, from })
+  receive(message: RaftMessage, from: Member = member(message.from), boot = 1): readonly RaftEffect[] {
+    const speaker = { home: from.incarnation, boot }
+    return this.step({ type: "messageReceived", message, from, speaker })
   }
 
   propose(value: string): Entry {

@@ -161,6 +161,11 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: "kernel/raft/replication.ts",
+        find: "advanceCommit(state, Math.min(message.leaderCommit, storedIndex(state)), out)",
+        replace: "advanceCommit(state, Math.min(message.leaderCommit, state.log.lastIndex), out)",
+      },
+      {
+        file: "kernel/raft/replication.ts",
         find: "leaderCommit: Math.min(state.commitIndex, progress.matchIndex),",
         replace: "leaderCommit: state.commitIndex,",
       },

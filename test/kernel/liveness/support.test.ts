@@ -3,6 +3,7 @@ import { assert, describe, test } from "vitest"
 import { ByteReader, ByteWriter } from "#kernel/lib/bytes.ts"
 import { GroupIndex } from "#kernel/liveness/group-index.ts"
 import type { StoreHeartbeat } from "#kernel/liveness/message.ts"
+import { Pulse } from "#kernel/liveness/pulse.ts"
 import { StoreSupport, type SupportChange } from "#kernel/liveness/support.ts"
 import { SyncWatch } from "#kernel/liveness/sync-watch.ts"
 import { DEFAULT_TIMING } from "#kernel/node/config.ts"
@@ -89,6 +90,28 @@ describe("support", () => {
     a.wallOff = 0
     a.monoOff = -200_000
     assert.isFalse(a.has(b, RELIED), "a monotonic clock that stood still has one beside it that did not")
+  })
+
+  test("who asks for none is told which of its heartbeats was heard last, and since when", () => {
+    const [a, b] = [new Store(1), new Store(2)]
+    supported(a, b, 0)
+    a.support.ask(false)
+    b.hear(a, a.beat(b, SECOND), SECOND + 100)
+    const answer = b.beat(a, 2 * SECOND)
+    assert.deepInclude(answer, {
+      epoch: 0,
+      ofIncarnation: 1,
+      ofBoot: 1,
+      askedMono: SECOND,
+      heldUs: SECOND - 100,
+    })
+    a.hear(b, answer, 2 * SECOND)
+    assert.isFalse(a.has(b, 2 * SECOND), "it is no support")
+    const pulse = new Pulse(DEFAULT_TIMING, 1, a.support)
+    // The way there and back, and what the other's clock may go wrong by while it holds the heartbeat.
+    assert.equal(pulse.roundTripUs(answer, 2 * SECOND + 50), 150 + (SECOND - 100) / 100)
+    assert.isNull(pulse.roundTripUs({ ...answer, ofBoot: 2 }, 2 * SECOND + 50), "of another boot")
+    assert.isNull(pulse.roundTripUs(new Store(3).beat(a, 0), SECOND), "it has heard nothing")
   })
 
   test("that ran out and begins again is another epoch", () => {

@@ -474,6 +474,49 @@ describe("clocks", () => {
     assert.isAbove(leader.stamp.wall, EPOCH_US)
   })
 
+  test("a store that started with a wrong clock comes back when the clock is right", () => {
+    const cluster = new Cluster()
+    const store = cluster.elect()
+    store.wallOffsetUs = 3_600_000_000
+    store.boot()
+    cluster.pass(10_000_000)
+    assert.include(store.marks, "clock.fenced")
+    assert.notInclude(store.marks, "clock.unfenced")
+    store.wallOffsetUs = 0
+    cluster.pass(3_000_000)
+    assert.include(store.marks, "clock.unfenced")
+    // It leads again when it is asked to.
+    const action = { type: "transferLeader", store: store.id } as const
+    cluster.leader!.step({ type: "admin", session: 1, request: { id: 1, group: 1, action } })
+    cluster.settle()
+    cluster.pass(2_000_000)
+    assert.equal(cluster.leader, store)
+    assert.isAbove(store.kernel.leaseTerm(1, store.stamp), 0)
+  })
+
+  test("clocks that were all set anew are trusted again, but no lease from before", () => {
+    const cluster = new Cluster()
+    const leader = cluster.elect()
+    assert.isAbove(leader.kernel.leaseTerm(1, leader.stamp), 0)
+    for (const store of cluster.stores) store.wallOffsetUs = 3_600_000_000
+    let back = 0
+    for (let i = 0; i < 40; i++) {
+      if (!leader.marks.includes("clock.unfenced"))
+        assert.equal(leader.kernel.leaseTerm(1, leader.stamp), 0, "ended")
+      cluster.pass(100_000)
+      back = cluster.stores.filter((store) => store.marks.includes("clock.unfenced")).length
+      if (back > 0) break
+    }
+    assert.isAbove(back, 0)
+    assert.include(leader.marks, "liveness.withdrawn")
+    assert.equal(leader.kernel.leaseTerm(1, leader.stamp), 0, "what it was promised was given up")
+    cluster.pass(6_000_000)
+    for (const store of cluster.stores) assert.include(store.marks, "clock.unfenced")
+    const next = cluster.leader
+    assert.isDefined(next)
+    assert.isAbove(next.kernel.leaseTerm(1, next.stamp), 0)
+  })
+
   test("no timestamp is shown before the clock of whoever shows it has reached it", () => {
     const cluster = new Cluster()
     const leader = cluster.elect()

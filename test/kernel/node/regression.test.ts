@@ -116,6 +116,34 @@ test("an image whose log ends before what it acknowledged is refused by its lead
   assert.isAbove(victim.status!.replica, 3)
 })
 
+test("an image whose log ends no earlier, but with entries that were cut away since, commits none of them", () => {
+  const cluster = new Cluster()
+  const victim = cluster.elect()
+  write(cluster, 0, 3)
+  // Entries that nobody else gets, durable here.
+  cluster.cut.add(victim.id)
+  for (let i = 0; i < 8; i++) victim.request([{ type: "put", key: `lost${i}`, value: "x" }], { id: 50 + i })
+  victim.settle()
+  const backup = backupOf(victim)
+  const { lastIndex } = victim.status!
+  for (let i = 0; i < 100 && cluster.leader === victim; i++) cluster.pass(SECOND / 10)
+  for (let i = 0; i < 100 && cluster.leader === undefined; i++) cluster.pass(SECOND / 10)
+  cluster.cut.clear()
+  cluster.pass(2 * SECOND)
+  write(cluster, 10, 2)
+  cluster.pass(2 * SECOND)
+  const leader = cluster.leader!
+  assert.notEqual(leader, victim)
+  assert.isBelow(victim.status!.lastIndex, lastIndex)
+  assert.equal(victim.status!.commitIndex, leader.status!.commitIndex)
+  restore(victim, backup)
+  assert.equal(victim.status!.lastIndex, lastIndex)
+  cluster.pass(10 * SECOND)
+  write(cluster, 20, 3)
+  cluster.pass(SECOND)
+  assertAlike(cluster)
+})
+
 test("the answer of a process that is gone is no sign of an old image", () => {
   const store = new Store(configOf(1))
   store.settle()

@@ -295,7 +295,8 @@ test("a saved replica is read back to the same bytes in every role, and goes on 
     const event = { type: "timePassed" } as const
     assert.deepEqual(again.step(event, context), peer.raft.step(event, context))
     const message = heartbeat(2, peer.id, 7)
-    const heard = { type: "messageReceived", message, from: member(2) } as const
+    const speaker = { home: 2, boot: 1 }
+    const heard = { type: "messageReceived", message, from: member(2), speaker } as const
     assert.deepEqual(again.step(heard, context), peer.raft.step(heard, context))
     assert.deepEqual(bytesOf(again), bytesOf(peer.raft))
   }

@@ -18,7 +18,7 @@ import {
   snapshotReply,
 } from "../../support/raft-group.ts"
 
-const { electionUsMax, heartbeatUs } = DEFAULT_TIMING
+const { electionUsMax, electionUsMin, heartbeatUs } = DEFAULT_TIMING
 
 /** A leader of term 2 whose log starts after entry 4, and a follower 3 that has nothing. */
 function compacted(): Peer {
@@ -202,4 +202,64 @@ test("a replica that is saved while it takes a snapshot in goes on with it", () 
   assert.deepEqual(bytesOf(again), bytes)
   const event = { type: "snapshotSynced", from: { replica: 2, store: 2, incarnation: 2 } } as const
   assert.deepEqual(again.step(event, peer.context), peer.raft.step(event, peer.context))
+})
+
+/** A leader with a learner on store 4 that it has just named and that is not there yet; its log starts after that entry. */
+function withUnborn(): Peer {
+  const leader = compacted()
+  assert.isNull(leader.administer({ type: "addLearner", store: 4, incarnation: 4 }))
+  leader.sync()
+  leader.step({ type: "turnEnded" })
+  leader.receive(appendReply(2, 1, 2, 5))
+  leader.takeReleased()
+  leader.compact(5)
+  return leader
+}
+
+/** The name given away in term 2. */
+const LEARNER = 2 << 12
+const ON_STORE_4 = { replica: LEARNER, store: 4, incarnation: 4 }
+
+/** It is there now, and empty. */
+function refusesAll(leader: Peer): void {
+  const refusal = { success: false, rejectedIndex: 5 }
+  leader.receive({ ...appendReply(LEARNER, 1, 2, 0), ...refusal }, ON_STORE_4)
+}
+
+function absent(leader: Peer): RaftMessage {
+  return { type: "absent", group: 1, from: LEARNER, to: 1, term: 2, sentMono: leader.mono }
+}
+
+test("a learner that is not there is made by an append, also when the log begins after it by now (campaign seed 300779)", () => {
+  const leader = withUnborn()
+  // The first one was lost, and so is the next.
+  leader.mono += electionUsMin
+  leader.step({ type: "timePassed" })
+  assert.deepEqual(typesTo(leader, LEARNER), ["heartbeat", "appendEntries"])
+  leader.receive(heartbeatReply(2, 1, 2))
+  leader.mono += electionUsMin
+  leader.step({ type: "timePassed" })
+  const births = leader.takeReleased().filter((send) => send.to.replica === LEARNER)
+  const [append] = births.map(({ message }) => message).filter(({ type }) => type === "appendEntries")
+  assert.isTrue(append?.type === "appendEntries" && append.descriptor !== null)
+  assert.isFalse(births.some(({ message }) => message.type === "snapshotOffer"))
+  refusesAll(leader)
+  assert.deepEqual(typesTo(leader, LEARNER), ["snapshotOffer"])
+})
+
+test("a snapshot on its way to a learner whose store has nothing of it ends, and the learner is made again", () => {
+  const leader = withUnborn()
+  leader.mono += electionUsMin
+  leader.step({ type: "timePassed" })
+  refusesAll(leader)
+  leader.takeReleased()
+  assert.isTrue(leader.raft.snapshots.awaits(LEARNER))
+  leader.mono += 1
+  leader.receive(absent(leader), ON_STORE_4)
+  assert.isFalse(leader.raft.snapshots.awaits(LEARNER))
+  const [append] = leader.takeReleased()
+  assert.isTrue(append?.message.type === "appendEntries" && append.message.descriptor !== null)
+  // It is asked for once, and then as any other that does not answer.
+  leader.receive(absent(leader), ON_STORE_4)
+  assert.deepEqual(leader.takeReleased(), [])
 })

@@ -190,7 +190,8 @@ class Host {
       header: { ...header, fromBoot: 1, volumes: [], configEpoch: 0, wall: now },
       messages: [message],
     }
-    this.#step({ type: "messageReceived", message, from }, { type: "frame", frame })
+    const speaker = { home: header.fromIncarnation, boot: frame.header.fromBoot }
+    this.#step({ type: "messageReceived", message, from, speaker }, { type: "frame", frame })
   }
 
   tick(): void {
