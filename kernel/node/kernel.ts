@@ -5,7 +5,7 @@ import { SYSTEM_VOLUME, volumeOfTenant } from "../ids.ts"
 import { ByteReader, type Sink } from "../lib/bytes.ts"
 import { invariant, unreachable } from "../lib/invariant.ts"
 import { below, Sfc32 } from "../lib/rng.ts"
-import type { StoreHeartbeat } from "../liveness/message.ts"
+import type { Outdated, StoreHeartbeat } from "../liveness/message.ts"
 import { Pulse, type GroupChange } from "../liveness/pulse.ts"
 import { StoreSupport } from "../liveness/support.ts"
 import type { RaftMessage } from "../raft/message.ts"
@@ -374,6 +374,7 @@ export class Kernel {
     this.#guard.frameReceived(header.fromStore, header.wall, stamp.mono)
     for (const message of frame.messages) {
       if (message.type === "storeHeartbeat") this.#storeHeartbeat(message, frame, stamp)
+      else if (message.type === "outdated") this.#toldOutdated(message)
       else this.#message(message, frame, stamp)
       if (this.#phase !== "running") return
     }
@@ -388,7 +389,6 @@ export class Kernel {
 
   #message(message: RaftMessage, frame: Frame, stamp: Stamp): void {
     const { header } = frame
-    if (message.type === "outdated") return this.#toldOutdated(message)
     // It does not name the boot in which the heartbeat left: not for a store that distrusts its clock.
     if (message.type === "heartbeatReply" && !this.#guard.isFenced) {
       this.#guard.answerReceived(header.fromStore, header.wall, stamp.mono - message.sentMono, stamp.mono)
@@ -425,7 +425,7 @@ export class Kernel {
    * not on it. Under its old names it must not say one word more. So everything here is buried, the boot that peers
    * have seen is taken over, and when that is durable the store starts anew: with nothing, its groups miss it.
    */
-  #toldOutdated(message: Extract<RaftMessage, { readonly type: "outdated" }>): void {
+  #toldOutdated(message: Outdated): void {
     if (message.incarnation !== this.#incarnation || message.boot <= this.#boot) return
     if (this.#phase !== "running") return
     this.#mark("node.image.old")
