@@ -182,6 +182,7 @@ export class Kernel {
           `A write or sync of the log of volume ${input.volume} failed at frame ${input.lsn}`,
         )
       case "segmentCreated":
+        if (this.#volume(input.volume).isFull) this.#mark("wal.spaceReturned")
         return this.#volume(input.volume).wal.segmentCreated(input.segment)
       case "segmentRefused":
         this.#mark("wal.diskFull")
@@ -568,8 +569,7 @@ export class Kernel {
   /** The store that `save` described, over the same bases. */
   static load(config: KernelConfig, bytes: Uint8Array, bases: ReadonlyMap<VolumeId, Base>): Kernel {
     const reader = new ByteReader(bytes)
-    const incarnation = reader.uint()
-    const boot = reader.uint()
+    const [incarnation, boot] = [reader.uint(), reader.uint()]
     const phase = PHASES[reader.u8()]!
     const phaseLsn = reader.uint()
     const guard = ClockGuard.load(reader, config.timing.clockBoundUs)
