@@ -111,7 +111,7 @@ const MESSAGES: readonly PeerMessage[] = [
   { type: "absent", ...envelope, sentMono: WIDE },
   { type: "stored", ...envelope, matchIndex: 3, lastIndex: 4, sentMono: WIDE },
   { type: "repairAsk", ...envelope, nonce: WIDE },
-  { type: "outdated", ...envelope, incarnation: WIDE, boot: 7 },
+  { type: "outdated", incarnation: WIDE, boot: 7 },
   { type: "repairAnswer", ...envelope, nonce: WIDE, index: 4 },
   { type: "timeoutNow", ...envelope, highWater: WIDE },
   { type: "snapshotOffer", ...envelope, head },

@@ -25,13 +25,31 @@ export type StoreHeartbeat = {
   readonly heldUs: number
 }
 
-export type StoreMessage = StoreHeartbeat
+/**
+ * Frames of a later boot than yours, of this same incarnation, were heard before. Either this answers a process that is
+ * gone, or your disk is an old image.
+ */
+export type Outdated = { readonly type: "outdated"; readonly incarnation: Incarnation; readonly boot: number }
 
-/** Stands where a message of a group has a tag of its own. */
-export const STORE_HEARTBEAT_TAG = 11
+/** From one store to another, of no group. */
+export type StoreMessage = StoreHeartbeat | Outdated
+
+/** They stand where a message of a group has a tag of its own. */
+const HEARTBEAT_TAG = 11
+const OUTDATED_TAG = 24
+
+export function isStoreTag(tag: number): boolean {
+  return tag === HEARTBEAT_TAG || tag === OUTDATED_TAG
+}
 
 export function writeStoreMessage(message: StoreMessage, sink: Sink): void {
-  sink.u8(STORE_HEARTBEAT_TAG)
+  if (message.type === "outdated") {
+    sink.u8(OUTDATED_TAG)
+    sink.uint(message.incarnation)
+    sink.uint(message.boot)
+    return
+  }
+  sink.u8(HEARTBEAT_TAG)
   sink.uint(message.life)
   sink.bool(message.asks)
   sink.uint(message.sentMono)
@@ -46,7 +64,8 @@ export function writeStoreMessage(message: StoreMessage, sink: Sink): void {
 }
 
 /** What follows the tag. Turns the reader `failed` when the bytes are no message. */
-export function readStoreMessage(reader: ByteReader): StoreMessage {
+export function readStoreMessage(tag: number, reader: ByteReader): StoreMessage {
+  if (tag === OUTDATED_TAG) return { type: "outdated", incarnation: reader.uint(), boot: reader.uint() }
   return {
     type: "storeHeartbeat",
     life: reader.uint(),

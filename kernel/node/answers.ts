@@ -22,6 +22,6 @@ export function sayOutdated(store: StoreId, incarnation: Incarnation, boot: numb
     to: store,
     lane: "liveness",
     barrier: null,
-    message: { type: "outdated", group: 0, from: 0, to: 0, term: 0, incarnation, boot },
+    message: { type: "outdated", incarnation, boot },
   }
 }

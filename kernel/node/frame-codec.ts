@@ -86,7 +86,7 @@ export function decodeFrame(bytes: Uint8Array): Frame | null {
     configEpoch: reader.uint(),
     wall: reader.uint(),
   }
-  const count = reader.count(5)
+  const count = reader.count(3)
   if (count > MESSAGES_MAX) return null
   const messages: PeerMessage[] = []
   for (let left = count; left > 0 && !reader.failed; left--) messages.push(readPeerMessage(reader))

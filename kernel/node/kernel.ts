@@ -5,7 +5,7 @@ import { SYSTEM_VOLUME, volumeOfTenant } from "../ids.ts"
 import { ByteReader, type Sink } from "../lib/bytes.ts"
 import { invariant, unreachable } from "../lib/invariant.ts"
 import { below, Sfc32 } from "../lib/rng.ts"
-import type { StoreHeartbeat } from "../liveness/message.ts"
+import type { Outdated, StoreHeartbeat } from "../liveness/message.ts"
 import { Pulse, type GroupChange } from "../liveness/pulse.ts"
 import { StoreSupport } from "../liveness/support.ts"
 import type { RaftMessage } from "../raft/message.ts"
@@ -182,6 +182,7 @@ export class Kernel {
           `A write or sync of the log of volume ${input.volume} failed at frame ${input.lsn}`,
         )
       case "segmentCreated":
+        if (this.#volume(input.volume).isFull) this.#mark("wal.spaceReturned")
         return this.#volume(input.volume).wal.segmentCreated(input.segment)
       case "segmentRefused":
         this.#mark("wal.diskFull")
@@ -374,6 +375,7 @@ export class Kernel {
     this.#guard.frameReceived(header.fromStore, header.wall, stamp.mono)
     for (const message of frame.messages) {
       if (message.type === "storeHeartbeat") this.#storeHeartbeat(message, frame, stamp)
+      else if (message.type === "outdated") this.#toldOutdated(message)
       else this.#message(message, frame, stamp)
       if (this.#phase !== "running") return
     }
@@ -388,7 +390,6 @@ export class Kernel {
 
   #message(message: RaftMessage, frame: Frame, stamp: Stamp): void {
     const { header } = frame
-    if (message.type === "outdated") return this.#toldOutdated(message)
     // It does not name the boot in which the heartbeat left: not for a store that distrusts its clock.
     if (message.type === "heartbeatReply" && !this.#guard.isFenced) {
       this.#guard.answerReceived(header.fromStore, header.wall, stamp.mono - message.sentMono, stamp.mono)
@@ -425,7 +426,7 @@ export class Kernel {
    * not on it. Under its old names it must not say one word more. So everything here is buried, the boot that peers
    * have seen is taken over, and when that is durable the store starts anew: with nothing, its groups miss it.
    */
-  #toldOutdated(message: Extract<RaftMessage, { readonly type: "outdated" }>): void {
+  #toldOutdated(message: Outdated): void {
     if (message.incarnation !== this.#incarnation || message.boot <= this.#boot) return
     if (this.#phase !== "running") return
     this.#mark("node.image.old")
@@ -568,8 +569,7 @@ export class Kernel {
   /** The store that `save` described, over the same bases. */
   static load(config: KernelConfig, bytes: Uint8Array, bases: ReadonlyMap<VolumeId, Base>): Kernel {
     const reader = new ByteReader(bytes)
-    const incarnation = reader.uint()
-    const boot = reader.uint()
+    const [incarnation, boot] = [reader.uint(), reader.uint()]
     const phase = PHASES[reader.u8()]!
     const phaseLsn = reader.uint()
     const guard = ClockGuard.load(reader, config.timing.clockBoundUs)

@@ -168,16 +168,6 @@ export type RepairAnswer = Envelope & {
   readonly index: LogIndex
 }
 
-/**
- * To a store, of no group: frames of a later boot than yours, of this same incarnation, were heard before. Either this
- * answers a process that is gone, or your disk is an old image.
- */
-export type Outdated = Envelope & {
-  readonly type: "outdated"
-  readonly incarnation: Incarnation
-  readonly boot: number
-}
-
 /** A state at one applied index, as its hash. */
 type SumAt = { readonly index: LogIndex; readonly high: number; readonly low: number }
 
@@ -217,7 +207,6 @@ export type RaftMessage =
   | RepairAsk
   | RepairAnswer
   | DeFortify
-  | Outdated
   | ScrubMessage
 
 const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
@@ -231,7 +220,7 @@ const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   snapshotOffer: 8,
   snapshotReply: 9,
   removed: 10,
-  // 11 is a store's heartbeat, which belongs to no group.
+  // 11 and 24 are words between stores, of no group.
   deFortify: 12,
   absent: 20,
   stored: 21,
@@ -239,7 +228,6 @@ const TAGS: Readonly<Record<RaftMessage["type"], number>> = {
   repairAnswer: 23,
   snapshotChunk: 16,
   snapshotAnswer: 17,
-  outdated: 24,
   scrubState: 25,
   scrubReply: 26,
   scrubVerdict: 27,
@@ -340,10 +328,6 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
       sink.u8(VERDICTS.indexOf(message.verdict))
       sink.uint(message.nextChunk)
       sink.uint(message.retryAfterUs)
-      break
-    case "outdated":
-      sink.uint(message.incarnation)
-      sink.uint(message.boot)
       break
     case "snapshotReply":
       sink.uint(message.lastIndex)
@@ -537,10 +521,6 @@ export function readTagged(tag: number, reader: ByteReader): RaftMessage {
         nextChunk,
         retryAfterUs,
       }
-    }
-    case 24: {
-      const incarnation = reader.uint()
-      return { type: "outdated", group, from, to, term, incarnation, boot: reader.uint() }
     }
     case 25:
     case 26:

@@ -383,8 +383,6 @@ export class Raft {
   #message(message: RaftMessage, from: Member, speaker: Speaker, context: StepContext, out: Outbox): void {
     const state = this.#state
     invariant(message.group === state.group && message.to === state.replica, "A message for another replica")
-    // Said to a store.
-    if (message.type === "outdated") return
     if (isScrubMessage(message)) return
     // Said of a replica, and not by it.
     if (message.type === "absent") return memberAbsent(state, message, from, context, out)

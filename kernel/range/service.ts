@@ -151,13 +151,16 @@ export class RangeService {
   request(session: number, request: KvRequest, context: ServiceContext, path: ReadPath): void {
     const { descriptor } = this.#machine
     const refusal = refusalOf(request, descriptor, this.size, this.#timing, this.#limits, context, path)
-    if (refusal !== null) return this.#refuse(session, request.id, refusal)
+    if (refusal !== null) {
+      if (refusal.code === "diskFull") this.#mark("range.diskFull.refused")
+      return this.#refuse(session, request.id, refusal)
+    }
     const deadline =
       context.mono + (request.deadlineUs === 0 ? this.#timing.requestDeadlineUs : request.deadlineUs)
     if (request.read === "eventual" && isReadOnly(request))
       return this.#readHere(session, request, Math.max(this.#machine.lowWater, fromWall(context.wall)))
     if (!context.isLeader) {
-      this.#out.push({ type: "observe", observation: { type: "mark", name: "range.read.timeline" } })
+      this.#mark("range.read.timeline")
       return this.#readHere(session, request, fromWall(path.timelineWall()!))
     }
     const { reads, writes } = touched(request.ops)
@@ -174,6 +177,7 @@ export class RangeService {
     }
     this.#wakeBy(deadline)
     if (isWrite) {
+      if (context.isDiskFull) this.#mark("range.diskFull.deletes")
       waiting.ticket = this.#latches.acquire(latchedKeys(reads, writes))
       this.#waiting.set(waiting.ticket, waiting)
       if (this.#latches.isReady(waiting.ticket)) this.#admitted.push(waiting.ticket)
@@ -183,6 +187,10 @@ export class RangeService {
       else waiting.index = index
       this.#reads.push(waiting)
     }
+  }
+
+  #mark(name: string): void {
+    this.#out.push({ type: "observe", observation: { type: "mark", name } })
   }
 
   #refuse(session: number, id: number, error: KernelError): void {

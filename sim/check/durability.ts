@@ -109,7 +109,6 @@ export function messageReleased(
       promise(replica, message.term)
       return
     case "absent":
-    case "outdated":
       // Said by a store, of one it does not have.
       return
     case "removed":

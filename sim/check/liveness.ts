@@ -4,7 +4,7 @@
  *
  * An excuse is a fact of the view, never a guess: see `Excuse`.
  */
-import type { Effect, GroupStatus, Input, Member, Timing } from "#kernel"
+import { isStoreMessage, type Effect, type GroupStatus, type Input, type Member, type Timing } from "#kernel"
 import type { OnlineChecker, Violation, WorldView } from "./checker.ts"
 import type { PlanPhases } from "../plan/plan.ts"
 import { hasQuorum, sameConfiguration } from "./quorums.ts"
@@ -347,7 +347,7 @@ export class LivelockChecker implements OnlineChecker {
       const effect = effects[i]!
       if (effect.type === "send") {
         // A heartbeat between stores is of no group.
-        if (effect.message.type === "storeHeartbeat") continue
+        if (isStoreMessage(effect.message)) continue
         const group = this.#groups[effect.message.group]
         if (group !== undefined) group.sends++
       } else if (effect.type === "observe" && effect.observation.type === "roleChanged") {

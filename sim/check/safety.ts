@@ -1,5 +1,12 @@
 /** The checkers of safety as one: they share a mirror and must look in one order. */
-import type { Bootstrap, Effect, Input, Observation, RaftMessage } from "#kernel"
+import {
+  isStoreMessage,
+  type Bootstrap,
+  type Effect,
+  type Input,
+  type Observation,
+  type RaftMessage,
+} from "#kernel"
 import type { OnlineChecker, WorldView } from "./checker.ts"
 import { bootEndedDamaged, checkDamaged, checkName, everVoted } from "./damage.ts"
 import { applyItems, messageReleased } from "./durability.ts"
@@ -72,7 +79,7 @@ export class SafetyChecker implements OnlineChecker {
           this.#observe(world, store, effect.observation)
           break
         case "send":
-          if (effect.message.type !== "storeHeartbeat") this.#sent(world, store, effect.message)
+          if (!isStoreMessage(effect.message)) this.#sent(world, store, effect.message)
           break
         case "append":
           appended(world, store, effect, this.#itemsOf)
@@ -105,7 +112,7 @@ export class SafetyChecker implements OnlineChecker {
     switch (effect.type) {
       case "send": {
         const { message } = effect
-        if (message.type === "storeHeartbeat" || message.type === "absent") break
+        if (isStoreMessage(message) || message.type === "absent") break
         const replica = this.#mirror.replica(storeId, message.group, message.from)
         if (replica === null) break
         checkDamaged(world, replica, message)
@@ -149,8 +156,7 @@ export class SafetyChecker implements OnlineChecker {
         checkpointDropped(store, input.volume, input.checkpoint)
         break
       case "frame":
-        for (const message of input.frame.messages)
-          if (message.type !== "storeHeartbeat") this.#heard(store, message)
+        for (const message of input.frame.messages) if (!isStoreMessage(message)) this.#heard(store, message)
         break
       case "wake":
         if (store.woken(input.mono) > WAKES_AT_ONCE_MAX) {

@@ -1,5 +1,5 @@
 /** Snapshots under way: what follows them stays in the log of whoever sends them. */
-import type { Effect, Input } from "#kernel"
+import { isStoreMessage, type Effect, type Input } from "#kernel"
 import type { OnlineChecker, WorldView } from "./checker.ts"
 import type { LogItem } from "./mirror.ts"
 import type { FrameItems } from "./wal.ts"
@@ -35,7 +35,7 @@ export class SnapshotLogChecker implements OnlineChecker {
     const groups = this.#transfers[store]
     if (groups !== undefined && input.type === "frame") {
       for (const message of input.frame.messages) {
-        if (message.type === "storeHeartbeat") continue
+        if (isStoreMessage(message)) continue
         const isNews = message.type !== "snapshotAnswer" && message.type !== "heartbeatReply"
         if (isNews) groups.get(message.group)?.delete(message.from)
       }

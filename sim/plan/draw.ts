@@ -7,7 +7,16 @@ import { borne } from "./bearable.ts"
 import { calmed } from "./calm.ts"
 import { Chance } from "./chance.ts"
 import { drawCluster, keyOfRange } from "./cluster.ts"
-import type { Plan, PlanCluster, PlanFault, PlanHost, PlanOp, PlanPhases, PlanWorkload } from "./plan.ts"
+import type {
+  FaultKind,
+  Plan,
+  PlanCluster,
+  PlanFault,
+  PlanHost,
+  PlanOp,
+  PlanPhases,
+  PlanWorkload,
+} from "./plan.ts"
 import type { Scenario } from "./scenario.ts"
 import { drawScript } from "./script.ts"
 import { clockRoomUs, drawClockBeyond } from "./swarm-clock.ts"
@@ -176,8 +185,11 @@ const CROWDS: readonly (readonly [number, number])[] = [
   [3, 8],
   [9, 20],
 ]
-/** A client that only looks is not held up by a write that nobody answers. */
-const READERS_PERCENT = 35
+/**
+ * A client that only looks is not held up by a write that nobody answers. Where few write, most keys of a leader that was
+ * cut off stay free of such a write, and those who look do not notice that it leads no more.
+ */
+const READERS_PERCENTS: readonly number[] = [20, 40, 80]
 
 /** How many of a run's writes have a token. */
 const TOKEN_PERCENTS: Readonly<Record<Workload["tokens"], readonly number[]>> = {
@@ -186,8 +198,39 @@ const TOKEN_PERCENTS: Readonly<Record<Workload["tokens"], readonly number[]>> = 
   sometimes: [0, 50, 100, 100],
 }
 
-/** How long after a fault its consequences are looked for: an election, and the doubt before it. */
-const AFTERMATH_US = 5 * SECOND
+/** Faults that keep some from the others. */
+const PARTING: ReadonlySet<FaultKind> = new Set<FaultKind>(["partition", "clog"])
+/** So many of a run's partings are those that its clients flock to: their requests are too few for all of them. */
+const ATTENDED_MAX = 2
+
+/** Moments at which something has just gone wrong, by the faults of a plan. */
+class Aftermath {
+  readonly #faults: readonly PlanFault[]
+  readonly #attended: readonly PlanFault[]
+  readonly #doubtUs: number
+  readonly #doubtUntilUs: number
+  readonly #lateUs: number
+
+  constructor(chance: Chance, faults: readonly PlanFault[], { supportUs, electionUsMax }: Timing) {
+    this.#faults = faults
+    const partings = faults.filter(({ kind, at, until }) => PARTING.has(kind) && until - at >= supportUs)
+    // That a leader is cut off is what clients notice first.
+    const ofLeaders = partings.filter(({ target }) => target.role === "leader")
+    this.#attended = chance.sample(ofLeaders.length > 0 ? ofLeaders : partings, ATTENDED_MAX)
+    // What was promised was asked for a while before. It ends, somebody else is elected, and who led finds out.
+    this.#doubtUs = Math.floor((2 * supportUs) / 3)
+    this.#doubtUntilUs = supportUs + Math.floor((3 * electionUsMax) / 4)
+    this.#lateUs = supportUs + electionUsMax
+  }
+
+  /** When to ask, and for which group; 0: for any. */
+  draw(times: Chance): { readonly at: number; readonly group: number } {
+    if (this.#attended.length === 0 || !times.percent(80))
+      return { at: times.pick(this.#faults).at + times.between(0, this.#lateUs), group: 0 }
+    const { at, target } = times.pick(this.#attended)
+    return { at: at + times.between(this.#doubtUs, this.#doubtUntilUs), group: target.group }
+  }
+}
 
 /** The same request of one who changes nothing. */
 function lookedAt(ops: readonly KvOp[]): readonly KvOp[] {
@@ -214,16 +257,18 @@ function drawOps(chance: Chance, ground: OpsGround): readonly PlanOp[] {
   const copiesPercent = habits.percent(40) ? habits.between(1, 20) : 0
   const abandonedPercent = habits.percent(40) ? habits.between(1, 10) : 0
   const padding = habits.percent(25) ? habits.between(16, 160) : 0
-  const timeoutUs = habits.between(4, 40) * 100 * MS
-  const readers = Array.from({ length: clients }, () => habits.percent(READERS_PERCENT))
+  const readersPercent = habits.pick(READERS_PERCENTS)
+  const readers = Array.from({ length: clients }, () => habits.percent(readersPercent))
+  const timeouts = Array.from({ length: clients }, () => habits.spread(3, 40) * 100 * MS)
 
   const times = chance.of("times")
-  const restlessPercent = ground.faults.length === 0 ? 0 : habits.pick([0, 40, 70])
+  const aftermath = new Aftermath(chance.of("attended"), ground.faults, cluster.config.timing)
+  const restlessPercent = ground.faults.length === 0 ? 0 : habits.pick([20, 60, 85])
   const ats = Array.from({ length: ground.operations }, () => {
-    if (!times.percent(restlessPercent)) return times.between(startUs, endUs)
-    const near = times.pick(ground.faults).at + times.between(0, AFTERMATH_US)
-    return Math.max(startUs, Math.min(near, endUs))
-  }).sort((a, b) => a - b)
+    if (!times.percent(restlessPercent)) return { at: times.between(startUs, endUs), group: 0 }
+    const { at, group } = aftermath.draw(times)
+    return { at: Math.max(startUs, Math.min(at, endUs)), group }
+  }).sort((a, b) => a.at - b.at)
   const keys = cluster.ranges.map((range) =>
     Array.from({ length: ground.keyCount }, (_, at) => keyOfRange(range, at)),
   )
@@ -232,9 +277,10 @@ function drawOps(chance: Chance, ground: OpsGround): readonly PlanOp[] {
   const timelinePercent = workload.hasTimeline ? calm.pick([0, 25, 60]) : 0
   const planned = new Map<string, string[]>()
   const own = chance.of("each")
-  return ats.map((at, index): PlanOp => {
+  return ats.map(({ at, group }, index): PlanOp => {
     const id = index + 1
-    const place = own.below(cluster.ranges.length)
+    const struck = cluster.ranges.findIndex(({ descriptor }) => descriptor.groupId === group)
+    const place = struck < 0 ? own.below(cluster.ranges.length) : struck
     let unique = 0
     const client = own.below(clients)
     const drawn = workload.draw(own, {
@@ -261,7 +307,7 @@ function drawOps(chance: Chance, ground: OpsGround): readonly PlanOp[] {
         ops,
         range: cluster.ranges[place]!.descriptor.rangeId,
         token,
-        timeoutUs,
+        timeoutUs: timeouts[client]!,
         // A copy of a write without a token would be a second write.
         copies: (token || !writes) && own.percent(copiesPercent) ? own.between(2, 3) : 1,
         abandoned: own.percent(abandonedPercent),

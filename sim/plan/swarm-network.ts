@@ -21,9 +21,13 @@ const MS = 1_000
 const SECOND = 1_000_000
 
 export const NETWORK_DRAWERS: Drawers<NetworkKind> = {
-  // Most of them longer than an election, so that both sides act.
-  partition: ({ chance, target, ground }) =>
-    drawPartition(target, ground, drawSpan(chance.of("span"), ground, 500 * MS, 12 * SECOND)),
+  // Most of them outlast every promise to a leader that was cut off and the election that follows, so that both sides act.
+  partition({ chance, target, ground }) {
+    const { supportUs, electionUsMax } = ground.cluster.config.timing
+    const longUs = Math.min(supportUs + electionUsMax, Math.floor((ground.untilUs - ground.fromUs) / 2))
+    const leastUs = chance.percent(65) ? Math.max(longUs, 500 * MS) : 500 * MS
+    return drawPartition(target, ground, drawSpan(chance.of("span"), ground, leastUs, 12 * SECOND))
+  },
   drop: ({ span, target, ground, draw }, kind) => [
     event(kind, span, somewhere(target, ground), {
       ratioPpm: draw.between(1, 300_000),
@@ -139,8 +143,8 @@ function drawPartition(chance: Chance, ground: Ground, span: Span): readonly Fau
   }
   const dice = chance.below(100)
   // The leader alone, or one store alone.
-  if (dice < 35) return [event("partition", span, targetLeader(chance, ground), { oneWay })]
-  if (dice < 45 || stores.length < 3) return [cut(shuffled.slice(0, 1), shuffled.slice(1))]
+  if (dice < 45) return [event("partition", span, targetLeader(chance, ground), { oneWay })]
+  if (dice < 50 || stores.length < 3) return [cut(shuffled.slice(0, 1), shuffled.slice(1))]
   // Two sides of a uniform size, or every store by a coin.
   if (dice < 60) {
     const size = chance.between(1, stores.length - 1)

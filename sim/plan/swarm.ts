@@ -19,14 +19,21 @@ const DRAWERS: Drawers<FaultKind> = {
   ...SWITCH_DRAWERS,
 }
 
-/** What most often brings out a broken consensus is on in three runs of four, and then drawn more often. */
-const OFTEN: ReadonlySet<FaultKind> = new Set<FaultKind>(["partition", "crash"])
+/**
+ * What most often brings out a broken consensus is on in three runs of four, and then drawn so much more often: crashes come
+ * with other faults too, a parting that outlasts a lease with nothing else.
+ */
+const OFTEN: ReadonlyMap<FaultKind, number> = new Map<FaultKind, number>([
+  ["partition", 8],
+  ["crash", 3],
+])
 
 /** On or off by a coin, then a weight of 1 to 100: what one run tries hard another never does. */
 export function drawWeights(chance: Chance, kinds: readonly FaultKind[]): readonly number[] {
   const weights = kinds.map((kind): number => {
     const own = chance.of(kind)
-    if (OFTEN.has(kind)) return own.percent(75) ? 3 * own.between(1, 100) : 0
+    const often = OFTEN.get(kind)
+    if (often !== undefined) return own.percent(75) ? often * own.between(1, 100) : 0
     return own.percent(50) ? own.between(1, 100) : 0
   })
   if (!weights.some((weight) => weight > 0)) weights[chance.below(kinds.length)] = 1

@@ -9,7 +9,7 @@ const KIB = 1_024
 export function drawTiming(chance: Chance, fixed: Partial<Timing>): Timing {
   const tokenTtlUs = chance.spread(20 * SECOND, 600 * SECOND)
   const scrubPeriodUs = chance.of("scrub").spread(2 * SECOND, 60 * SECOND)
-  if (chance.percent(70)) return { ...DEFAULT_TIMING, tokenTtlUs, scrubPeriodUs, ...fixed }
+  if (chance.percent(60)) return { ...DEFAULT_TIMING, tokenTtlUs, scrubPeriodUs, ...fixed }
   const heartbeatUs = chance.between(50, 150) * MS
   // At least six heartbeats: one or two lost ones are no silence.
   // Three heartbeats between stores, and what a lease is shorter than the support it rests on.
@@ -20,7 +20,8 @@ export function drawTiming(chance: Chance, fixed: Partial<Timing>): Timing {
   return {
     heartbeatUs,
     electionUsMin,
-    electionUsMax: electionUsMin + chance.between(400, 1_000) * MS,
+    // A leader that heard from nobody stays in office for up to this, also when its lease is over.
+    electionUsMax: electionUsMin + chance.of("office").spread(400, 4_000) * MS,
     clockBoundUs,
     livenessUs,
     supportUs,

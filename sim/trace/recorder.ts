@@ -126,6 +126,7 @@ function observationText(observation: Extract<Effect, { readonly type: "observe"
 function messageText(message: PeerMessage): string {
   if (message.type === "storeHeartbeat")
     return `storeHeartbeat life ${message.life}${message.asks ? "" : " asks nothing"}, supports in ${message.epoch}`
+  if (message.type === "outdated") return `outdated: boot ${message.boot} was heard of`
   const about = `g${message.group} t${message.term}`
   switch (message.type) {
     case "appendEntries":
@@ -147,7 +148,6 @@ function messageText(message: PeerMessage): string {
     case "timeoutNow":
     case "removed":
     case "absent":
-    case "outdated":
     case "stored":
     case "repairAsk":
     case "repairAnswer":

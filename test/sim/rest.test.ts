@@ -1,13 +1,17 @@
 import { assert, test } from "vitest"
+import { DEFAULT_TIMING } from "#kernel"
 import { drawPlan, scenario, simulate, type RunResult, type Scenario } from "#sim"
 
 const SECOND = 1_000_000
+const { livenessUs, supportUs, leaseUs, clockBoundUs, syncOverdueUs } = DEFAULT_TIMING
+const SHIPPED = { livenessUs, supportUs, leaseUs, clockBoundUs, syncOverdueUs }
 
 function quiet(ranges: number, faults: Scenario["faults"] = {}): Scenario {
   return scenario({
     name: `rest-${ranges}`,
     about: "Nobody asks anything.",
-    cluster: { stores: 5, spares: 0, ranges, tenants: 1, replicas: 3 },
+    // Stores ask each other once a second, as they are shipped.
+    cluster: { stores: 5, spares: 0, ranges, tenants: 1, replicas: 3, timing: SHIPPED },
     workload: { kinds: ["register"], clients: 1, operations: 0, keys: 1 },
     faults,
     phases: { rounds: 1, faultsUs: 30 * SECOND, quietUs: 30 * SECOND },

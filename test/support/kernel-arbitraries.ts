@@ -183,7 +183,7 @@ export const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     lastIndex: uint,
     sentMono: uint,
   }),
-  fc.record({ type: fc.constant("outdated" as const), ...envelope, incarnation: uint, boot: uint }),
+  fc.record({ type: fc.constant("outdated" as const), incarnation: uint, boot: uint }),
   fc.record({ type: fc.constant("repairAsk" as const), ...envelope, nonce: uint }),
   fc.record({ type: fc.constant("repairAnswer" as const), ...envelope, nonce: uint, index: uint }),
   fc.record({ type: fc.constant("snapshotOffer" as const), ...envelope, head: snapshotHead }),

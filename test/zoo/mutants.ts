@@ -440,10 +440,10 @@ export const MUTANTS: readonly Mutant[] = [
     id: "S05",
     tier: "A",
     title: "snapshot switch not atomic",
-    oracles: ["HASH-replicas-agree", "HASH-applied-with-data"],
+    oracles: ["HASH-replicas-agree", "HASH-applied-with-data", "HASH-scrub"],
     source: "tikv/tikv#9108, #8301",
     about:
-      "The rows of a snapshot go to the range as they come, and only its records wait for the last of them: the staging space is where the rows belong.",
+      "The rows of a snapshot go to the range as they come, and only its records wait for the last of them: the staging space is where the rows belong. The hash kept along the way is that of the sender, so replicas differ only in what later writes make of it; a count of the rows sees the mixture itself, and every repair makes another.",
     schedule:
       "A follower is in the middle of a snapshot; the transfer ends, by a crash or a new leader, and the log brings it up instead.",
     edits: [

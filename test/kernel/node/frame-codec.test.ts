@@ -95,7 +95,7 @@ test("what stores say of lives, losses and repairs has its golden bytes", () => 
     { type: "stored", ...envelope, matchIndex: 40, lastIndex: 41, sentMono: 0 },
     { type: "repairAsk", ...envelope, nonce: 0x1f_ffff_ffff_ffff },
     { type: "repairAnswer", ...envelope, nonce: 1, index: 42 },
-    { type: "outdated", group: 0, from: 0, to: 0, term: 0, incarnation: 5, boot: 6 },
+    { type: "outdated", incarnation: 5, boot: 6 },
   ]
   const bytes = encodeFrame({ header, messages })
   const lines: string[] = []

@@ -78,7 +78,10 @@ test("a full disk refuses what makes a range larger, and takes deletes and reads
   assert.isAbove(full.fill(), 0)
   assert.equal(full.ask({ type: "put", key: "k1", value: "x" }), "diskFull")
   assert.equal(full.ask({ type: "increment", key: "n", by: 1 }), "diskFull")
+  assert.include(full.store.marks, "range.diskFull.refused")
+  assert.notInclude(full.store.marks, "range.diskFull.deletes")
   assert.equal(full.ask({ type: "delete", key: "k1" }), "ok")
+  assert.include(full.store.marks, "range.diskFull.deletes")
   assert.equal(full.ask({ type: "get", key: "k2" }), "ok")
 })
 
@@ -106,8 +109,10 @@ test("when space returns the store goes on by itself", () => {
   full.fill()
   full.pass(3 * SECOND)
   assert.equal(full.ask({ type: "put", key: "k1", value: "x" }), "diskFull")
+  assert.notInclude(full.store.marks, "wal.spaceReturned")
   full.isFull = false
   full.pass(3 * SECOND)
+  assert.include(full.store.marks, "wal.spaceReturned")
   assert.equal(full.ask({ type: "put", key: "k1", value: "x" }), "ok")
   assert.isNull(full.store.fatal)
 })

@@ -148,7 +148,7 @@ test("the answer of a process that is gone is no sign of an old image", () => {
   const store = new Store(configOf(1))
   store.settle()
   const { incarnation, boot } = store.kernel.identity()
-  const told = { type: "outdated", group: 0, from: 0, to: 0, term: 0 } as const
+  const told = { type: "outdated" } as const
   store.frame([
     { ...told, incarnation, boot },
     { ...told, incarnation: incarnation + 1, boot: boot + 5 },

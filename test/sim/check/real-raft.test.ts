@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "vitest"
 import {
+  isStoreMessage,
   DEFAULT_LIMITS,
   DEFAULT_TIMING,
   type Effect,
@@ -62,7 +63,7 @@ class Run {
   }
 
   post(message: PeerMessage): void {
-    if (message.type === "storeHeartbeat") return
+    if (isStoreMessage(message)) return
     if (this.rng.below(100) < 10) return
     const copies = this.rng.below(100) < 5 ? 2 : 1
     for (let i = 0; i < copies; i++)
