@@ -64,3 +64,9 @@ export function numberOption(name: string, otherwise: number): number {
   const at = process.argv.indexOf(`--${name}`)
   return at < 0 ? otherwise : Number(process.argv[at + 1])
 }
+
+/** `--name value`. */
+export function textOption(name: string, otherwise: string): string {
+  const at = process.argv.indexOf(`--${name}`)
+  return at < 0 ? otherwise : (process.argv[at + 1] ?? otherwise)
+}

@@ -15,8 +15,8 @@ const SEGMENT_NAME = /^(\d{12})\.seg$/
 const ZEROS = new Uint8Array(1 << 20)
 /** Zeros on their way to the disk at one time: an append must not wait behind a whole segment. */
 const ZEROS_UNSYNCED_MAX = 8 << 20
-/** A witness reaches the platter within this; until then the page cache has it. */
-const WITNESS_SYNC_MS = 500
+/** A witness is on the platter within this, and a moment for the write. */
+const WITNESS_MS = 500
 
 /** What a start reads of a log. */
 export type LogImage = {
@@ -130,12 +130,29 @@ export class LogFiles {
   }
 
   /**
-   * The side slot, replaced whole. It is in the hands of the system soon and on the platter within half a second,
-   * never more often: nobody waits for it, and an idle moment must not cost the disk a sync each. Of several that wait
-   * the last is written.
+   * The side slot, replaced whole, half a second after it was asked for: of those that come meanwhile the last is written.
+   * Nobody waits for it, and a log that is idle between any two requests asks for one with each of them.
    */
   writeWitness(bytes: Uint8Array, failed: (error: unknown) => void): void {
     this.#witness = bytes
+    this.#witnessTimer ??= setTimeout(() => {
+      this.#witnessTimer = null
+      this.#beginWitness(failed)
+    }, WITNESS_MS).unref()
+  }
+
+  /** Writes the witness that waits; every other order has been waited for. */
+  async close(): Promise<void> {
+    if (this.#witnessTimer !== null) clearTimeout(this.#witnessTimer)
+    this.#witnessTimer = null
+    // A help, not a promise: where it cannot be written, the next start finds an older one or none.
+    this.#beginWitness(() => undefined)
+    await this.#witnessUnderWay
+    for (const file of this.#open.values()) await this.#calls.close(file)
+    this.#open.clear()
+  }
+
+  #beginWitness(failed: (error: unknown) => void): void {
     this.#witnessUnderWay ??= this.#writeWitnesses()
       .catch(failed)
       .finally(() => {
@@ -143,30 +160,19 @@ export class LogFiles {
       })
   }
 
-  /** Waits for the witness under way; every other order has been waited for. */
-  async close(): Promise<void> {
-    await this.#witnessUnderWay
-    if (this.#witnessTimer !== null) clearTimeout(this.#witnessTimer)
-    this.#witnessTimer = null
-    for (const file of this.#open.values()) await this.#calls.close(file)
-    this.#open.clear()
-  }
-
+  /** Synced before it has its name: an old slot gives way to a whole one. */
   async #writeWitnesses(): Promise<void> {
     const calls = this.#calls
     const path = join(this.#path, "witness")
     while (this.#witness !== null) {
       const bytes = this.#witness
       this.#witness = null
-      await withFile(calls, `${path}.new`, MAKE, (file) => writeAll(calls, file, bytes, 0))
+      await withFile(calls, `${path}.new`, MAKE, async (file) => {
+        await writeAll(calls, file, bytes, 0)
+        await calls.sync(file)
+      })
       await calls.rename(`${path}.new`, path)
     }
-    if (this.#witnessTimer !== null) return
-    // The slot is a help, not a promise: where its sync fails, the next start finds an older one or none.
-    this.#witnessTimer = setTimeout(() => {
-      this.#witnessTimer = null
-      void syncPath(calls, path).catch(() => undefined)
-    }, WITNESS_SYNC_MS).unref()
   }
 
   #segmentPath(segment: number): string {
