@@ -1,7 +1,7 @@
 /**
  * How many replicated, synced puts of 256 B does a cluster take, and how many linearizable reads, beside etcd? Three nodes
  * of each on this machine, started once and both up all the time; they are loaded in turn, pair by pair, and every ratio is
- * of one pair. `node bench/real/etcd.ts [--seconds 5] [--pairs 3] [--clients 1,64,256] [--profile DIR] [--alone] [--json]`.
+ * of one pair. `node bench/real/etcd.ts [--seconds 5] [--pairs 3] [--clients 1,64,256] [--connections 8] [--profile DIR] [--alone] [--json]`.
  *
  * Both: requests in flight from one client process over up to eight connections, to the leader, over what `init` or the
  * package has by default, data on the disk of this checkout. Orrery: mutual TLS 1.3, a session a connection, one range,
@@ -21,8 +21,8 @@ const SECONDS = numberOption("seconds", 5)
 const PAIRS = numberOption("pairs", 3)
 const CLIENTS = textOption("clients", "1,64,256").split(",").map(Number)
 const WORKS = textOption("work", "puts,reads").split(",") as readonly Work[]
-const CONNECTIONS_MAX = 8
 const WARM_UP = numberOption("warm-up", 10)
+const CONNECTIONS_MAX = numberOption("connections", 8)
 const PROFILE = textOption("profile", "")
 
 type System = {
@@ -30,7 +30,11 @@ type System = {
   readonly processes: readonly MeasuredProcess[]
   readonly leader: MeasuredProcess
   connect(): LoadConnection
+  /** Counts of the leader's loop since its start. */
+  readonly counts?: () => Promise<LoopCounts>
 }
+
+type LoopCounts = { readonly turns: number; readonly inputs: number; readonly appends: number }
 
 type Figures = {
   readonly perSecond: number
@@ -42,10 +46,13 @@ type Figures = {
   readonly othersCores: number
   readonly writtenPerByte: number
   readonly cpuUsPerOp: number
+  readonly turnsPerOp: number
+  readonly appendsPerOp: number
 }
 
 async function measure(system: System, work: Work, inFlight: number): Promise<Figures> {
   const { processes, leader } = system
+  const countsBefore = await system.counts?.()
   const connections = Array.from({ length: Math.min(inFlight, CONNECTIONS_MAX) }, () => system.connect())
   try {
     let before = processes.map(({ pid }) => cpuOf(pid))
@@ -59,6 +66,7 @@ async function measure(system: System, work: Work, inFlight: number): Promise<Fi
       machine = machineCpuS()
     })
     const all = machineCpuS() - machine
+    const countsAfter = await system.counts?.()
     const used = process.cpuUsage(own)
     const nodes = processes.map(({ pid }, i) => cpuOf(pid) - before[i]!)
     const written = deviceWrittenBytes(directory)
@@ -67,6 +75,11 @@ async function measure(system: System, work: Work, inFlight: number): Promise<Fi
     const nodesS = nodes.reduce((sum, cpuS) => sum + cpuS, 0)
     const leaderS = nodes[processes.indexOf(leader)]!
     const data = figures.count * (KEY_BYTES + VALUE_BYTES)
+    // Warm-up included, on both sides.
+    const perOp = (of: keyof LoopCounts): number =>
+      countsBefore === undefined || countsAfter === undefined
+        ? Number.NaN
+        : about((countsAfter[of] - countsBefore[of]) / figures.allCount)
     const cores = (cpuS: number): number => about(cpuS / figures.seconds)
     return {
       perSecond: figures.perSecond,
@@ -80,6 +93,8 @@ async function measure(system: System, work: Work, inFlight: number): Promise<Fi
         written === null || writtenBefore === null
           ? Number.NaN
           : about((written - writtenBefore) / processes.length / data),
+      turnsPerOp: perOp("turns"),
+      appendsPerOp: perOp("appends"),
       cpuUsPerOp: about((nodesS / figures.count) * 1e6),
     }
   } finally {
@@ -103,10 +118,17 @@ async function orrery(): Promise<readonly System[]> {
   const nodes = await NodeProcesses.start({ directory: join(directory, "orrery"), profileIn })
   ending.push(() => nodes.end())
   const leader = await nodes.leaderOf(1)
+  const asking = connect({ config: nodes.made.client })
+  ending.push(async () => asking.close())
+  const counts = async (): Promise<LoopCounts> => {
+    const { host } = (await asking.status(nodes.processes.indexOf(leader) + 1)) as { host: LoopCounts }
+    return host
+  }
   const system = (name: string, exactlyOnce: boolean): System => ({
     name,
     processes: nodes.processes,
     leader,
+    counts,
     connect: () => {
       const client = connect({ config: nodes.made.client })
       return {
@@ -144,6 +166,8 @@ function row(name: string, pairs: readonly Figures[], peer: readonly Figures[] |
     "x etcd, by pair": ratios.join(" "),
     "p99 of etcd's": peer === null ? "" : about(of("p99Ms") / median(peer.map((one) => one.p99Ms))),
     "CPU us/op, nodes": of("cpuUsPerOp"),
+    "leader's turns/op": of("turnsPerOp") || "",
+    "appends/op": of("appendsPerOp") || "",
     "client cores": of("clientCores"),
     "leader cores": of("leaderCores"),
     "other nodes' cores": of("otherNodesCores"),

@@ -15,7 +15,10 @@ export type LoadFigures = {
   readonly perSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
+  /** What the figures are of. */
   readonly count: number
+  /** With those of the warm-up. */
+  readonly allCount: number
   readonly seconds: number
 }
 
@@ -64,6 +67,7 @@ export async function closedLoop(
     p50Ms: about(latencies[latencies.length >> 1] ?? Number.NaN),
     p99Ms: about(latencies[Math.floor(latencies.length * 0.99)] ?? Number.NaN),
     count: latencies.length,
+    allCount: next,
     seconds: took,
   }
 }

@@ -13,6 +13,8 @@ const MESSAGE_BYTES = 256 << 10
 /** Bytes handed to the stream that it has not sent. */
 const SENDING_BYTES_MAX = 1 << 20
 const ANSWER_BYTES_MAX = 16 << 20
+/** Answers on their way: HTTP/2 begins with 64 KiB, and one batch of reads is more. */
+const WINDOW_BYTES = 1 << 20
 /** After a stream broke nothing is tried for this long, doubled each time up to the second. */
 const DOWN_MS_MIN = 20
 const DOWN_MS_MAX = 2_000
@@ -64,6 +66,7 @@ export class StoreSession implements AnswerSink {
       ...options,
       "grpc.max_receive_message_length": ANSWER_BYTES_MAX,
       "grpc.max_send_message_length": -1,
+      "grpc-node.flow_control_window": WINDOW_BYTES,
       "grpc.initial_reconnect_backoff_ms": DOWN_MS_MIN,
       "grpc.max_reconnect_backoff_ms": DOWN_MS_MAX,
       "grpc.keepalive_time_ms": 10_000,

@@ -21,6 +21,7 @@ import {
 import { LANES, opaque, pathOf } from "./service.ts"
 import { addTo, type PeerErrorCode, type PeerEvent, type Tally } from "./stats.ts"
 import { listenOptions, type PeerTls } from "./tls.ts"
+import { widenWindows } from "./window.ts"
 
 type Call = ServerReadableStream<Buffer, Buffer>
 
@@ -100,6 +101,7 @@ export class PeerListener {
 
   /** Rejects with Node's error when the port cannot be had. */
   static async open(options: ListenerOptions): Promise<PeerListener> {
+    widenWindows()
     const listener = new PeerListener(options)
     await new Promise<void>((opened, failed) => {
       listener.#tls.once("error", failed)

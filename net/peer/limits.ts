@@ -45,3 +45,9 @@ export const STEADY_MS = 1_000
 /** Connections of strangers and of peers that dial anew before their old ones are noticed to be gone. */
 export const SPARE_CONNECTIONS = 64
 export const STREAMS_MAX = 8
+
+/**
+ * What a peer may have sent that was not read here, on `raft` and on `bulk`: more than the kernel has in flight to one
+ * follower, and than 64 MiB/s of chunks are in 50 ms.
+ */
+export const WINDOW_BYTES: number = 4 << 20
