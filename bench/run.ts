@@ -19,6 +19,9 @@ const BENCHES = [
   "real/api",
   "real/peer-echo",
   "real/host-loop",
+  "real/etcd",
+  "real/idle",
+  "real/recorder",
 ]
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"))
