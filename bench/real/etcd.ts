@@ -1,7 +1,7 @@
 /**
  * How many replicated, synced puts of 256 B does a cluster take, and how many linearizable reads, beside etcd? Three nodes
  * of each on this machine, started once and both up all the time; they are loaded in turn, pair by pair, and every ratio is
- * of one pair. `node bench/real/etcd.ts [--seconds 5] [--pairs 3] [--clients 1,64,256] [--connections 8] [--profile DIR] [--alone] [--json]`.
+ * of one pair. `node bench/real/etcd.ts [--seconds 10] [--pairs 3] [--clients 1,64,256] [--connections 8] [--profile DIR] [--alone] [--json]`.
  *
  * Both: requests in flight from one client process over up to eight connections, to the leader, over what `init` or the
  * package has by default, data on the disk of this checkout. Orrery: mutual TLS 1.3, a session a connection, one range,
@@ -17,7 +17,8 @@ import { NodeProcesses, type MeasuredProcess } from "../support/node-processes.t
 import { cpuOf, deviceWrittenBytes, machineCpuS } from "../support/proc.ts"
 import { about, median, numberOption, printReport, textOption, type Row } from "../support/report.ts"
 
-const SECONDS = numberOption("seconds", 5)
+/** Long enough for a checkpoint to fall into it. */
+const SECONDS = numberOption("seconds", 10)
 const PAIRS = numberOption("pairs", 3)
 const CLIENTS = textOption("clients", "1,64,256").split(",").map(Number)
 const WORKS = textOption("work", "puts,reads").split(",") as readonly Work[]
