@@ -44,7 +44,12 @@ export type Entry =
       readonly observations: string
       readonly answers: Answers
     }
-  | { readonly type: "step"; readonly input: Uint8Array; readonly outcome: Outcome; readonly answers: Answers }
+  | {
+      readonly type: "step"
+      readonly input: Uint8Array
+      readonly outcome: Outcome
+      readonly answers: Answers
+    }
   | { readonly type: "reload"; readonly saved: Uint8Array }
   | { readonly type: "witness"; readonly volume: VolumeId; readonly bytes: Uint8Array }
   | { readonly type: "release"; readonly volume: VolumeId; readonly below: number }
@@ -93,21 +98,42 @@ export function journalOf(plan: Plan): Journal {
     open: (config, images, boot) => taps.get(config.store)!.open(config, images, boot),
     load: (config, bytes, bases) => taps.get(config.store)!.load(config, bytes, bases),
   }
-  const clients = new Clients(plan, [...plan.workload.ops, ...finalReads(plan)])
-  const world = new World({ plan, build, checkers: [], clients, listener: null })
+  const { world, run } = worldOf(plan, build)
   for (let store = 1; store <= world.storeCount; store++) {
     const own: Entry[] = []
     entries.set(store, own)
     taps.set(store, new Tap(world.host(store).disk, own))
   }
-  clients.start(world)
-  world.runUntil(runUs(plan.phases))
+  run()
   let zombieSteps = 0
   for (const tap of taps.values()) {
     tap.ended()
     zombieSteps += tap.zombieSteps
   }
-  return { stores: [...entries.keys()], entries, events: world.event, traceHash: world.trace.hex(), zombieSteps }
+  return {
+    stores: [...entries.keys()],
+    entries,
+    events: world.event,
+    traceHash: world.trace.hex(),
+    zombieSteps,
+  }
+}
+
+/** The trace of a plan that nobody looks at. */
+export function hashOf(plan: Plan): string {
+  const { world, run } = worldOf(plan, kernelBuild)
+  run()
+  return world.trace.hex()
+}
+
+function worldOf(plan: Plan, build: KernelBuild): { readonly world: World; run(): void } {
+  const clients = new Clients(plan, [...plan.workload.ops, ...finalReads(plan)])
+  const world = new World({ plan, build, checkers: [], clients, listener: null })
+  const run = (): void => {
+    clients.start(world)
+    world.runUntil(runUs(plan.phases))
+  }
+  return { world, run }
 }
 
 /** Stands between one store and its disk and kernel. It looks on and changes nothing. */
@@ -128,10 +154,12 @@ class Tap {
       const misdirected = disk.misdirections.length
       const outcome = complete.call(disk, operation)
       const { volume, number, segment, offset, bytes, sizeBytes } = operation
-      if (outcome === "appendSynced") entries.push({ type: "append", volume, lsn: number, segment, offset, bytes })
+      if (outcome === "appendSynced")
+        entries.push({ type: "append", volume, lsn: number, segment, offset, bytes })
       else if (outcome === "segmentCreated")
         entries.push({ type: "create", volume, segment: number, sizeBytes, header: bytes })
-      else if (outcome === "checkpointSynced") entries.push({ type: "checkpoint", volume, checkpoint: number })
+      else if (outcome === "checkpointSynced")
+        entries.push({ type: "checkpoint", volume, checkpoint: number })
       if (outcome === "appendFailed" || disk.misdirections.length < misdirected) this.#isStruck = true
       return outcome
     }
@@ -249,9 +277,9 @@ class Tap {
           this.#answers = []
           return effects
         }
-        const writer = new ByteWriter()
-        writeInput(input, writer, true)
-        const bytes = writer.finish()
+        scratch.reset()
+        writeInput(input, scratch, true)
+        const bytes = scratch.finish()
         try {
           const effects = kernel.step(input)
           const outcome = { effects: bytesOf(effects) }
@@ -272,8 +300,13 @@ class Tap {
   }
 }
 
+const scratch = new ByteWriter(1 << 16)
+const NOTHING = new Uint8Array(0)
+
 export function bytesOf(effects: readonly Effect[]): Uint8Array {
-  const writer = new ByteWriter()
+  if (effects.length === 0) return NOTHING
+  const writer = scratch
+  writer.reset()
   for (const effect of effects) writeEffect(effect, writer, true)
   return writer.finish()
 }
@@ -286,4 +319,3 @@ export function observationsOf(effects: readonly Effect[]): string {
 export function same(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0
 }
-

@@ -148,7 +148,8 @@ export class RealStore {
       this.#waiting = (completion) => {
         this.#waiting = null
         if (completion.type === type) resolve()
-        else reject(new FileDifference(`the real disk answers ${JSON.stringify(completion)} where ${type} was`))
+        else
+          reject(new FileDifference(`the real disk answers ${JSON.stringify(completion)} where ${type} was`))
       }
       order()
     })
@@ -185,9 +186,12 @@ export class RealStore {
   }
 
   #hold(image: VolumeState, read: VolumeImage): void {
-    const difference = this.#logDifference(image, read) ?? this.#baseDifference(image.base, read.base, image.volume)
+    const difference =
+      this.#logDifference(image, read) ?? this.#baseDifference(image.base, read.base, image.volume)
     if (difference !== null) throw new FileDifference(difference)
-    const [a, b] = [image, read].map(({ segments }) => JSON.stringify(segments.map((each) => each.unreadable ?? [])))
+    const [a, b] = [image, read].map(({ segments }) =>
+      JSON.stringify(segments.map((each) => each.unreadable ?? [])),
+    )
     if (a !== b) throw new FileDifference(`volume ${image.volume}: ${b} cannot be read, not ${a}`)
   }
 
@@ -207,7 +211,8 @@ export class RealStore {
     }
     this.#tally.files++
     this.#tally.bytes += witness?.length ?? 0
-    const isSame = witness === null ? real.witness === null : real.witness !== null && same(witness, real.witness)
+    const isSame =
+      witness === null ? real.witness === null : real.witness !== null && same(witness, real.witness)
     return isSame ? null : `the witness of volume ${volume} is another`
   }
 
@@ -244,7 +249,7 @@ export class RealStore {
 function callsFor(unreadableOf: (path: string) => VolumeState["segments"][number]["unreadable"]): DiskCalls {
   const bad = new Map<number, NonNullable<ReturnType<typeof unreadableOf>>>()
   const nothing = (): Promise<void> => Promise.resolve()
-  
+
   return {
     ...SYSTEM_CALLS,
     sync: nothing,
@@ -258,7 +263,8 @@ function callsFor(unreadableOf: (path: string) => VolumeState["segments"][number
     },
     read: (file, bytes, offset, length, position) => {
       const isBad = bad.get(file)?.some(({ start, end }) => start < position + length && end > position)
-      if (isBad === true) return Promise.reject(Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" }))
+      if (isBad === true)
+        return Promise.reject(Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" }))
       return SYSTEM_CALLS.read(file, bytes, offset, length, position)
     },
   }
@@ -292,7 +298,8 @@ async function writeBase(path: string, base: MemoryBase): Promise<void> {
     }
     for (let space = 1; space <= SPACE_MAX; space++) {
       const cursor = base.cursor(space as Space, "", "", false)
-      for (; cursor.valid; cursor.next()) put(rowKey(space as Space, cursor.key), Buffer.from(cursor.value, "latin1"))
+      for (; cursor.valid; cursor.next())
+        put(rowKey(space as Space, cursor.key), Buffer.from(cursor.value, "latin1"))
     }
     put(META_KEY, encodeMeta({ checkpoint: base.checkpoint, damage: base.damage }))
   })

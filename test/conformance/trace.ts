@@ -1,10 +1,11 @@
 import { join } from "node:path"
-import { simulate, type Plan } from "#sim"
-import { journalOf, type Entry } from "./journal.ts"
+import type { Plan } from "#sim"
+import { hashOf, journalOf, type Entry } from "./journal.ts"
 import { Mirror, newKernelTally, type KernelTally } from "./mirror.ts"
 import { newFileTally, RealStore, type FileTally } from "./real-store.ts"
 
-export type Tally = KernelTally & FileTally & { events: number; zombieSteps: number; readonly differences: string[] }
+export type Tally = KernelTally &
+  FileTally & { events: number; zombieSteps: number; readonly differences: string[] }
 
 export function newTally(): Tally {
   return { ...newKernelTally(), ...newFileTally(), events: 0, zombieSteps: 0, differences: [] }
@@ -18,8 +19,7 @@ export async function conform(plan: Plan, directory: string, tally: Tally): Prom
   const { stores, entries, events, traceHash, zombieSteps } = journalOf(plan)
   tally.events += events
   tally.zombieSteps += zombieSteps
-  if (simulate(plan, { checkers: [] }).traceHash !== traceHash)
-    tally.differences.push("another trace when it is looked at")
+  if (hashOf(plan) !== traceHash) tally.differences.push("another trace when it is looked at")
   for (const store of stores) {
     const own = entries.get(store)!
     try {
@@ -44,7 +44,11 @@ async function liveAgain(entries: readonly Entry[], path: string, tally: Tally):
       else if (entry.type === "step") mirror.step(entry)
       else if (entry.type === "reload") mirror.reload(entry.saved)
       else if (entry.type === "checkpoint")
-        await disk.checkpoint(entry.volume, entry.checkpoint, mirror.changesOf(entry.volume, entry.checkpoint))
+        await disk.checkpoint(
+          entry.volume,
+          entry.checkpoint,
+          mirror.changesOf(entry.volume, entry.checkpoint),
+        )
       else if (entry.type === "end") {
         if (entry.saved !== null) mirror.hold(entry.saved)
         mirror = null
