@@ -75,7 +75,10 @@ export class RealStore {
     for (const image of images) await this.#settle(image)
     const { cluster, store, tenants } = this.#config
     const calls = callsFor((path) => this.#unreadable(images, path))
-    const warn = (text: string): unknown => this.#warnings.push(text)
+    // What it puts right it may say; what it cannot do would be a difference.
+    const warn = (text: string): void => {
+      if (text.startsWith("Cannot")) this.#warnings.push(text)
+    }
     this.#disk = await FileStoreDisk.open(this.#path, { cluster, store, tenants }, { calls, warn })
     this.#disk.onCompletion((completion) => this.#waiting?.(completion))
     this.#images = await this.#disk.images()
