@@ -9,7 +9,7 @@ import type { Done } from "./trace-process.ts"
 
 // `node test/conformance/run.ts [--traces 1000] [--from 1] [--jobs 2]`: seeds of the default campaign, whole, each simulated and
 // then lived again on real files by kernels that hear all by bytes. Exits 1 at any difference. The files go to the system's
-// directory for temporary ones: in memory they are fastest (TMPDIR=/dev/shm).
+// directory for temporary ones: one in memory (TMPDIR) is fastest.
 
 const { values } = parseArgs({
   options: {
@@ -82,14 +82,25 @@ function take({ seed, tally }: Done): void {
   console.error(`${done}/${traces} traces, ${done - same} differ, about ${left} s left`)
 }
 
+/** Ctrl-C as well. */
+function leave(): void {
+  bar?.stop()
+  for (const child of children) child.kill()
+  rmSync(compiled, { recursive: true, force: true })
+}
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    leave()
+    process.exit(1)
+  })
+}
+
 try {
   await Promise.all(Array.from({ length: Math.min(jobs!, traces!) }, work))
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error))
 } finally {
-  bar?.stop()
-  for (const child of children) child.kill()
-  rmSync(compiled, { recursive: true, force: true })
+  leave()
 }
 console.table({
   traces,

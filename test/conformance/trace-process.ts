@@ -9,10 +9,18 @@ import { conform, newTally, type Tally } from "./trace.ts"
 
 export type Done = { readonly seed: number; readonly tally: Tally }
 
+let directory = ""
+
 process.on("message", (seed: number) => void run(seed))
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    if (directory !== "") rmSync(directory, { recursive: true, force: true })
+    process.exit(1)
+  })
+}
 
 async function run(seed: number): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), "orrery-trace-"))
+  directory = mkdtempSync(join(tmpdir(), "orrery-trace-"))
   const tally = newTally()
   try {
     await conform(drawPlan(campaign, seed), directory, tally)
@@ -22,5 +30,5 @@ async function run(seed: number): Promise<void> {
     rmSync(directory, { recursive: true, force: true })
   }
   const done: Done = { seed, tally }
-  process.send?.(done)
+  if (process.connected) process.send?.(done)
 }
