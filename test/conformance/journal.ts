@@ -4,7 +4,6 @@ import {
   writeInput,
   type BootStamp,
   type Effect,
-  type Input,
   type KernelConfig,
   type MemoryBase,
   type StoreId,
@@ -126,7 +125,7 @@ export function hashOf(plan: Plan): string {
   return world.trace.hex()
 }
 
-function worldOf(plan: Plan, build: KernelBuild): { readonly world: World; run(): void } {
+function worldOf(plan: Plan, build: KernelBuild): { readonly world: World; readonly run: () => void } {
   const clients = new Clients(plan, [...plan.workload.ops, ...finalReads(plan)])
   const world = new World({ plan, build, checkers: [], clients, listener: null })
   const run = (): void => {
@@ -149,10 +148,14 @@ class Tap {
   constructor(disk: Disk, entries: Entry[]) {
     this.#disk = disk
     this.#entries = entries
-    const { complete, crash, rot, writeWitness, releaseSegments } = disk
+    const complete = disk.complete.bind(disk)
+    const crash = disk.crash.bind(disk)
+    const rot = disk.rot.bind(disk)
+    const writeWitness = disk.writeWitness.bind(disk)
+    const releaseSegments = disk.releaseSegments.bind(disk)
     disk.complete = (operation) => {
       const misdirected = disk.misdirections.length
-      const outcome = complete.call(disk, operation)
+      const outcome = complete(operation)
       const { volume, number, segment, offset, bytes, sizeBytes } = operation
       if (outcome === "appendSynced")
         entries.push({ type: "append", volume, lsn: number, segment, offset, bytes })
@@ -165,20 +168,20 @@ class Tap {
     }
     disk.writeWitness = (volume, bytes) => {
       entries.push({ type: "witness", volume, bytes: bytes.slice() })
-      writeWitness.call(disk, volume, bytes)
+      writeWitness(volume, bytes)
     }
     disk.releaseSegments = (volume, below) => {
       entries.push({ type: "release", volume, below })
-      releaseSegments.call(disk, volume, below)
+      releaseSegments(volume, below)
     }
     disk.rot = (aim) => {
-      const struck = rot.call(disk, aim)
+      const struck = rot(aim)
       this.#isStruck ||= struck
       return struck
     }
     disk.crash = (powerLoss) => {
       this.#end(null)
-      crash.call(disk, powerLoss)
+      crash(powerLoss)
     }
   }
 
