@@ -14,7 +14,7 @@ import {
   type VolumeImage,
 } from "#kernel"
 import { FileStoreDisk, type DiskCompletion } from "#net"
-import { SYSTEM_CALLS, type DiskCalls } from "#net/disk/calls.ts"
+import type { DiskCalls } from "#net/disk/calls.ts"
 import { openForWriting } from "#net/disk/environment.ts"
 import { CHECKSUM_BYTES, checksumOf, encodeMeta, META_KEY, putChecksum, rowKey } from "#net/disk/row.ts"
 import { same, type Entry, type VolumeState } from "./journal.ts"
@@ -52,6 +52,7 @@ export type Order = Extract<Entry, { readonly type: "append" | "create" | "relea
  * since nobody takes its power away here.
  */
 export class RealStore {
+  readonly #calls: DiskCalls
   readonly #path: string
   readonly #tenants: readonly TenantId[]
   readonly #config: KernelConfig
@@ -63,7 +64,8 @@ export class RealStore {
   #images: readonly VolumeImage[] = []
   #waiting: ((completion: DiskCompletion) => void) | null = null
 
-  constructor(path: string, config: KernelConfig, tally: FileTally) {
+  constructor(path: string, config: KernelConfig, tally: FileTally, calls: DiskCalls) {
+    this.#calls = calls
     this.#path = path
     this.#config = config
     this.#tenants = config.tenants
@@ -74,7 +76,7 @@ export class RealStore {
   async start(images: readonly VolumeState[]): Promise<readonly VolumeImage[]> {
     for (const image of images) await this.#settle(image)
     const { cluster, store, tenants } = this.#config
-    const calls = callsFor((path) => this.#unreadable(images, path))
+    const calls = callsFor(this.#calls, (path) => this.#unreadable(images, path))
     // What it puts right it may say; what it cannot do would be a difference.
     const warn = (text: string): void => {
       if (text.startsWith("Cannot")) this.#warnings.push(text)
@@ -249,16 +251,19 @@ export class RealStore {
 }
 
 /** The system's calls but for syncs; what is named unreadable gives the error that a disk gives. */
-function callsFor(unreadableOf: (path: string) => VolumeState["segments"][number]["unreadable"]): DiskCalls {
+function callsFor(
+  system: DiskCalls,
+  unreadableOf: (path: string) => VolumeState["segments"][number]["unreadable"],
+): DiskCalls {
   const bad = new Map<number, NonNullable<ReturnType<typeof unreadableOf>>>()
   const nothing = (): Promise<void> => Promise.resolve()
 
   return {
-    ...SYSTEM_CALLS,
+    ...system,
     sync: nothing,
     dataSync: nothing,
     open: async (path, flags, mode) => {
-      const file = await SYSTEM_CALLS.open(path, flags & ~constants.O_DSYNC, mode)
+      const file = await system.open(path, flags & ~constants.O_DSYNC, mode)
       const spans = unreadableOf(path)
       if (spans !== undefined) bad.set(file, spans)
       else bad.delete(file)
@@ -268,7 +273,7 @@ function callsFor(unreadableOf: (path: string) => VolumeState["segments"][number
       const isBad = bad.get(file)?.some(({ start, end }) => start < position + length && end > position)
       if (isBad === true)
         return Promise.reject(Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" }))
-      return SYSTEM_CALLS.read(file, bytes, offset, length, position)
+      return system.read(file, bytes, offset, length, position)
     },
   }
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path"
+import { SYSTEM_CALLS, type DiskCalls } from "#net/disk/calls.ts"
 import type { Plan } from "#sim"
 import { hashOf, journalOf, type Entry } from "./journal.ts"
 import { Mirror, newKernelTally, type KernelTally } from "./mirror.ts"
@@ -13,9 +14,15 @@ export function newTally(): Tally {
 
 /**
  * Runs a plan in the simulator, and then each of its stores again for real in a directory of its own below `directory`:
- * real files and LMDB, and a kernel that knows only what it reads there and hears by bytes. What parts is in the tally.
+ * real files and LMDB, and a kernel that knows only what it reads there and hears by bytes. What parts is in the tally. `calls`
+ * are the system's, unless a disk is to be tried that does something else.
  */
-export async function conform(plan: Plan, directory: string, tally: Tally): Promise<void> {
+export async function conform(
+  plan: Plan,
+  directory: string,
+  tally: Tally,
+  calls: DiskCalls = SYSTEM_CALLS,
+): Promise<void> {
   const { stores, entries, events, traceHash, zombieSteps } = journalOf(plan)
   tally.events += events
   tally.zombieSteps += zombieSteps
@@ -23,7 +30,7 @@ export async function conform(plan: Plan, directory: string, tally: Tally): Prom
   for (const store of stores) {
     const own = entries.get(store)!
     try {
-      await liveAgain(own, join(directory, String(store)), tally)
+      await liveAgain(own, join(directory, String(store)), tally, calls)
     } catch (error) {
       const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
       tally.differences.push(`store ${store}: ${text}`)
@@ -31,10 +38,15 @@ export async function conform(plan: Plan, directory: string, tally: Tally): Prom
   }
 }
 
-async function liveAgain(entries: readonly Entry[], path: string, tally: Tally): Promise<void> {
+async function liveAgain(
+  entries: readonly Entry[],
+  path: string,
+  tally: Tally,
+  calls: DiskCalls,
+): Promise<void> {
   const first = entries.find((entry) => entry.type === "boot")
   if (first === undefined) return
-  const disk = new RealStore(path, first.config, tally)
+  const disk = new RealStore(path, first.config, tally, calls)
   let mirror: Mirror | null = null
   try {
     for (const entry of entries) {
