@@ -25,6 +25,8 @@ export type VolumeState = {
   readonly base: MemoryBase
 }
 
+type SwitchName = Parameters<KernelConfig["switches"]["on"]>[0]
+
 /** What a store was asked of its switches, and the answers, in order. */
 export type Answers = readonly { readonly name: string; readonly on: boolean }[]
 
@@ -257,7 +259,7 @@ class Tap {
 
   #noting(config: KernelConfig): KernelConfig {
     const { switches } = config
-    const on = (name: string): boolean => {
+    const on = (name: SwitchName): boolean => {
       const answer = switches.on(name)
       this.#answers.push({ name, on: answer })
       return answer

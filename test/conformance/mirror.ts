@@ -6,6 +6,7 @@ import {
   Kernel,
   LiveBase,
   readInput,
+  writeFrameInput,
   type Base,
   type Effect,
   type FrozenOverlay,
@@ -55,6 +56,7 @@ export class Mirror {
   /** Null where the simulated one was not opened either. */
   #kernel: Kernel | null = null
   #steps = 0
+  readonly #recorded = new ByteWriter()
 
   constructor(boot: Boot, images: readonly VolumeImage[], tally: KernelTally) {
     this.#tally = tally
@@ -150,8 +152,13 @@ export class Mirror {
     if (reader.failed || reader.remaining > 0) throw new Difference("an input cannot be read")
     if (input.type !== "frame") return input
     this.#tally.frames++
-    const frame = decodeFrame(encodeFrame(input.frame))
+    const wire = encodeFrame(input.frame)
+    const frame = decodeFrame(wire)
     if (frame === null) throw new Difference("a frame cannot be decoded")
+    // A recorder keeps the bytes that arrived.
+    this.#recorded.reset()
+    writeFrameInput(input, wire, this.#recorded)
+    if (!same(this.#recorded.view(), bytes)) throw new Difference("a frame is recorded otherwise")
     return { ...input, frame }
   }
 
