@@ -145,6 +145,11 @@ export class FlightRecorder implements HostWatcher {
     if (input.type === "turnEnded") this.#turnEnded(life)
   }
 
+  /** When all that it was told by now is in its files, or given up. */
+  written(): Promise<void> {
+    return this.#writer.drained()
+  }
+
   async closed(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null

@@ -24,18 +24,19 @@ type File = { readonly name: string; readonly bytes: Uint8Array; readonly blocks
 
 const root = mkdtempSync(join(tmpdir(), "orrery-regions-"))
 const copy = join(root, "copy")
-/** One that began on a log and a base, one that went on in a second segment. */
+/** One that began on a log, one with rows in its base, one that went on in a second segment. */
 let recordings: readonly (readonly File[])[] = []
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 beforeAll(async () => {
-  const plan = drawPlan(scenarioOf("disk-full")!, 1)
-  const lives = await recordWorld(plan, join(root, "lives"), { segmentBytes: 1 << 15 })
-  const all = lives.filter(({ closed }) => closed).map(({ directory }) => filesOf(directory))
-  const having = (...kinds: readonly number[]): readonly File[] =>
-    all.find((files) =>
-      kinds.every((kind) => files.some(({ blocks }) => blocks.some((block) => block.kind === kind))),
-    )!
-  recordings = [having(BLOCK.log, BLOCK.rows), having(BLOCK.kernel, BLOCK.rows)]
+  const all: (readonly File[])[] = []
+  for (const seed of [1, 2, 3]) {
+    const plan = drawPlan(scenarioOf("disk-full")!, seed)
+    const lives = await recordWorld(plan, join(root, `lives-${seed}`), { segmentBytes: 1 << 15 })
+    for (const { directory, closed } of lives) if (closed) all.push(filesOf(directory))
+  }
+  const having = (kind: number): readonly File[] =>
+    all.find((files) => files.some(({ blocks }) => blocks.some((block) => block.kind === kind)))!
+  recordings = [...new Set([BLOCK.log, BLOCK.rows, BLOCK.kernel].map(having))]
 })
 
 function filesOf(directory: string): readonly File[] {
@@ -99,7 +100,10 @@ test("one flipped bit in any region of any file is never the same replay", async
     }
   }
   const { head, volume, log, rows, kernel, started, events, end } = BLOCK
-  assert.deepEqual([...kinds].sort(), [head, volume, log, rows, kernel, started, events, end])
+  assert.deepEqual(
+    [...kinds].toSorted((a, b) => a - b),
+    [head, volume, log, rows, kernel, started, events, end],
+  )
 })
 
 test("what a kernel was told, altered and sealed again, leads to another hash or is refused", async () => {
@@ -108,7 +112,8 @@ test("what a kernel was told, altered and sealed again, leads to another hash or
     for (const { name, bytes, blocks } of files) {
       const { seed } = decodeFileHeader(name, bytes)!
       for (const [number, { kind, start, end }] of blocks.entries()) {
-        if (kind !== BLOCK.events && kind !== BLOCK.end) continue
+        // Of the many small blocks of events some.
+        if (kind !== BLOCK.end && (kind !== BLOCK.events || number % 40 !== 5)) continue
         const payload = start + BLOCK_HEADER_BYTES
         for (const share of [0.1, 0.5, 0.9]) {
           const at = Math.floor(payload + 1 + (end - payload - 2) * share)
