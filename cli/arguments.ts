@@ -35,6 +35,24 @@ export function parseDuration(flag: string, text: string): number {
   return durationMs
 }
 
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  "": 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+}
+
+/** `8GiB`, `512MiB`, `1_048_576`: bytes, at least `min`. */
+export function parseBytes(flag: string, text: string, min: number): number {
+  const match = /^(\d[\d_]*)([KMGT]iB|)$/.exec(text)
+  if (match === null) throw new UsageError(`${flag}: "${text}" is not a size such as 512MiB, 8GiB or 1048576`)
+  const bytes = Number(match[1]!.replaceAll("_", "")) * UNIT_BYTES[match[2]!]!
+  if (bytes < min) throw new UsageError(`${flag}: ${text} is less than ${min} bytes`)
+  if (!Number.isSafeInteger(bytes)) throw new UsageError(`${flag}: ${text} is more than there can be`)
+  return bytes
+}
+
 /** More lines than this are for a file, not for a person. */
 const TRACE_EVENTS_MAX = 100_000
 

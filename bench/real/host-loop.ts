@@ -2,9 +2,14 @@
  * How many commits a second does the host's loop make when sockets and disks cost nothing? Three real hosts in this
  * process over memory: frames cross as bytes, every log frame is built and copied to its segment, a sync is done as soon
  * as the thread is free, clients keep a window of puts open. What is left beside the kernel (`kernel/commits`) is the
- * loop: turns, barriers, wake-ups, the clock. `node bench/real/host-loop.ts [--seconds 5] [--groups 16] [--json]`.
+ * loop: turns, barriers, wake-ups, the clock. `node bench/real/host-loop.ts [--seconds 5] [--groups 16] [--json]`. With
+ * `--record` each of them is measured again with flight recorders that write to a directory for temporary files.
  */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
+import { FlightRecorder } from "#net"
 import { HostCluster, until } from "../support/host-cluster.ts"
 import { Wire } from "../support/memory-links.ts"
 import { about, cpuSeconds, numberOption, printReport, type Row } from "../support/report.ts"
@@ -16,7 +21,14 @@ const seconds = numberOption("seconds", 5)
 const groups = numberOption("groups", 16)
 
 const rows: Record<string, Row> = {}
-for (const window of WINDOWS) rows[`${window} in flight`] = await measure(window)
+const isRecorded = process.argv.includes("--record")
+for (const window of WINDOWS) {
+  rows[`${window} in flight`] = await measure(window, null)
+  if (!isRecorded) continue
+  const directory = mkdtempSync(join(tmpdir(), "orrery-recording-"))
+  rows[`${window}, recorded`] = await measure(window, directory)
+  rmSync(directory, { recursive: true })
+}
 printReport({
   bench: "real/host-loop",
   question: "How many commits a second does the host's loop make over memory?",
@@ -28,8 +40,10 @@ printReport({
 })
 process.exit(0)
 
-async function measure(window: number): Promise<Row> {
-  const cluster = new HostCluster(new Wire(), {}, groups)
+async function measure(window: number, directory: string | null): Promise<Row> {
+  const recorders = directory === null ? [] : await recordersIn(directory)
+  const watcherOf = (store: number): FlightRecorder => recorders[store - 1]!
+  const cluster = new HostCluster(new Wire(), directory === null ? {} : { watcherOf }, groups)
   await cluster.start()
   await until("every group has a leader that answers", async () => {
     for (let group = 1; group <= groups; group++) {
@@ -66,6 +80,7 @@ async function measure(window: number): Promise<Row> {
   running.is = false
   await Promise.all(clients)
   cluster.kill()
+  await Promise.all(recorders.map((recorder) => recorder.closed()))
   return {
     "commits/s": about(commits / took),
     "per CPU s": about(commits / used),
@@ -75,6 +90,12 @@ async function measure(window: number): Promise<Row> {
     "inputs/turn": about((after.inputs - before.inputs) / (after.turns - before.turns)),
     "appends/commit": about((after.appends - before.appends) / commits),
   }
+}
+
+function recordersIn(directory: string): Promise<readonly FlightRecorder[]> {
+  const recorder = (store: number): Promise<FlightRecorder> =>
+    FlightRecorder.create({ directory: join(directory, String(store)), build: "bench" })
+  return Promise.all([1, 2, 3].map(recorder))
 }
 
 async function put(cluster: HostCluster, group: number, i: number): Promise<string> {

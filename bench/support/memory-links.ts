@@ -1,7 +1,7 @@
 import { ByteWriter, decodeFrame, encodeFrame, type Frame, type Lane } from "#kernel"
 import type { PeerLinks } from "#net/host/ports.ts"
 
-type Listener = (frame: Frame, lane: Lane) => void
+type Listener = (frame: Frame, lane: Lane, bytes: Uint8Array) => void
 
 /** A wire between stores of one process. Frames cross as bytes; who is not there loses them. */
 export class Wire {
@@ -22,7 +22,7 @@ export class Wire {
     setImmediate(() => {
       const arrived = decodeFrame(bytes)
       if (arrived === null) throw new Error("A frame did not survive the wire")
-      this.#listeners.get(to)?.(arrived, lane)
+      this.#listeners.get(to)?.(arrived, lane, bytes)
     })
   }
 

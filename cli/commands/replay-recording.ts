@@ -1,11 +1,19 @@
 import type { Command } from "commander"
-import { RecordingError, replayRecording, type RecordingReplay, type StepListener, type Stretch } from "#net"
+import {
+  makeRecordingCapsule,
+  RecordingError,
+  replayRecording,
+  type MadeCapsule,
+  type RecordingReplay,
+  type StepListener,
+  type Stretch,
+} from "#net"
 import { LineRecorder } from "#sim"
 import { parseInteger, parseWindow } from "../arguments.ts"
 import { buildId } from "../build-id.ts"
 import { ByteProgress } from "../byte-progress.ts"
 import type { TraceWindow } from "../campaign/engine.ts"
-import { EXIT, UsageError } from "../errors.ts"
+import { EnvironmentError, EXIT, UsageError } from "../errors.ts"
 import type { Host } from "../host.ts"
 import { count, duration } from "../report/format.ts"
 import { paintFor } from "../report/paint.ts"
@@ -14,6 +22,7 @@ type ReplayOptions = {
   readonly stretch?: number
   readonly until?: number
   readonly trace?: TraceWindow
+  readonly capsule?: string
   readonly json?: true
 }
 
@@ -23,9 +32,10 @@ export function addReplayRecording(program: Command, host: Host, end: (code: num
     .summary("a node's recording again")
     .description(
       "Runs what `orrery start --record` kept of a node through the kernel of this build. Every hash in it must come\n" +
-        "out again, and the same state; where they part is said.",
+        "out again, and the same state; where they part is said. With --capsule, what it ends with is put into one\n" +
+        "file, which is replayed likewise.",
     )
-    .argument("<directory>")
+    .argument("<recording>", "its directory, or a capsule of one")
     .option(
       "--stretch <n>",
       "this part alone: one start of the process, or what lies behind a hole",
@@ -39,22 +49,37 @@ export function addReplayRecording(program: Command, host: Host, end: (code: num
       "tell these events, a line each; of the last stretch unless one is named",
       (text) => parseWindow("--trace", text),
     )
+    .option(
+      "--capsule <file>",
+      "put its last start or saved kernel, and all that followed (up to --until), into this file, and replay that",
+    )
     .option("--json", "the result as JSON")
     .action(async (directory: string, options: ReplayOptions) => end(await replay(host, directory, options)))
 }
 
 async function replay(host: Host, directory: string, options: ReplayOptions): Promise<number> {
+  if (options.capsule !== undefined && options.trace !== undefined)
+    throw new UsageError("--capsule and --trace do not go together: make the capsule, then look into it")
   const isOfOne = options.until !== undefined || options.trace !== undefined
   const stretch = options.stretch ?? (isOfOne ? "last" : undefined)
   const until = options.until ?? options.trace?.to
   const progress = new ByteProgress(host, "replay")
   const startedAt = performance.now()
+  const onProgress = (done: number, of: number): void => progress.update(done, of)
   try {
+    if (options.capsule !== undefined) {
+      const cut = { stretch: options.stretch ?? "last", ...(until === undefined ? {} : { until }) } as const
+      const made = await makeRecordingCapsule(directory, options.capsule, { ...cut, onProgress })
+      const result = await replayRecording(options.capsule, { onProgress })
+      progress.stop()
+      const seconds = (performance.now() - startedAt) / 1_000
+      return tell(host, options.capsule, result, seconds, options, made)
+    }
     const result = await replayRecording(directory, {
       ...(stretch === undefined ? {} : { stretch }),
       ...(until === undefined ? {} : { until }),
       ...(options.trace === undefined ? {} : { onStep: tracer(host, options.trace, options) }),
-      onProgress: (done, of) => progress.update(done, of),
+      onProgress,
     })
     progress.stop()
     return tell(host, directory, result, (performance.now() - startedAt) / 1_000, options)
@@ -62,6 +87,7 @@ async function replay(host: Host, directory: string, options: ReplayOptions): Pr
     progress.stop()
     if (!(thrown instanceof RecordingError)) throw thrown
     if (thrown.code === "recordingMissing") throw new UsageError(thrown.message)
+    if (thrown.code === "recordingDirectory") throw new EnvironmentError(thrown.message)
     if (options.json === true)
       host.stdout.write(`${JSON.stringify({ replay: thrown.code, message: thrown.message }, null, 1)}\n`)
     else host.stdout.write(`${paintFor(host.stdout, host.env).red(thrown.message)} (${thrown.code})\n`)
@@ -88,6 +114,7 @@ function tell(
   result: RecordingReplay,
   seconds: number,
   options: ReplayOptions,
+  made: MadeCapsule | null = null,
 ): number {
   const { stretches, divergence, notes } = result
   const word = wordOf(result)
@@ -95,13 +122,15 @@ function tell(
   const build = buildId()
   if (options.json === true) {
     host.stdout.write(
-      `${JSON.stringify({ replay: word, build, ...result, wallSeconds: seconds }, null, 1)}\n`,
+      `${JSON.stringify({ replay: word, build, ...(made === null ? {} : { capsule: { path: directory, ...made } }), ...result, wallSeconds: seconds }, null, 1)}\n`,
     )
     return code
   }
   const paint = paintFor(host.stdout, host.env)
   const events = stretches.reduce((sum, { firstEvent, lastEvent }) => sum + lastEvent - firstEvent, 0)
   host.stdout.write(`${paint.bold(directory)}  ${count(events)} events in ${duration(seconds)}\n`)
+  if (made !== null)
+    host.stdout.write(`  A capsule of ${count(made.bytes)} bytes. Again: npx orrery replay ${directory}\n`)
   for (const stretch of stretches) host.stdout.write(stretchText(stretch))
   for (const note of notes) host.stdout.write(`  ${note}\n`)
   const others = new Set(stretches.map((stretch) => stretch.build).filter((other) => other !== build))

@@ -16,6 +16,7 @@ import {
   type NodeParts,
   type NodeServer,
 } from "#net"
+import { parseBytes } from "../arguments.ts"
 import { buildId } from "../build-id.ts"
 import { didYouMean, EnvironmentError, EXIT, UsageError } from "../errors.ts"
 import type { Host } from "../host.ts"
@@ -25,13 +26,18 @@ export type StartParts = NodeParts & {
   openRecorder(
     directory: string,
     config: NodeConfig,
+    bytesMax: number | null,
   ): Promise<{ readonly watcher: HostWatcher; close(): Promise<void> }>
 }
+
+/** Less would be all starts. */
+const RECORD_BYTES_MIN = 1 << 20
 
 type StartOptions = {
   readonly logLevel: LogLevel
   readonly pretty?: true
   readonly record?: string
+  readonly recordMaxBytes?: number
   readonly json?: true
   readonly lost?: true
 }
@@ -40,9 +46,10 @@ type StartOptions = {
 function realParts(log: NodeLog): StartParts {
   return {
     ...machineParts(log),
-    openRecorder: async (directory) => {
+    openRecorder: async (directory, _config, bytesMax) => {
       const recorder = await FlightRecorder.create({
         directory,
+        ...(bytesMax === null ? {} : { bytesMax }),
         build: buildId(),
         onLost: (code, detail) => log.warn("recordingLost", { code, detail }),
       })
@@ -68,6 +75,11 @@ export function addStart(
     .option("--log-level <level>", LOG_LEVELS.join(", "), parseLevel, "info")
     .option("--pretty", "log lines for people")
     .option("--record <dir>", "write down all that goes into the kernel, to be replayed")
+    .option(
+      "--record-max-bytes <bytes>",
+      "what the directory of --record may hold, the oldest goes first; 1MiB and more, 8GiB if not said",
+      (text) => parseBytes("--record-max-bytes", text, RECORD_BYTES_MIN),
+    )
     .option("--json", "say as JSON that it is up")
     .option("--lost", "the disk of this store was lost: join again under a new name")
     .action(async (directory: string, options: StartOptions) => {
@@ -81,6 +93,8 @@ async function run(
   host: Host,
   partsOf: (log: NodeLog) => StartParts,
 ): Promise<number> {
+  if (options.recordMaxBytes !== undefined && options.record === undefined)
+    throw new UsageError("--record-max-bytes: there is no --record to bound")
   const config = configOf(directory)
   const log = new NodeLog(
     { level: options.logLevel, isPretty: options.pretty === true },
@@ -91,7 +105,10 @@ async function run(
   // Heard from the first moment on: who stops a node while it starts wants it stopped all the same.
   const { promise: interrupted, resolve: interrupt } = Promise.withResolvers<null>()
   const forget = host.onInterrupt(() => interrupt(null))
-  const recorder = options.record === undefined ? null : await parts.openRecorder(options.record, config)
+  const recorder =
+    options.record === undefined
+      ? null
+      : await parts.openRecorder(options.record, config, options.recordMaxBytes ?? null)
   try {
     const watcher = recorder?.watcher ?? null
     const isLost = options.lost === true

@@ -8,7 +8,8 @@ export const FRAME_VERSION = 1
 
 const MAGIC = 0x4f52
 const MESSAGES_MAX = 1 << 16
-const HEAD_BYTES = 10
+/** Magic, checksum and length; what follows them is what `writeInput` writes of a frame. */
+export const FRAME_HEAD_BYTES = 10
 const NO_LIVES: readonly VolumeLife[] = []
 
 /**
@@ -34,7 +35,7 @@ export function encodeFrame(frame: Frame, writer: ByteWriter = new ByteWriter())
   writer.uint(header.wall)
   writer.uint(frame.messages.length)
   for (const message of frame.messages) writePeerMessage(message, writer, true)
-  writer.patchU32(6, writer.length - HEAD_BYTES)
+  writer.patchU32(6, writer.length - FRAME_HEAD_BYTES)
   writer.patchU32(2, writer.crc32c(6))
   return writer.finish()
 }
@@ -61,18 +62,18 @@ export function readLives(reader: ByteReader): readonly VolumeLife[] {
  */
 export function frameLength(bytes: Uint8Array, offset: number): number {
   const rest = bytes.length - offset
-  if (rest < HEAD_BYTES) return Math.max(1, rest)
-  const reader = new ByteReader(bytes.subarray(offset + HEAD_BYTES - 4, offset + HEAD_BYTES))
-  return HEAD_BYTES + Math.min(reader.u32(), rest - HEAD_BYTES)
+  if (rest < FRAME_HEAD_BYTES) return Math.max(1, rest)
+  const reader = new ByteReader(bytes.subarray(offset + FRAME_HEAD_BYTES - 4, offset + FRAME_HEAD_BYTES))
+  return FRAME_HEAD_BYTES + Math.min(reader.u32(), rest - FRAME_HEAD_BYTES)
 }
 
 /** Null for anything that is not exactly one whole, undamaged frame of a known version. */
 export function decodeFrame(bytes: Uint8Array): Frame | null {
-  if (bytes.length < HEAD_BYTES) return null
+  if (bytes.length < FRAME_HEAD_BYTES) return null
   const reader = new ByteReader(bytes)
   if (reader.u8() !== (MAGIC & 0xff) || reader.u8() !== MAGIC >>> 8) return null
   if (reader.u32() !== crc32c(bytes, 6, bytes.length)) return null
-  if (reader.u32() !== bytes.length - HEAD_BYTES) return null
+  if (reader.u32() !== bytes.length - FRAME_HEAD_BYTES) return null
   const version = reader.u8()
   if (version !== FRAME_VERSION) return null
   const header: FrameHeader = {

@@ -1,4 +1,4 @@
-import type { ByteReader, Sink } from "../lib/bytes.ts"
+import type { ByteReader, ByteWriter, Sink } from "../lib/bytes.ts"
 import { unreachable } from "../lib/invariant.ts"
 import {
   readAdminRequest,
@@ -9,8 +9,8 @@ import {
   writeRequest,
 } from "../range/request-codec.ts"
 import type { Barrier, Effect } from "./effect.ts"
-import { readLives, writeLives } from "./frame-codec.ts"
-import type { Frame, FrameHeader, Input } from "./input.ts"
+import { FRAME_HEAD_BYTES, readLives, writeLives } from "./frame-codec.ts"
+import type { Frame, FrameHeader, Input, Stamp } from "./input.ts"
 import { readPeerMessage, writePeerMessage, type PeerMessage } from "./peer-message.ts"
 
 /**
@@ -95,6 +95,14 @@ export function writeInput(input: Input, sink: Sink, whole: boolean): void {
     default:
       unreachable(input)
   }
+}
+
+/** As `writeInput` whole, of the frame that was decoded from these bytes: a value has one spelling. */
+export function writeFrameInput(stamp: Stamp, bytes: Uint8Array, writer: ByteWriter): void {
+  writer.uint(stamp.mono)
+  writer.uint(stamp.wall)
+  writer.u8(2)
+  writer.raw(bytes.subarray(FRAME_HEAD_BYTES))
 }
 
 /** What `writeInput` wrote whole. The reader has `failed` when the bytes are no input. */

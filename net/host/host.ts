@@ -154,7 +154,7 @@ export class Host implements RequestDoor {
   /** The way to the other stores is there: from now on this store speaks. */
   speakThrough(links: PeerLinks): void {
     this.#links = links
-    links.onFrame((frame, lane) => this.#frameArrived(frame, lane))
+    links.onFrame((frame, lane, bytes) => this.#frameArrived(frame, lane, bytes))
     this.#speakUp()
   }
 
@@ -248,9 +248,9 @@ export class Host implements RequestDoor {
     return this.#kernel !== null && !this.#isDraining
   }
 
-  #frameArrived(frame: Frame, lane: Lane): void {
+  #frameArrived(frame: Frame, lane: Lane, bytes: Uint8Array): void {
     if (this.#kernel === null) return
-    this.#inbox.frame(frame, lane)
+    this.#inbox.frame(frame, lane, this.#parts.watcher === null ? null : bytes)
     this.#askForTurn()
   }
 
@@ -314,7 +314,7 @@ export class Host implements RequestDoor {
     if (this.#kernel === null) return
     const effects = this.#kernel.step(input)
     this.#inputs++
-    this.#parts.watcher?.stepped(input, effects)
+    this.#parts.watcher?.stepped(input, effects, input.type === "frame" ? this.#inbox.bytes : null)
     this.#carryOutAll(effects)
   }
 

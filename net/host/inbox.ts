@@ -16,6 +16,9 @@ type Asked =
   | { readonly type: "request"; readonly session: number; readonly request: KvRequest }
   | { readonly type: "admin"; readonly session: number; readonly request: AdminRequest }
 
+/** `bytes` are what it was decoded from, for whoever writes it down; null where nobody does. */
+type Arrived = { readonly frame: Frame; readonly bytes: Uint8Array | null }
+
 /** First in, first out; taking from the front moves nothing. */
 class Queue<T> {
   #items: (T | null)[] = []
@@ -58,10 +61,10 @@ class Queue<T> {
 export class Inbox {
   readonly #completions = new Queue<DiskCompletion>()
   #isWoken = false
-  readonly #frames: Readonly<Record<Lane, Queue<Frame>>> = {
-    liveness: new Queue<Frame>(),
-    raft: new Queue<Frame>(),
-    bulk: new Queue<Frame>(),
+  readonly #frames: Readonly<Record<Lane, Queue<Arrived>>> = {
+    liveness: new Queue<Arrived>(),
+    raft: new Queue<Arrived>(),
+    bulk: new Queue<Arrived>(),
   }
   readonly #asked = new Queue<Asked>()
   /** What the turn may still take. */
@@ -70,6 +73,8 @@ export class Inbox {
   /** Whoever is woken and asks to be woken at once is so in the next turn: no turn is endless. */
   #mayWake = true
   #requestBytes = 0
+  /** Of the frame that was taken last. */
+  bytes: Uint8Array | null = null
   /** Frames that found no room. */
   framesDropped = 0
 
@@ -91,10 +96,10 @@ export class Inbox {
     this.#isWoken = true
   }
 
-  frame(frame: Frame, lane: Lane): void {
+  frame(frame: Frame, lane: Lane, bytes: Uint8Array | null = null): void {
     const queue = this.#frames[lane]
     if (queue.count >= FRAMES_WAITING_MAX) this.framesDropped++
-    else queue.push(frame)
+    else queue.push({ frame, bytes })
   }
 
   /** False when there is no room: it is to be refused. */
@@ -131,10 +136,10 @@ export class Inbox {
       return { type: "wake", mono, wall }
     }
     const heartbeat = this.#frames.liveness.take()
-    if (heartbeat !== null) return { type: "frame", mono, wall, frame: heartbeat }
+    if (heartbeat !== null) return this.#input(heartbeat, mono, wall)
     if (this.#left-- > 0) {
       const frame = this.#frames.raft.take() ?? this.#frames.bulk.take()
-      if (frame !== null) return { type: "frame", mono, wall, frame }
+      if (frame !== null) return this.#input(frame, mono, wall)
     } else if (this.#requestsLeft-- <= 0) return null
     const asked = this.#asked.take()
     if (asked === null) return null
@@ -143,6 +148,11 @@ export class Inbox {
     return asked.type === "request"
       ? { type: "request", mono, wall, session, request: asked.request }
       : { type: "admin", mono, wall, session, request: asked.request }
+  }
+
+  #input({ frame, bytes }: Arrived, mono: Mono, wall: Wall): Input {
+    this.bytes = bytes
+    return { type: "frame", mono, wall, frame }
   }
 
   /** The turn has lasted long enough: only what may not wait is still taken, and a few requests. */

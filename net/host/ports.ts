@@ -82,8 +82,11 @@ export interface StoreDisk {
  */
 export interface PeerLinks {
   send(to: StoreId, lane: Lane, frame: Frame): void
-  /** Whoever is told of frames that arrived, decoded, from stores that proved who they are, and on which lane. */
-  onFrame(listener: (frame: Frame, lane: Lane) => void): void
+  /**
+   * Whoever is told of frames that arrived, decoded, from stores that proved who they are, on which lane, and from which
+   * bytes: those do not change any more.
+   */
+  onFrame(listener: (frame: Frame, lane: Lane, bytes: Uint8Array) => void): void
   close(): Promise<void>
 }
 
@@ -118,8 +121,8 @@ export interface HostWatcher {
     effects: readonly Effect[],
     kernel: { save(sink: Sink): void },
   ): void
-  /** Right after the step, before anything of it is carried out. */
-  stepped(input: Input, effects: readonly Effect[]): void
+  /** Right after the step, before anything of it is carried out. Of a frame, the bytes it was decoded from. */
+  stepped(input: Input, effects: readonly Effect[], bytes: Uint8Array | null): void
   /** The effect is carried out now: its barrier, if it had one, is met. */
   released?(effect: Effect): void
 }

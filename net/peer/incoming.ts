@@ -35,7 +35,7 @@ export type ListenerOptions = {
   readonly host: string
   readonly port: number
   readonly tls: PeerTls
-  readonly onFrame: (frame: Frame, lane: Lane) => void
+  readonly onFrame: (frame: Frame, lane: Lane, bytes: Uint8Array) => void
   /** A peer dialled, and proved who it is. */
   readonly onAppeared: (store: StoreId, lane: Lane) => void
   readonly onEvent: (event: PeerEvent) => void
@@ -199,13 +199,14 @@ export class PeerListener {
   #take(message: Buffer, from: StoreId, lane: Lane, received: Tally): PeerErrorCode | null {
     for (let at = 0; at < message.length || at === 0;) {
       const end = at + frameLength(message, at)
-      const frame = decodeFrame(message.subarray(at, end))
+      const bytes = message.subarray(at, end)
+      const frame = decodeFrame(bytes)
       if (frame === null) return "badFrame"
       const { cluster, fromStore, toStore } = frame.header
       if (cluster !== this.#options.cluster) return "wrongCluster"
       if (fromStore !== from || toStore !== this.#options.store) return "wrongStore"
       addTo(received, end - at)
-      this.#options.onFrame(frame, lane)
+      this.#options.onFrame(frame, lane, bytes)
       at = end
     }
     return null

@@ -26,7 +26,7 @@ export class GrpcPeerLinks implements PeerLinks {
   readonly #outgoing = new Map<StoreId, Readonly<Record<Lane, OutgoingLane>>>()
   readonly #listener: PeerListener
   readonly #writer = new ByteWriter()
-  #heard: ((frame: Frame, lane: Lane) => void) | null = null
+  #heard: ((frame: Frame, lane: Lane, bytes: Uint8Array) => void) | null = null
   #unroutable = 0
 
   private constructor(listener: PeerListener) {
@@ -47,7 +47,7 @@ export class GrpcPeerLinks implements PeerLinks {
       host: own.host,
       port: own.peerPort,
       tls,
-      onFrame: (frame, lane) => links.#heard?.(frame, lane),
+      onFrame: (frame, lane, bytes) => links.#heard?.(frame, lane, bytes),
       onAppeared: (peer, lane) => links.#outgoing.get(peer)?.[lane].hasAppeared(),
       onEvent,
     })
@@ -72,7 +72,7 @@ export class GrpcPeerLinks implements PeerLinks {
     else addTo(outgoing.dropped, 0)
   }
 
-  onFrame(listener: (frame: Frame, lane: Lane) => void): void {
+  onFrame(listener: (frame: Frame, lane: Lane, bytes: Uint8Array) => void): void {
     this.#heard = listener
   }
 

@@ -7,7 +7,8 @@ import { RecordingError } from "./error.ts"
  * from another place of this one, never validates.
  */
 
-const FILE_MAGIC = "ORRYRECD"
+/** Of a segment of a recording, and of a capsule. */
+const FILE_MAGIC = { segment: "ORRYRECD", capsule: "ORRYRCAP" } as const
 const FORMAT_VERSION = 1
 export const FILE_HEADER_BYTES = 28
 
@@ -29,6 +30,8 @@ export const BLOCK = {
   end: 9,
 } as const
 
+export type FileKind = keyof typeof FILE_MAGIC
+
 /** Which file this is: `recording` is drawn anew for every start of a process. */
 export type FileHeader = {
   readonly segment: number
@@ -36,9 +39,13 @@ export type FileHeader = {
   readonly recordingLow: number
 }
 
-export function encodeFileHeader(header: FileHeader): { readonly bytes: Uint8Array; readonly seed: number } {
+export function encodeFileHeader(
+  header: FileHeader,
+  kind: FileKind = "segment",
+): { readonly bytes: Uint8Array; readonly seed: number } {
   const writer = new ByteWriter(FILE_HEADER_BYTES)
-  for (let i = 0; i < FILE_MAGIC.length; i++) writer.u8(FILE_MAGIC.charCodeAt(i))
+  const wanted = FILE_MAGIC[kind]
+  for (let i = 0; i < wanted.length; i++) writer.u8(wanted.charCodeAt(i))
   writer.u32(FORMAT_VERSION)
   writer.u32(header.segment)
   writer.u32(header.recordingHigh)
@@ -52,12 +59,14 @@ export function encodeFileHeader(header: FileHeader): { readonly bytes: Uint8Arr
 export function decodeFileHeader(
   name: string,
   bytes: Uint8Array,
+  kind: FileKind = "segment",
 ): (FileHeader & { readonly seed: number }) | null {
   const reader = new ByteReader(bytes)
+  const wanted = FILE_MAGIC[kind]
   let magic = ""
-  for (let i = 0; i < FILE_MAGIC.length; i++) magic += String.fromCharCode(reader.u8())
+  for (let i = 0; i < wanted.length; i++) magic += String.fromCharCode(reader.u8())
   if (reader.failed) return null
-  if (magic !== FILE_MAGIC) throw new RecordingError("recordingDamaged", `${name} is no part of a recording`)
+  if (magic !== wanted) throw new RecordingError("recordingDamaged", `${name} is ${NO_SUCH[kind]}`)
   const version = reader.u32()
   if (reader.failed) return null
   if (version !== FORMAT_VERSION) {
@@ -72,6 +81,11 @@ export function decodeFileHeader(
   }
   return { ...header, seed }
 }
+
+const NO_SUCH = {
+  segment: "no part of a recording",
+  capsule: "no capsule of a recording; `orrery sim replay` takes those of the simulator",
+} as const
 
 /** A writer with room for a block's header and its kind: the payload follows, then `sealBlock`. */
 export function beginBlock(writer: ByteWriter, kind: number): void {

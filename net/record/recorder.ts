@@ -4,6 +4,7 @@ import {
   ByteWriter,
   Digest,
   TraceDigest,
+  writeFrameInput,
   writeInput,
   type BootStamp,
   type Effect,
@@ -118,7 +119,7 @@ export class FlightRecorder implements HostWatcher {
     this.#writer.pump(false)
   }
 
-  stepped(input: Input, effects: readonly Effect[]): void {
+  stepped(input: Input, effects: readonly Effect[], bytes: Uint8Array | null = null): void {
     const life = this.#life
     const writer = this.#writer
     if (life === null || writer.isOff) return
@@ -131,7 +132,9 @@ export class FlightRecorder implements HostWatcher {
     this.#watch(effects)
     if (!this.#isLost) {
       writer.events.u8(ITEM.input)
-      writeInput(input, writer.events, true)
+      // Most of what a store is told is other stores' words: they are not spelled again.
+      if (input.type === "frame" && bytes !== null) writeFrameInput(input, bytes, writer.events)
+      else writeInput(input, writer.events, true)
     }
     if (this.#trace.stepped(life.config.store, input, effects) && !this.#isLost) {
       writer.events.u8(ITEM.hash)
@@ -140,6 +143,11 @@ export class FlightRecorder implements HostWatcher {
     writer.added()
     if (writer.isBehind) this.#lose()
     if (input.type === "turnEnded") this.#turnEnded(life)
+  }
+
+  /** When all that it was told by now is in its files, or given up. */
+  written(): Promise<void> {
+    return this.#writer.drained()
   }
 
   async closed(): Promise<void> {

@@ -1,4 +1,4 @@
-import { readInput, type ByteReader } from "#kernel"
+import { readInput, type ByteReader, type Input } from "#kernel"
 import { BLOCK } from "./block.ts"
 import { RecordingError } from "./error.ts"
 import { textOf } from "./files.ts"
@@ -70,13 +70,7 @@ class Replay {
   }
 
   async run(segments: readonly SegmentInfo[]): Promise<RecordingReplay> {
-    const all = await stretchesOf(segments)
-    const chosen = this.#options.stretch === "last" ? all.length : this.#options.stretch
-    const parts = all.filter(({ number }) => chosen === undefined || chosen === number)
-    if (parts.length === 0) {
-      const has = `it has ${all.length} ${all.length === 1 ? "stretch" : "stretches"}`
-      throw new RecordingError("recordingMissing", `The recording has no stretch ${chosen}: ${has}`)
-    }
+    const parts = await partsOf(segments, this.#options.stretch)
     for (const part of parts) for (const { bytes } of part.segments) this.#bytes += bytes
     for (const part of parts) {
       await this.#play(part)
@@ -159,8 +153,8 @@ class Replay {
       }
     }
     this.#bytesDone += segment.bytes
-    if (!isOver && !segment.isLast) {
-      throw new RecordingError("recordingDamaged", `${segment.name} ends before its end`)
+    if (!isOver && (!segment.isLast || segment.isCapsule)) {
+      throw endless(segment)
     }
     return isOver ? null : "cut"
   }
@@ -171,7 +165,8 @@ class Replay {
   }
 }
 
-function open(start: Start, listener: StepListener | null): Player | Divergence {
+/** A kernel that does not even start is where the two part. */
+export function open(start: Start, listener: StepListener | null): Player | Divergence {
   try {
     return new Player(start, listener)
   } catch (error) {
@@ -181,11 +176,15 @@ function open(start: Start, listener: StepListener | null): Player | Divergence 
   }
 }
 
-function playEvents(
+/** Told of what is played: of an input before it is, of a hash when it came out again. */
+export type Follower = { input(input: Input): void; hash(player: Player): void }
+
+export function playEvents(
   player: Player,
   reader: ByteReader,
   until: number,
   segment: SegmentInfo,
+  follower: Follower | null = null,
 ): Divergence | null {
   while (reader.remaining > 0 && player.event < until) {
     const item = reader.u8()
@@ -193,9 +192,12 @@ function playEvents(
     if (item === ITEM.input) {
       const input = readInput(reader)
       if (reader.failed) throw malformed(segment)
+      follower?.input(input)
       parted = player.step(input)
-    } else if (item === ITEM.hash) parted = playHash(player, reader, segment)
-    else throw malformed(segment)
+    } else if (item === ITEM.hash) {
+      parted = playHash(player, reader, segment)
+      if (parted === null) follower?.hash(player)
+    } else throw malformed(segment)
     if (parted !== null) return parted
   }
   return null
@@ -208,7 +210,7 @@ function playHash(player: Player, reader: ByteReader, segment: SegmentInfo): Div
   return player.check(event, hash)
 }
 
-function playEnd(
+export function playEnd(
   player: Player,
   reader: ByteReader,
   segment: SegmentInfo,
@@ -224,12 +226,29 @@ function hexOf(high: number, low: number): string {
   return high.toString(16).padStart(8, "0") + low.toString(16).padStart(8, "0")
 }
 
-function malformed(segment: SegmentInfo): RecordingError {
+function endless(segment: SegmentInfo): RecordingError {
+  return new RecordingError("recordingDamaged", `${segment.name} ends before its end`)
+}
+
+export function malformed(segment: SegmentInfo): RecordingError {
   return new RecordingError("recordingDamaged", `${segment.name} is whole, and holds what no recorder writes`)
 }
 
-type PartSegment = SegmentInfo & { readonly isLast: boolean }
-type Part = { readonly number: number; readonly segments: readonly PartSegment[] }
+export type PartSegment = SegmentInfo & { readonly isLast: boolean }
+export type Part = { readonly number: number; readonly segments: readonly PartSegment[] }
+
+/** The stretches that were asked for; throws when there are none. */
+export async function partsOf(
+  segments: readonly SegmentInfo[],
+  stretch: ReplayOptions["stretch"],
+): Promise<readonly Part[]> {
+  const all = await stretchesOf(segments)
+  const chosen = stretch === "last" ? all.length : stretch
+  const parts = all.filter(({ number }) => chosen === undefined || chosen === number)
+  if (parts.length > 0) return parts
+  const has = `it has ${all.length} ${all.length === 1 ? "stretch" : "stretches"}`
+  throw new RecordingError("recordingMissing", `The recording has no stretch ${chosen}: ${has}`)
+}
 
 /** Segments that lead one into the next. */
 async function stretchesOf(segments: readonly SegmentInfo[]): Promise<readonly Part[]> {
@@ -253,7 +272,7 @@ async function leadsOn(segment: PartSegment): Promise<boolean> {
 }
 
 /** Null when the start was not written to its end. */
-async function readStart(segment: PartSegment): Promise<Start | null> {
+export async function readStart(segment: PartSegment): Promise<Start | null> {
   const start = new StartReader()
   let head: Head | null = null
   for await (const { kind, reader } of readBlocks(segment, segment.isLast)) {
@@ -265,5 +284,6 @@ async function readStart(segment: PartSegment): Promise<Start | null> {
     } else if (!start.take(kind, reader)) throw malformed(segment)
     if (start.isWhole) return start.finish(head)
   }
+  if (segment.isCapsule) throw endless(segment)
   return null
 }

@@ -1,5 +1,5 @@
-import { open, readdir, type FileHandle } from "node:fs/promises"
-import { join } from "node:path"
+import { open, readdir, stat, type FileHandle } from "node:fs/promises"
+import { basename, join } from "node:path"
 import { ByteReader } from "#kernel"
 import {
   BLOCK_HEADER_BYTES,
@@ -24,6 +24,8 @@ export type SegmentInfo = {
   /** Which start of a process it is of; empty when the file ends before it says so. */
   readonly recording: string
   readonly seed: number
+  /** It is all there is, and was written to its end before it had its name. */
+  readonly isCapsule: boolean
 }
 
 /** In place of a block: from here on the file was torn as its process died. */
@@ -37,12 +39,17 @@ export type Block = {
   readonly offset: number
 }
 
-/** The segments of a recording by number. Throws `RecordingError` where there is none, or one that cannot be read. */
+/**
+ * The segments of a recording by number, or a capsule, where that is a file. Throws `RecordingError` where there is none, or one
+ * that cannot be read.
+ */
 export async function listSegments(directory: string): Promise<readonly SegmentInfo[]> {
   let names: readonly string[]
   try {
+    if ((await stat(directory)).isFile()) return [await lookAtCapsule(directory)]
     names = await readdir(directory)
   } catch (error) {
+    if (error instanceof RecordingError) throw error
     throw new RecordingError("recordingMissing", `Cannot read ${directory}: ${textOf(error)}`)
   }
   const numbers = names
@@ -73,7 +80,18 @@ async function look(directory: string, number: number): Promise<SegmentInfo> {
       throw new RecordingError("recordingDamaged", `${name} says that it is segment ${header.segment}`)
     }
     const recording = header === null ? "" : `${header.recordingHigh}.${header.recordingLow}`
-    return { name, path, number, bytes: size, recording, seed: header?.seed ?? 0 }
+    return { name, path, number, bytes: size, recording, seed: header?.seed ?? 0, isCapsule: false }
+  })
+}
+
+async function lookAtCapsule(path: string): Promise<SegmentInfo> {
+  const name = basename(path)
+  return withFile(path, async (handle) => {
+    const { size } = await handle.stat()
+    const header = decodeFileHeader(name, await readAt(handle, 0, FILE_HEADER_BYTES), "capsule")
+    if (header === null)
+      throw new RecordingError("recordingDamaged", `${name} is no capsule: it ends before its header does`)
+    return { name, path, number: 1, bytes: size, recording: "capsule", seed: header.seed, isCapsule: true }
   })
 }
 
@@ -100,7 +118,7 @@ export async function* readBlocks(
       const isThere = header !== null && header.number === number && at + length <= size
       const bytes = isThere ? await readAt(handle, at, length) : null
       if (bytes === null || !isIntact(bytes, seed)) {
-        if (!isLast || (await holdsBlock(handle, at + 1, size, seed))) {
+        if (!isLast || segment.isCapsule || (await holdsBlock(handle, at + 1, size, seed))) {
           throw new RecordingError("recordingDamaged", `${name} is damaged at byte ${at}`)
         }
         yield { kind: TORN, reader: new ByteReader(NO_BYTES), offset: at }

@@ -100,6 +100,11 @@ export class Disk {
     return this.#volume(volume).base
   }
 
+  /** What its volumes hold and what is on its way there, ascending: to be looked at, never changed. */
+  get contents(): readonly Volume[] {
+    return this.#volumes
+  }
+
   bases(): ReadonlyMap<VolumeId, Base> {
     return new Map(this.#volumes.map((volume) => [volume.id, volume.base]))
   }

@@ -53,3 +53,24 @@ test("a damaged one exits 1, one that parts exits 3, one that is not there 2", a
   assert.equal((await orrery(["replay", life.directory, "--stretch", "7"])).code, 2)
   assert.equal((await orrery(["replay"])).code, 2)
 })
+
+test("it is put into one file, which says the same anywhere", async () => {
+  const made = await orrery(["replay", life.directory, "--capsule", "failure.capsule", "--until", "40"])
+  assert.equal(made.code, 0)
+  assert.match(made.stdout, /A capsule of [\d,]+ bytes\. Again: npx orrery replay failure\.capsule/)
+  const again = await orrery(["replay", "failure.capsule", "--json"])
+  assert.equal(again.code, 0)
+  const told = JSON.parse(again.stdout) as {
+    replay: string
+    stretches: { lastEvent: number; ending: string }[]
+  }
+  assert.deepEqual([told.replay, told.stretches[0]!.lastEvent], ["same", 40])
+  const bytes = readFileSync("failure.capsule")
+  bytes[8] = 2
+  writeFileSync("failure.capsule", bytes)
+  const other = await orrery(["replay", "failure.capsule"])
+  assert.equal(other.code, 1)
+  assert.match(other.stdout, /version 2 of the format; this build reads version 1 \(recordingVersion\)/)
+  assert.equal((await orrery(["replay", life.directory, "--capsule", "c", "--trace", "1..2"])).code, 2)
+  assert.equal((await orrery(["replay", life.directory, "--capsule", "no/such/folder"])).code, 4)
+})

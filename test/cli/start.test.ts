@@ -36,7 +36,8 @@ function start(...args: readonly string[]): Promise<unknown> {
       return () => {}
     },
   }
-  const openRecorder: StartParts["openRecorder"] = () => {
+  const openRecorder: StartParts["openRecorder"] = (_directory, _config, bytesMax) => {
+    parts.events.push(`at most ${bytesMax}`)
     const watcher = { opened: () => parts.events.push("recorded"), stepped: () => {}, released: () => {} }
     const close = (): Promise<void> => {
       parts.events.push("close recorder")
@@ -84,7 +85,20 @@ describe("orrery start", () => {
     interrupt()
     await ended
     assert.ok(parts.events.includes("recorded"))
+    assert.ok(parts.events.includes("at most null"))
     assert.equal(parts.events.at(-1), "close recorder")
+  })
+
+  test("bounds what it writes down when told to, and refuses a bound that means nothing", async () => {
+    const record = ["--record", join(directory.path, "recording"), "--record-max-bytes"]
+    const ended = start(...record, "64MiB")
+    await until("it is up", () => said !== "")
+    interrupt()
+    await ended
+    assert.ok(parts.events.includes("at most 67108864"))
+    for (const bad of ["64MB", "-1", "1e9", "1023KiB", "99999999TiB", ""])
+      await assert.rejects(start(...record, bad), UsageError, bad)
+    await assert.rejects(start("--record-max-bytes", "64MiB"), /there is no --record to bound/)
   })
 
   test("ends with what the environment would not do: a store that stopped, by its code", async () => {

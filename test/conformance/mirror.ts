@@ -4,43 +4,33 @@ import {
   decodeFrame,
   encodeFrame,
   Kernel,
+  LiveBase,
   readInput,
-  TraceDigest,
-  writeEffect,
-  writeInput,
+  writeFrameInput,
+  type Base,
   type Effect,
   type FrozenOverlay,
   type Input,
   type KernelConfig,
-  type LiveBase,
   type Switches,
   type VolumeId,
+  type VolumeImage,
 } from "#kernel"
 import { BLOCK, BLOCK_HEADER_BYTES } from "#net/record/block.ts"
-import {
-  basesOf,
-  readHead,
-  sourceOf,
-  StartReader,
-  writeHead,
-  writeStart,
-  type Start,
-} from "#net/record/start.ts"
-import { kernelBuild, type KernelBuild, type StoreKernel } from "#sim"
+import { readHead, sourceOf, StartReader, writeHead, writeStart, type Start } from "#net/record/start.ts"
+import { bytesOf, observationsOf, same, type Answers, type Entry, type Outcome } from "./journal.ts"
 
-/** What was held against what, over all stores of a run. */
-export type Tally = {
+/** What was held against what, over all stores of all runs. */
+export type KernelTally = {
   lives: number
   steps: number
   frames: number
   effects: number
   inputBytes: number
-  /** A world may take a throw for a store's end, so each is kept here as well. */
-  readonly differences: string[]
 }
 
-export function newTally(): Tally {
-  return { lives: 0, steps: 0, frames: 0, effects: 0, inputBytes: 0, differences: [] }
+export function newKernelTally(): KernelTally {
+  return { lives: 0, steps: 0, frames: 0, effects: 0, inputBytes: 0 }
 }
 
 /** What a simulated kernel did and its mirror did not. */
@@ -48,191 +38,150 @@ export class Difference extends Error {
   override readonly name = "Difference"
 }
 
-/** What the switches of a store answered, in the order in which they were asked. */
-class SwitchTape {
-  readonly #answers: { readonly name: string; readonly on: boolean }[] = []
+type Boot = Extract<Entry, { readonly type: "boot" }>
 
-  recorded(switches: Switches): Switches {
-    return {
-      on: (name) => {
-        const on = switches.on(name)
-        this.#answers.push({ name, on })
-        return on
-      },
-    }
+/**
+ * A second kernel of one start of a store. It starts on what `FileStoreDisk` read, and reads LMDB from then on; all that it
+ * is told crosses as bytes, through the codec of recordings, frames through that of sockets as well. It must do the
+ * same, byte for byte.
+ */
+export class Mirror {
+  readonly #tally: KernelTally
+  readonly #config: KernelConfig
+  readonly #bases: ReadonlyMap<VolumeId, Base>
+  readonly #checkpoints = new Map<VolumeId, FrozenOverlay>()
+  /** What the switches of the store answered and the mirror has not yet asked. */
+  #answers: Answers = []
+  #asked = 0
+  /** Null where the simulated one was not opened either. */
+  #kernel: Kernel | null = null
+  #steps = 0
+  readonly #recorded = new ByteWriter()
+
+  constructor(boot: Boot, images: readonly VolumeImage[], tally: KernelTally) {
+    this.#tally = tally
+    this.#config = { ...boot.config, switches: this.#switches }
+    this.#bases = new Map(images.map(({ volume, base }) => [volume, base]))
+    tally.lives++
+    // The same start as a recording would keep it.
+    this.#open(boot, this.#startAgain(boot).images)
+    this.#open(boot, images)
   }
 
-  get played(): Switches {
+  step({ input: bytes, outcome, answers }: Extract<Entry, { readonly type: "step" }>): void {
+    const input = this.#inputOf(bytes)
+    this.#tally.steps++
+    this.#steps++
+    const at = `${input.type}, step ${this.#steps}`
+    const effects = this.#doing(answers, outcome, at, () => this.#kernel!.step(input))
+    if (effects !== null) this.#remember(effects)
+  }
+
+  /** The kernel is replaced by what it saved: so is this one. */
+  reload(saved: Uint8Array): void {
+    this.hold(saved)
+    this.#kernel = Kernel.load(this.#config, saved, this.#bases)
+  }
+
+  /** Holds its state against what the simulated kernel saved. */
+  hold(saved: Uint8Array): void {
+    const writer = new ByteWriter()
+    this.#kernel!.save(writer)
+    if (!same(writer.view(), saved)) throw new Difference(`saves other bytes after step ${this.#steps}`)
+  }
+
+  /** What its kernel wanted to be written by this checkpoint. */
+  changesOf(volume: VolumeId, checkpoint: number): FrozenOverlay {
+    const changes = this.#checkpoints.get(volume)
+    if (changes?.checkpoint !== checkpoint) throw new Difference(`has no checkpoint ${checkpoint}`)
+    return changes
+  }
+
+  #open(boot: Boot, images: readonly VolumeImage[]): void {
+    let kernel: Kernel | null = null
+    const effects = this.#doing(boot.answers, boot.outcome, "its start", () => {
+      const opened = Kernel.open(this.#config, images, boot.boot)
+      kernel = opened.kernel
+      return opened.effects
+    })
+    this.#kernel = kernel
+    if (effects === null) return
+    if (observationsOf(effects) !== boot.observations) throw new Difference("other observations at its start")
+    this.#remember(effects)
+  }
+
+  /** Null where it throws what the simulated one threw. */
+  #doing(
+    answers: Answers,
+    outcome: Outcome,
+    at: string,
+    deed: () => readonly Effect[],
+  ): readonly Effect[] | null {
+    this.#answers = answers
+    this.#asked = 0
+    let effects: readonly Effect[]
+    try {
+      effects = deed()
+    } catch (error) {
+      if (error instanceof Difference) throw error
+      if ("threw" in outcome && outcome.threw === String(error)) return null
+      throw new Difference(`throws at ${at}: ${String(error)}`)
+    }
+    if ("threw" in outcome) throw new Difference(`does not throw at ${at}: ${outcome.threw}`)
+    if (this.#asked < answers.length)
+      throw new Difference(`does not ask for switch ${answers[this.#asked]!.name}`)
+    this.#tally.effects += effects.length
+    if (!same(outcome.effects, bytesOf(effects))) throw new Difference(`other effects at ${at}`)
+    return effects
+  }
+
+  get #switches(): Switches {
     return {
       on: (name) => {
-        const answer = this.#answers.shift()
+        const answer = this.#answers[this.#asked++]
         if (answer?.name !== name) throw new Difference(`asks for switch ${name}, not for ${answer?.name}`)
         return answer.on
       },
     }
   }
 
-  finish(): void {
-    if (this.#answers.length > 0) throw new Difference(`does not ask for switch ${this.#answers[0]!.name}`)
-  }
-}
-
-/**
- * A second kernel of one start of a store, which has what the first one has by bytes alone: its start through the codec of
- * recordings, every input through it, every frame through that of sockets as well. Both must do the same, byte for byte.
- */
-class Mirror {
-  readonly #store: number
-  readonly #tally: Tally
-  readonly #trace = new TraceDigest()
-  readonly #own = new TraceDigest()
-  readonly #tape: SwitchTape
-  readonly #config: KernelConfig
-  readonly #bases: ReadonlyMap<VolumeId, LiveBase>
-  readonly #checkpoints = new Map<VolumeId, FrozenOverlay>()
-  #kernel: Kernel
-
-  constructor(start: Start, tape: SwitchTape, tally: Tally, effects: readonly Effect[]) {
-    const { boot } = start.head
-    this.#config = { ...start.head.config, switches: tape.played }
-    this.#store = this.#config.store
-    this.#tape = tape
-    this.#tally = tally
-    this.#bases = basesOf(start)
-    const opened = Kernel.open(this.#config, start.images, boot)
-    this.#kernel = opened.kernel
-    this.#trace.opened(this.#store, boot, effects)
-    this.#own.opened(this.#store, boot, opened.effects)
-    this.#same(effects, opened.effects, "start")
-    this.#remember(opened.effects)
-    tally.lives++
-  }
-
-  step(input: Input, effects: readonly Effect[]): void {
-    const own = this.#copyOf(input)
-    if (own.type === "checkpointSynced") {
-      const base = this.#bases.get(own.volume)!
-      base.current = base.current.apply(this.#checkpoints.get(own.volume)!)
-    }
-    const done = this.#kernel.step(own)
-    this.#trace.stepped(this.#store, input, effects)
-    this.#own.stepped(this.#store, own, done)
-    this.#same(effects, done, input.type)
-    this.#remember(done)
-    this.#tally.steps++
-  }
-
-  /** The kernel is replaced by what it saved: so is this one. */
-  reload(bytes: Uint8Array): void {
-    const writer = new ByteWriter()
-    this.#kernel.save(writer)
-    if (!sameBytes(writer.view(), bytes)) throw new Difference("saves other bytes")
-    this.#kernel = Kernel.load(this.#config, writer.finish(), this.#bases)
-  }
-
-  #copyOf(input: Input): Input {
-    const writer = new ByteWriter()
-    writeInput(input, writer, true)
-    this.#tally.inputBytes += writer.length
-    const reader = new ByteReader(writer.finish())
-    const own = readInput(reader)
-    if (reader.failed || reader.remaining > 0)
-      throw new Difference(`an input of type ${input.type} cannot be read`)
-    if (own.type !== "frame") return own
+  #inputOf(bytes: Uint8Array): Input {
+    this.#tally.inputBytes += bytes.length
+    const reader = new ByteReader(bytes)
+    const input = readInput(reader)
+    if (reader.failed || reader.remaining > 0) throw new Difference("an input cannot be read")
+    if (input.type !== "frame") return input
     this.#tally.frames++
-    const frame = decodeFrame(encodeFrame(own.frame))
+    const wire = encodeFrame(input.frame)
+    const frame = decodeFrame(wire)
     if (frame === null) throw new Difference("a frame cannot be decoded")
-    return { ...own, frame }
+    // A recorder keeps the bytes that arrived.
+    this.#recorded.reset()
+    writeFrameInput(input, wire, this.#recorded)
+    if (!same(this.#recorded.view(), bytes)) throw new Difference("a frame is recorded otherwise")
+    return { ...input, frame }
   }
 
-  #same(effects: readonly Effect[], own: readonly Effect[], at: string): void {
-    this.#tape.finish()
-    this.#tally.effects += effects.length
-    const [a, b] = [effects, own].map((list) => {
-      const writer = new ByteWriter()
-      for (const effect of list) writeEffect(effect, writer, true)
-      return writer.finish()
-    })
-    if (!sameBytes(a!, b!)) throw new Difference(`other effects at ${at}, event ${this.#trace.events}`)
-    if (this.#trace.hex() !== this.#own.hex())
-      throw new Difference(`another hash at event ${this.#trace.events}`)
+  /** What a start is after it was written and read. */
+  #startAgain({ images, boot }: Boot): Start {
+    const block = new ByteWriter()
+    const payload = (): ByteReader => new ByteReader(block.finish(), BLOCK_HEADER_BYTES)
+    const head = { from: "boot", build: "", config: this.#config, boot } as const
+    writeHead({ ...head, event: 0, hashHigh: 0, hashLow: 0 }, block)
+    const reader = payload()
+    const again = reader.u8() === BLOCK.head ? readHead(reader) : null
+    if (again === null) throw new Difference("the head of a start cannot be read")
+    const start = new StartReader()
+    const sources = images.map((image) => sourceOf({ ...image, base: new LiveBase(image.base) }))
+    for (const _ of writeStart(new Uint8Array(0), sources, block)) {
+      const part = payload()
+      if (!start.take(part.u8(), part)) throw new Difference("a start cannot be read")
+    }
+    return start.finish(again)
   }
 
   #remember(effects: readonly Effect[]): void {
     for (const effect of effects)
       if (effect.type === "checkpoint") this.#checkpoints.set(effect.volume, effect.changes)
   }
-}
-
-/** The build of this checkout with a mirror beside every kernel it opens. A difference is thrown where it is met. */
-export function mirroredBuild(tally: Tally): KernelBuild {
-  const lives = new Map<number, { readonly mirror: Mirror; readonly tape: SwitchTape }>()
-  const noted = <Result>(store: number, hold: () => Result): Result => {
-    try {
-      return hold()
-    } catch (error) {
-      tally.differences.push(`store ${store}: ${String(error)}`)
-      throw error
-    }
-  }
-  const follow = (store: number, kernel: StoreKernel): StoreKernel => {
-    const { mirror } = lives.get(store)!
-    return {
-      step(input) {
-        const effects = kernel.step(input)
-        noted(store, () => mirror.step(input, effects))
-        return effects
-      },
-      save: (sink) => kernel.save(sink),
-      identity: () => kernel.identity(),
-      status: () => kernel.status(),
-      leaseTerm: (group, stamp) => kernel.leaseTerm(group, stamp),
-      view: (volume) => kernel.view(volume),
-    }
-  }
-  return {
-    ...kernelBuild,
-    open(config, images, boot) {
-      const start = noted(config.store, () => startAgain({ config, images, boot }))
-      const tape = new SwitchTape()
-      const opened = kernelBuild.open({ ...config, switches: tape.recorded(config.switches) }, images, boot)
-      const mirror = noted(config.store, () => new Mirror(start, tape, tally, opened.effects))
-      lives.set(config.store, { mirror, tape })
-      return { kernel: follow(config.store, opened.kernel), effects: opened.effects }
-    },
-    load(config, bytes, bases) {
-      const { mirror, tape } = lives.get(config.store)!
-      const kernel = kernelBuild.load({ ...config, switches: tape.recorded(config.switches) }, bytes, bases)
-      noted(config.store, () => mirror.reload(bytes))
-      return follow(config.store, kernel)
-    },
-  }
-}
-
-/** What a start is after it was written and read. */
-function startAgain({
-  config,
-  images,
-  boot,
-}: {
-  readonly config: KernelConfig
-  readonly images: Parameters<KernelBuild["open"]>[1]
-  readonly boot: Parameters<KernelBuild["open"]>[2]
-}): Start {
-  const block = new ByteWriter()
-  const payload = (): ByteReader => new ByteReader(block.finish(), BLOCK_HEADER_BYTES)
-  writeHead({ from: "boot", build: "", config, boot, event: 0, hashHigh: 0, hashLow: 0 }, block)
-  const reader = payload()
-  const head = reader.u8() === BLOCK.head ? readHead(reader) : null
-  if (head === null) throw new Difference("the head of a start cannot be read")
-  const start = new StartReader()
-  for (const _ of writeStart(new Uint8Array(0), images.map(sourceOf), block)) {
-    const part = payload()
-    if (!start.take(part.u8(), part)) throw new Difference("a start cannot be read")
-  }
-  return start.finish(head)
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0
 }

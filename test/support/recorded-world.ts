@@ -17,7 +17,7 @@ export type RecordedLife = {
   closed: boolean
 }
 
-/** Steps between two moments at which recorders may write. */
+/** Of the simulated time between two moments at which recorders may write. */
 const SLICE_US = 100_000
 
 /**
@@ -27,7 +27,11 @@ const SLICE_US = 100_000
 export async function recordWorld(
   plan: Plan,
   directory: string,
-  options: Omit<RecorderOptions, "directory" | "build"> & { readonly eventsMax?: number },
+  options: Omit<RecorderOptions, "directory" | "build"> & {
+    readonly eventsMax?: number
+    /** What a disk is given after each slice, in turns of the loop; as long as it needs unless given. */
+    readonly turns?: number
+  },
 ): Promise<readonly RecordedLife[]> {
   const lives: RecordedLife[] = []
   const spares: FlightRecorder[][] = []
@@ -93,8 +97,10 @@ export async function recordWorld(
   for (let at = 0; at < end && world.event < (options.eventsMax ?? Infinity); at += SLICE_US) {
     if (!world.runUntil(Math.min(at + SLICE_US, end))) break
     await stock()
-    // A moment for the disk: a block takes a few turns of the loop.
-    for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve))
+    // However slow the disk is now: what is recorded depends on the plan alone.
+    if (options.turns === undefined) for (const life of lives) await life.recorder.written()
+    for (let turn = 0; turn < (options.turns ?? 0); turn++)
+      await new Promise((resolve) => setImmediate(resolve))
   }
   for (const life of lives) {
     life.closed = life === lives.findLast((other) => other.store === life.store)

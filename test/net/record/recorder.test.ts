@@ -30,7 +30,7 @@ function turnEnded(mono: number): Input {
 }
 
 test("a directory never holds more than it may, and what it holds replays", async () => {
-  const bytesMax = 320 << 10
+  const bytesMax = 512 << 10
   const losses: LostCode[] = []
   const plan = drawPlan(scenarioOf("steady")!, 1)
   const lives = await recordWorld(plan, join(root, "bound"), {
@@ -56,6 +56,7 @@ test("a disk that does not keep up costs a hole, and the recording goes on behin
   const losses: LostCode[] = []
   const lives = await recordWorld(drawPlan(scenarioOf("smoke")!, 2), join(root, "slow"), {
     bufferBytesMax: 6_000,
+    turns: 8,
     onLost: (code) => losses.push(code),
   })
   assert.ok(losses.length > 0 && losses.every((code) => code === "slow"))
