@@ -7,7 +7,7 @@ const SECOND = 1_000_000
 export const main: Scenario = scenario({
   name: "lost-file",
   about:
-    "One file is gone from the middle of a log. Nobody can say what was in it, so the volume begins again under another name, and what is left of its old life is told apart from it at every start.",
+    "One file is gone from the middle of a log. Nobody can say what was in it, so the volume begins again under another name.",
   cluster: {
     stores: [3, 5],
     ranges: [1, 3],
@@ -37,5 +37,5 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
-  marks: ["wal.recovered.missingSegment", "wal.recovered.earlierLife"],
+  marks: ["wal.recovered.missingSegment", "wal.recovered.newIncarnation"],
 })
