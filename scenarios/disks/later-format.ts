@@ -8,6 +8,7 @@ export const main: Scenario = scenario({
   about:
     "The newer build began a log file with a header that the older one does not know. The older one stops and says so rather than read it as damage, and goes on where it was when the header is its own again.",
   cluster: { stores: [3, 5], ranges: [1, 3] },
+  workload: { kinds: ["register", "append"], clients: [3, 5], operations: [500, 700] },
   faults: {
     swarm: ["partition", "drop", "crash"],
     activations: [1, 3],
