@@ -14,13 +14,14 @@ const POLYNOMIAL = 0x82f6_3b78
 export type Relabelled = { readonly file: DiskFile; readonly before: Uint8Array }
 
 /**
- * A file with others before it and frames in a later one is gone from a tenant's log. False when no log is so long.
- * Without frames behind it nothing would say that it had any.
+ * A file with others before and behind it is gone from a tenant's log. False when no log is so long. Without a file behind
+ * it nothing would say that it was ever there.
  */
 export function loseFile(volumes: readonly VolumeFiles[], key: DamageKey): boolean {
   const candidates = tenants(volumes).flatMap((volume) =>
     volume.segments
-      .slice(1, Math.max(1, volume.segments.findLastIndex(hasFrames)))
+      .slice(1, -1)
+      .filter(hasFrames)
       .map((file) => ({ volume, file })),
   )
   if (candidates.length === 0) return false
