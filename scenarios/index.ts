@@ -23,6 +23,11 @@ import { main as rottenLog } from "./disks/rotten-log.ts"
 import { main as tornLog } from "./disks/torn-log.ts"
 import { main as staleTail } from "./disks/stale-tail.ts"
 import { main as unreadableHeaders } from "./disks/unreadable-headers.ts"
+import { main as lostFile } from "./disks/lost-file.ts"
+import { main as shortFile } from "./disks/short-file.ts"
+import { main as earlierLife } from "./disks/earlier-life.ts"
+import { main as laterFormat } from "./disks/later-format.ts"
+import { main as unsureVoter } from "./disks/unsure-voter.ts"
 import { main as oldBackupRestored } from "./disks/old-backup-restored.ts"
 import { main as hourBack } from "./clocks/hour-back.ts"
 import { main as beyondTheBound } from "./clocks/beyond-the-bound.ts"
@@ -65,6 +70,11 @@ export const SCENARIOS: readonly Scenario[] = [
   tornLog,
   staleTail,
   unreadableHeaders,
+  lostFile,
+  shortFile,
+  earlierLife,
+  laterFormat,
+  unsureVoter,
   oldBackupRestored,
   hourBack,
   beyondTheBound,

@@ -204,11 +204,14 @@ class Scanner {
     if (isHeadGone) this.#reason("missingHead", first, 0, head)
     // Segments made ahead of time say only a bound, so without its first frame the log may have lost just one.
     if (isHeadGone || firstLsn > head) this.#addDamage(head, Math.max(head, firstLsn - 1))
-    for (let i = 1; i < this.#images.length; i++) {
-      const isGap = this.#images[i]!.sequence !== this.#images[i - 1]!.sequence + 1
-      if (isGap && this.#images[i]!.sequence > this.#firstSequence)
-        this.#reason("missingSegment", this.#images[i]!, 0)
-    }
+    for (let i = 1; i < this.#images.length; i++)
+      if (this.#isBehindGap(i)) this.#reason("missingSegment", this.#images[i]!, 0)
+  }
+
+  /** A segment of the log is missing right before this one. */
+  #isBehindGap(i: number): boolean {
+    const { sequence } = this.#images[i]!
+    return sequence !== this.#images[i - 1]!.sequence + 1 && sequence > this.#firstSequence
   }
 
   /** What the bytes behind the last frame are: nothing, a torn frame, or damage. */
@@ -220,11 +223,10 @@ class Scanner {
       this.#reason("witnessed", image, offset, expected)
       this.#addDamage(expected, witness.lsn)
       // The slot says where that frame ended, so what may have come after it can still be judged.
-      const at = this.#images.findIndex((candidate) => candidate.sequence >= witness.segment)
-      const place =
-        at >= 0 && this.#images[at]!.sequence === witness.segment ? witness.endOffset : SEGMENT_HEADER_BYTES
-      const row = at < 0 ? null : this.#tailRow(at, place, witness.lsn + 1, witness.checksum)
-      if (row === null || row.isTorn) this.#isWitnessedToTheEnd = true
+      const at = this.#images.findIndex((candidate) => candidate.sequence === witness.segment)
+      const row = at < 0 ? null : this.#tailRow(at, witness.endOffset, witness.lsn + 1, witness.checksum)
+      // Where its whole segment is gone, so is whatever was written there after it.
+      if (at >= 0 && (row === null || row.isTorn)) this.#isWitnessedToTheEnd = true
       else this.#addDamage(witness.lsn + 1, witness.lsn + 1)
       return
     }
@@ -233,7 +235,8 @@ class Scanner {
       this.#reason("cleanEnd", image, offset, expected)
       return
     }
-    this.#reason(row.row, row.image, row.offset, expected)
+    // That one was named when the head was looked at.
+    if (row.row !== "missingSegment") this.#reason(row.row, row.image, row.offset, expected)
     if (row.isTorn) this.#isTorn = true
     else this.#addDamage(expected, Math.max(expected, row.lsn))
   }
@@ -243,6 +246,8 @@ class Scanner {
     let found: TailRow | null = null
     for (let i = from; i < this.#images.length; i++) {
       const image = this.#images[i]!
+      // No frame follows that would show how much it held: at least the next one, for all that is known.
+      if (i > from && this.#isBehindGap(i)) return garbage("missingSegment", image, 0, expected)
       const at = i === from ? Math.ceil(offset / FRAME_ALIGNMENT) * FRAME_ALIGNMENT : SEGMENT_HEADER_BYTES
       if (at >= image.bytes.length || isClear(image, at)) {
         if (image.header === null && i === this.#images.length - 1)

@@ -5,7 +5,7 @@ import { SECTOR_BYTES } from "./sectors.ts"
 import type { DiskFile, VolumeFiles } from "./volume-files.ts"
 
 /** Where a segment's frames begin. */
-const SEGMENT_HEADER_BYTES = 4_096
+export const SEGMENT_HEADER_BYTES = 4_096
 
 /** What kind of bytes damage strikes. */
 export const ZONE = { header: 0, frames: 1, witness: 2, checkpoint: 3 } as const
@@ -41,7 +41,7 @@ export type Misdirection = {
 /** Bytes [start, end) of a file. */
 export type Span = { readonly file: DiskFile; readonly start: number; readonly end: number }
 
-function pick(key: DamageKey, count: number, bound: number): number {
+export function pick(key: DamageKey, count: number, bound: number): number {
   return below(draw(key.seed, PURPOSE.damage, key.fault, key.store, count), bound)
 }
 

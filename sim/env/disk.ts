@@ -22,9 +22,11 @@ import {
   rot,
   spoil,
   type Aim,
+  type DamageKey,
   type Misdirection,
   type Misread,
 } from "./disk-damage.ts"
+import { loseFile, relabel, shortenLast, type Relabelled } from "./file-damage.ts"
 import { handedOver, type SettleKey } from "./sectors.ts"
 import { VolumeFiles, type DiskFile, type Lie } from "./volume-files.ts"
 import { Volume, type DiskOperation, type DiskOutcome } from "./volume.ts"
@@ -294,10 +296,27 @@ export class Disk {
     return isLost
   }
 
-  takeBackup(fault: number): void {
+  /** One file is gone from the middle of a tenant's log. */
+  loseFile(key: DamageKey): boolean {
+    return loseFile(this.#files(), key)
+  }
+
+  /** The end of a tenant's log ends within its last write. */
+  shorten(key: DamageKey): boolean {
+    return shortenLast(this.#files(), key)
+  }
+
+  /** The header of a log file becomes that of a later build. */
+  relabel(key: DamageKey, isSystem: boolean): Relabelled | null {
+    return relabel(this.#files(), key, isSystem)
+  }
+
+  /** Of one volume, or of all. */
+  takeBackup(fault: number, id: VolumeId | null = null): void {
+    const files = this.#files().filter((volume) => id === null || volume.id === id)
     this.#backups.set(
       fault,
-      this.#files().map((files) => files.copy()),
+      files.map((volume) => volume.copy()),
     )
   }
 
@@ -305,12 +324,12 @@ export class Disk {
     this.#backups.delete(fault)
   }
 
-  /** Puts what the backup holds in place of everything. */
+  /** Puts what the backup holds in place of what is there. */
   restoreBackup(fault: number): boolean {
     const backup = this.#backups.get(fault)
     if (backup === undefined) return false
     this.#backups.delete(fault)
-    for (const [index, volume] of this.#volumes.entries()) this.#replace(volume, backup[index]!)
+    for (const files of backup) this.#replace(this.#volume(files.id), files)
     return true
   }
 

@@ -104,6 +104,29 @@ export class DiskFile {
     }
   }
 
+  /** Where the write began that reached furthest. */
+  get lastOffset(): number {
+    return this.#writes.reduce((last, offset) => Math.max(last, offset), 0)
+  }
+
+  /** It ends here, whatever it had behind. */
+  shorten(length: number): void {
+    this.#bytes = this.bytes.slice(0, length)
+    if (this.#platter !== null) this.#platter = this.#platter.slice(0, length)
+    this.usedBytes = Math.min(this.usedBytes, length)
+  }
+
+  /** Bytes at rest are others, wherever they are kept. */
+  patch(at: number, content: Uint8Array): void {
+    const over = (bytes: Uint8Array): Uint8Array => {
+      const copy = bytes.slice()
+      copy.set(content, at)
+      return copy
+    }
+    this.#bytes = over(this.bytes)
+    if (this.#platter !== null) this.#platter = over(this.#platter)
+  }
+
   /**
    * What [start, end) held before one of the writes that touched it, the `back`-th from the last: of an
    * appended file all from there on was still zero. Null when it has no earlier version.
@@ -204,6 +227,11 @@ export class VolumeFiles {
     this.unsynced = this.unsynced.filter((write) => write.segment >= below)
     const segments = this.segments.filter((file) => file.number >= below)
     if (segments.length < this.segments.length) this.#change({ ...this.directory, segments }, lies)
+  }
+
+  /** It is gone, and nobody was asked. */
+  drop(file: DiskFile): void {
+    this.directory = { ...this.directory, segments: this.segments.filter((other) => other !== file) }
   }
 
   /** A file beside the old one, renamed over it. */

@@ -2,6 +2,7 @@ import type { FaultKind } from "../plan/plan.ts"
 import { atRest, lie, loss, misdirectedWrite, misread, oldImage, swapDisks } from "./damage.ts"
 import { clockFarFuture, clockFault, timerSkew } from "./clock.ts"
 import { diskFull, slowDisk, stalledDisk, syncError } from "./disk.ts"
+import { earlierVolume, fileLoss, laterFormat, shortFile } from "./files.ts"
 import { hold, swizzle } from "./hold.ts"
 import { linkFault } from "./link.ts"
 import { crash, crashLoop, pause, reload, slowProcess } from "./process.ts"
@@ -46,6 +47,10 @@ export const CATALOGUE: Readonly<Record<FaultKind, FaultKindActions>> = {
   volumeLoss: loss,
   swapDisks,
   oldImage,
+  fileLoss,
+  shortFile,
+  earlierVolume,
+  laterFormat,
   clockOffset: clockFault,
   clockDrift: clockFault,
   clockStep: clockFault,

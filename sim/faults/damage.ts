@@ -4,7 +4,7 @@ import type { Aim, DamageKey, Misread } from "../env/disk-damage.ts"
 import { removeById } from "./process.ts"
 import { argument, storesOf, type FaultKindActions, type FaultRun, type Stage } from "./stage.ts"
 
-const RESTART_US = 1_000_000
+export const RESTART_US = 1_000_000
 
 /**
  * While it lasts a sync says ok and nothing is durable: of everything, until the next honest sync, or of
@@ -149,12 +149,12 @@ function aimOf(stage: Stage, run: FaultRun, store: number): Aim {
   }
 }
 
-function keyOf(stage: Stage, run: FaultRun, store: number): DamageKey {
+export function keyOf(stage: Stage, run: FaultRun, store: number): DamageKey {
   return { seed: stage.seed, fault: run.fault.id, store }
 }
 
 /** Those it strikes that were ever started. */
-function born(stage: Stage, run: FaultRun): readonly number[] {
+export function born(stage: Stage, run: FaultRun): readonly number[] {
   return storesOf(stage, run).filter((store) => stage.host(store).boots > 0)
 }
 

@@ -23,6 +23,11 @@ const HARM: Readonly<Partial<Record<FaultKind, Harm>>> = {
   renameNotDurable: "forgets",
   misdirectedWrite: "forgets",
   oldImage: "forgets",
+  // Frames were written behind the file that is lost, and a volume that was lost has another life when it is back.
+  fileLoss: "notices",
+  earlierVolume: "notices",
+  // Shorter than it was promised to be is just what a write that was under way leaves.
+  shortFile: "forgets",
 }
 /** What lies on a disk until somebody reads it, which may be parts later: a log is read at a start and no sooner. */
 const LATENT: ReadonlySet<FaultKind> = new Set(["latentSector", "bitRot", "misdirectedWrite"])

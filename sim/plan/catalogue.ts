@@ -64,6 +64,10 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   volumeLoss: { family: "disk", args: { restartUs: ANY_US }, lasting: true },
   swapDisks: { family: "disk", args: {}, lasting: true },
   oldImage: { family: "disk", args: { ageUs: ANY_US, restartUs: ANY_US }, lasting: true },
+  fileLoss: { family: "disk", args: { restartUs: ANY_US }, lasting: true },
+  shortFile: { family: "disk", args: { restartUs: ANY_US }, lasting: true },
+  earlierVolume: { family: "disk", args: { ageUs: ANY_US, restartUs: ANY_US }, lasting: true },
+  laterFormat: { family: "disk", args: { system: FLAG }, lasting: true },
   clockOffset: { family: "clock", args: { offsetUs: OFFSET_US }, lasting: true },
   clockDrift: { family: "clock", args: { ppm: [-100_000, 100_000] }, lasting: true },
   clockStep: { family: "clock", args: { offsetUs: OFFSET_US }, lasting: false },
@@ -96,8 +100,17 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
 /** Clients have ids from here on in the lists of a target: client 0 is 1000. */
 export const CLIENT_IDS_FROM = 1_000
 
-/** It takes a run out of the fault model: drawn only where a plan is to leave it, not by "all". */
-const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>(["clockFarFuture"])
+/**
+ * Not drawn by "all". A clock in the far future takes a run out of the fault model: it is drawn only where a plan is to
+ * leave it. What people and file systems do to single files is for scenarios that name it.
+ */
+const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>([
+  "clockFarFuture",
+  "fileLoss",
+  "shortFile",
+  "earlierVolume",
+  "laterFormat",
+])
 
 export const FAULT_KINDS: readonly FaultKind[] = Object.keys(FAULTS) as FaultKind[]
 

@@ -103,6 +103,10 @@ export type DiskKind =
   | "volumeLoss" // one tenant's volume is gone; back after args.restartUs
   | "swapDisks" // two stores start with each other's disks
   | "oldImage" // a backup taken at `at` is put back after args.ageUs; back after args.restartUs
+  | "fileLoss" // one file is gone from the middle of a tenant's log; back after args.restartUs
+  | "shortFile" // power is lost, and the end of a tenant's log ends within its last write; back after args.restartUs
+  | "earlierVolume" // volumeLoss, and after args.ageUs the lost directory is put back; each time back after args.restartUs
+  | "laterFormat" // args.system: the header of a log file is of a later format, until it is lifted
 
 export type ClockKind =
   | "clockOffset" // args.offsetUs

@@ -37,6 +37,12 @@ export const DISK_DRAWERS: Drawers<DiskKind> = {
   diskLoss: drawLoss,
   volumeLoss: drawLoss,
   oldImage: drawOldImage,
+  fileLoss: drawLoss,
+  shortFile: drawLoss,
+  earlierVolume: drawOldImage,
+  laterFormat: ({ span, target, ground, draw }, kind) => [
+    event(kind, span, one(target, ground), { system: draw.percent(12) ? 1 : 0 }),
+  ],
   swapDisks({ span, target, ground }, kind) {
     const pair = target.sample(storeIds(ground), 2)
     return pair.length < 2 ? [] : [event(kind, span, targetStores(pair, []), {})]

@@ -22,7 +22,10 @@ export function weakerFaults(fault: PlanFault): readonly PlanFault[] {
   }
   // What was lost matters, or only that the store was away.
   if (kind === "diskLoss") weaker.push({ ...fault, kind: "volumeLoss" })
-  if (kind === "diskLoss" || kind === "volumeLoss")
+  if (kind === "earlierVolume") weaker.push({ ...fault, kind: "volumeLoss", args: pick(args, ["restartUs"]) })
+  if (kind === "shortFile")
+    weaker.push({ ...fault, kind: "crash", args: { ...pick(args, ["restartUs"]), powerLoss: 1 } })
+  if (kind === "diskLoss" || kind === "volumeLoss" || kind === "fileLoss")
     weaker.push({ ...fault, kind: "crash", args: { ...pick(args, ["restartUs"]), powerLoss: 0 } })
   if (args["powerLoss"] === 1) weaker.push({ ...fault, args: { ...args, powerLoss: 0 } })
   if (fault.target.stores.length > 1 && FAULTS[kind].family !== "topology") {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "vitest"
 import type { VolumeImage } from "#kernel"
 import { drawPlan, parsePlan, scenario, SWARM_KINDS } from "#sim"
+import { crc32c } from "#kernel/lib/crc32c.ts"
 import { classify } from "#sim/faults/atlas.ts"
 import { CATALOGUE } from "#sim/faults/catalogue.ts"
 import type { KernelBuild } from "#sim/kernel-build.ts"
@@ -25,8 +26,8 @@ type ReadVolume = {
 }
 
 /** A toy that remembers what each start was given. */
-function recordingBuild(reads: Read[]): KernelBuild {
-  const toy = toyBuild(3)
+function recordingBuild(reads: Read[], keeps: boolean): KernelBuild {
+  const toy = toyBuild(3, { keeps })
   return {
     ...toy,
     open(config, images, boot) {
@@ -45,11 +46,12 @@ function recordingBuild(reads: Read[]): KernelBuild {
 function run(
   faults: readonly PlanFault[],
   seed = 7,
+  keeps = false,
 ): { readonly world: World; readonly reads: readonly Read[] } {
   const reads: Read[] = []
   const world = new World({
     plan: plan({ faults, seed }),
-    build: recordingBuild(reads),
+    build: recordingBuild(reads, keeps),
     checkers: [],
     clients: null,
     listener: null,
@@ -84,13 +86,23 @@ const EXAMPLES: Readonly<Record<Damage, PlanFault>> = {
   volumeLoss: lasting("volumeLoss", { restartUs: SECOND }),
   swapDisks: { ...lasting("swapDisks"), target: { role: "stores", stores: [1, 2], peers: [], group: 1 } },
   oldImage: lasting("oldImage", { ageUs: 1_500_000, restartUs: 200_000 }),
+  fileLoss: fault(1, "fileLoss", 8 * SECOND, 9 * SECOND, { stores: [1] }, { restartUs: 200_000 }),
+  shortFile: lasting("shortFile", { restartUs: 200_000 }),
+  earlierVolume: lasting("earlierVolume", { ageUs: 1_500_000, restartUs: 200_000 }),
+  laterFormat: lasting("laterFormat", { system: 0 }),
+}
+
+/** Each start begins a file: with these there is one between others when it is to be lost. */
+const STARTS: Readonly<Partial<Record<Damage, readonly PlanFault[]>>> = {
+  fileLoss: [{ ...POWER, id: 3, at: 2.5 * SECOND, until: 2.7 * SECOND }],
 }
 
 for (const kind of Object.keys(EXAMPLES) as Damage[]) {
   test(`${kind} changes what a start reads, is counted, and changes nothing before its time or once lifted`, () => {
     assert.ok(kind in CATALOGUE)
-    const healthy = run([POWER])
-    const struck = run([EXAMPLES[kind], POWER])
+    const others = [POWER, ...(STARTS[kind] ?? [])]
+    const healthy = run(others, 7, kind === "fileLoss")
+    const struck = run([EXAMPLES[kind], ...others], 7, kind === "fileLoss")
     healthy.world.runUntil(3 * SECOND - 1)
     struck.world.runUntil(3 * SECOND - 1)
     assert.equal(struck.world.trace.hex(), healthy.world.trace.hex())
@@ -284,6 +296,63 @@ test("a lost disk starts empty; a lost volume leaves the others", () => {
   }
 })
 
+test("a file is lost from between others, and of a short one the rest is as it was", () => {
+  const starts = [POWER, ...STARTS.fileLoss!]
+  const healthy = run([...starts, { ...POWER, id: 4, at: 8 * SECOND, until: 9 * SECOND }], 7, true)
+  const lost = run([EXAMPLES.fileLoss, ...starts], 7, true)
+  healthy.world.run()
+  lost.world.run()
+  const sequencesOf = (reads: readonly Read[]): readonly number[] =>
+    readOf(reads, 4).segments.map(({ sequence }) => sequence)
+  assert.deepEqual(sequencesOf(healthy.reads), [1, 2, 3])
+  assert.deepEqual(sequencesOf(lost.reads), [1, 3])
+
+  const whole = run([{ ...POWER, at: 3 * SECOND, until: 4 * SECOND }])
+  const short = run([EXAMPLES.shortFile])
+  whole.world.run()
+  short.world.run()
+  const before = readOf(whole.reads, 2).segments.at(-1)!.bytes
+  const after = readOf(short.reads, 2).segments.at(-1)!.bytes
+  assert.ok(after.length < before.length)
+  assert.deepEqual(after, before.subarray(0, after.length))
+  assert.ok(before.subarray(after.length).some((byte) => byte !== 0))
+})
+
+test("a volume that was lost is put back as it was then, and the others stay", () => {
+  const struck = run([EXAMPLES.earlierVolume])
+  const healthy = run([])
+  healthy.world.runUntil(3 * SECOND - 1)
+  const then = healthy.world
+    .host(1)
+    .disk.images()
+    .find(({ volume }) => volume === 1)!
+  struck.world.run()
+  assert.deepEqual(readOf(struck.reads, 2).segments, [])
+  assert.deepEqual(
+    readOf(struck.reads, 3).segments.map(({ sequence }) => sequence),
+    then.segments.map(({ sequence }) => sequence),
+  )
+})
+
+test("a header of a later format is whole, and its own again when it is lifted", () => {
+  const struck = run([EXAMPLES.laterFormat], 7, true)
+  const healthy = run([{ ...POWER, at: 3 * SECOND, until: 4 * SECOND, args: { restartUs: SECOND } }], 7, true)
+  struck.world.run()
+  healthy.world.run()
+  const zoneOf = (reads: readonly Read[], boot: number): Uint8Array =>
+    readOf(reads, boot).segments[0]!.bytes.slice(0, 4_096)
+  const before = zoneOf(healthy.reads, 2)
+  const after = zoneOf(struck.reads, 2)
+  assert.equal(
+    new DataView(after.buffer).getUint32(8, true),
+    new DataView(before.buffer).getUint32(8, true) + 1,
+  )
+  for (const at of [0, 2_048]) {
+    assert.equal(new DataView(after.buffer).getUint32(at + 508, true), crc32c(after, at, at + 508))
+  }
+  assert.deepEqual(zoneOf(struck.reads, 3), before)
+})
+
 test("swapped disks are those of the other, and are back in their places when it is over", () => {
   const crash = fault(1, "crash", 3 * SECOND, 3 * SECOND, { stores: [1, 2] }, { restartUs: SECOND })
   const healthy = run([crash])
@@ -414,6 +483,19 @@ test("a lie is within the model alone and in calm, or while no power loss shows 
     assert.equal(classOf(lie, powerOf(2, 21 * SECOND)), "within")
     assert.equal(classOf(on(kind, [1, 2], 20 * SECOND, 22 * SECOND), power), "undetectable")
   }
+})
+
+test("what befalls single files is noticed or stops a store by name; a file that is only shorter forgets", () => {
+  for (const kind of ["fileLoss", "earlierVolume"] as const) {
+    const args = { ageUs: SECOND, restartUs: SECOND }
+    assert.equal(classOf(on(kind, [1], AT, AT + SECOND, args), on("partition", [2])), "within")
+    assert.equal(classOf(on(kind, [1], AT, AT + SECOND, args), on("bitRot", [2])), "detectable")
+  }
+  const short = on("shortFile", [1], 20 * SECOND, 21 * SECOND, { restartUs: SECOND })
+  assert.equal(classOf(short), "within")
+  assert.equal(classOf(short, on("delay", [2], 21 * SECOND, 22 * SECOND)), "undetectable")
+  assert.equal(classOf(short, on("bitRot", [2], 40 * SECOND, 40 * SECOND)), "detectable")
+  assert.equal(classOf(on("laterFormat", [1]), on("laterFormat", [2]), on("diskLoss", [3])), "within")
 })
 
 test("an old image, a stale answer and a write that went astray need calm as well", () => {

@@ -12,3 +12,7 @@ export type Damage =
   | "volumeLoss"
   | "swapDisks"
   | "oldImage"
+  | "fileLoss"
+  | "shortFile"
+  | "earlierVolume"
+  | "laterFormat"

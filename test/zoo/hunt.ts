@@ -25,12 +25,16 @@ const SEED_WALL_MS_MAX = 60_000
 /** Counted among what spoke first when a seed had to be given up. */
 const HUNG = "hung"
 
+/** The one that knows of no mutant, and that all of tier A are measured by. */
+export const UNHINTED: string = "campaign"
+
 /** Runs a mutant over seeds in order, up to the first on which an intended oracle fires and the shipped kernel is clean. */
 export async function hunt(
   mutant: Mutant,
   from: number,
   count: number,
   onSeed: (seed: number) => void = () => undefined,
+  scenario: string = UNHINTED,
 ): Promise<Hunt> {
   const started = performance.now()
   const others: Record<string, number> = {}
@@ -41,6 +45,7 @@ export async function hunt(
   while (found === null && next < from + count) {
     const task: Task = {
       mutant: mutant.id,
+      scenario,
       seeds: { from: next, count: from + count - next },
       until: mutant.oracles,
     }
@@ -67,7 +72,7 @@ export async function hunt(
       others[HUNG] = (others[HUNG] ?? 0) + 1
       next++
     }
-    if (candidate !== null) found = await confirmed(candidate, voided)
+    if (candidate !== null) found = await confirmed(candidate, voided, scenario)
   }
   return {
     mutant,
@@ -81,17 +86,24 @@ export async function hunt(
 }
 
 /** The bug is the mutant's only if the shipped kernel has it not. */
-async function confirmed(candidate: NonNullable<Hunt["found"]>, voided: number[]): Promise<Hunt["found"]> {
-  const clean = await pureFailures([candidate.seed])
+async function confirmed(
+  candidate: NonNullable<Hunt["found"]>,
+  voided: number[],
+  scenario: string,
+): Promise<Hunt["found"]> {
+  const clean = await pureFailures([candidate.seed], scenario)
   if (clean.length === 0) return candidate
   voided.push(candidate.seed)
   return null
 }
 
 /** Of these seeds, those on which the shipped kernel fails, with what it says. */
-export async function pureFailures(seeds: readonly number[]): Promise<readonly string[]> {
+export async function pureFailures(
+  seeds: readonly number[],
+  scenario: string = UNHINTED,
+): Promise<readonly string[]> {
   const failures: string[] = []
-  await run({ mutant: null, seeds, until: [] }, (report) => {
+  await run({ mutant: null, scenario, seeds, until: [] }, (report) => {
     if (report.type === "loaded") assert.deepEqual(report.probe, expectedProbe(null, report.probe.files))
     if (report.type === "ran" && report.oracle !== null) {
       failures.push(`${report.seed} ${report.oracle}: ${report.message}`)

@@ -50,7 +50,7 @@ export type Probe = {
 
 export type Loaded = {
   readonly sim: typeof Sim
-  readonly campaign: Sim.Scenario
+  readonly scenarioOf: (name: string) => Sim.Scenario | null
   readonly probe: Probe
 }
 
@@ -75,10 +75,10 @@ export async function loadMutant(mutant: Mutant | null): Promise<Loaded> {
     },
   })
   const sim = await import("#sim")
-  const { main: campaign } = await import("#scenarios/campaign.ts")
+  const { scenarioOf } = await import("#scenarios/index.ts")
   const sources = [...served]
   const files = sources.map(([file]) => file).sort()
-  return { sim, campaign, probe: { files, hash: contentHash(sources), evaluated: evaluated.sort() } }
+  return { sim, scenarioOf, probe: { files, hash: contentHash(sources), evaluated: evaluated.sort() } }
 }
 
 function witnessOf(file: string, text: string): string {

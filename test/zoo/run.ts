@@ -1,18 +1,21 @@
 import { writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
-import { hunt, type Hunt } from "./hunt.ts"
+import { hunt, UNHINTED, type Hunt } from "./hunt.ts"
 import { mutatedText } from "./load.ts"
 import type { Mutant } from "./mutant.ts"
 import { MUTANTS, mutantOf } from "./mutants.ts"
 
-const USAGE = "node test/zoo/run.ts [--mutant ID]… [--seeds 1000] [--from N] [--jobs N] [--json FILE]"
+const USAGE =
+  "node test/zoo/run.ts [--mutant ID]… [--seeds 1000] [--from N] [--jobs N] [--scenario NAME] [--json FILE]"
 
 type Options = {
   readonly mutants: readonly Mutant[]
   readonly seeds: number
   readonly from: number
   readonly jobs: number
+  /** Another one than the campaign is a hint: what it finds is not what tier A asks for. */
+  readonly scenario: string
   readonly json: string | null
 }
 
@@ -24,6 +27,7 @@ function optionsOf(args: readonly string[]): Options {
       seeds: { type: "string" },
       from: { type: "string" },
       jobs: { type: "string" },
+      scenario: { type: "string" },
       json: { type: "string" },
     },
   })
@@ -39,6 +43,7 @@ function optionsOf(args: readonly string[]): Options {
     seeds: whole("--seeds", values.seeds, 1_000),
     from: whole("--from", values.from, 1),
     jobs: whole("--jobs", values.jobs, availableParallelism()),
+    scenario: values.scenario ?? UNHINTED,
     json: values.json ?? null,
   }
 }
@@ -50,7 +55,7 @@ function whole(name: string, text: string | undefined, fallback: number): number
 }
 
 /** Every mutant at its turn, `jobs` at a time; results in the order of the catalogue. */
-async function huntAll({ mutants, seeds, from, jobs }: Options): Promise<readonly Hunt[]> {
+async function huntAll({ mutants, seeds, from, jobs, scenario }: Options): Promise<readonly Hunt[]> {
   const started = performance.now()
   const results: (Hunt | undefined)[] = mutants.map(() => undefined)
   const at = new Map<string, number>()
@@ -65,10 +70,11 @@ async function huntAll({ mutants, seeds, from, jobs }: Options): Promise<readonl
   const work = async (): Promise<void> => {
     for (let index = taken++; index < mutants.length; index = taken++) {
       const mutant = mutants[index]!
-      const result = await hunt(mutant, from, seeds, (seed) => {
+      const onSeed = (seed: number): void => {
         at.set(mutant.id, seed)
         show()
-      })
+      }
+      const result = await hunt(mutant, from, seeds, onSeed, scenario)
       results[index] = result
       at.delete(mutant.id)
       done++
@@ -125,11 +131,12 @@ async function main(): Promise<number> {
   }
   const caught = results.filter(({ found }) => found !== null).length
   process.stdout.write(
-    `${caught} of ${results.length} caught within ${options.seeds} seeds from ${options.from}\n`,
+    `${caught} of ${results.length} caught within ${options.seeds} seeds from ${options.from} of ${options.scenario}\n`,
   )
   if (options.json !== null) {
     const json = {
       version: 1,
+      scenario: options.scenario,
       from: options.from,
       seeds: options.seeds,
       results: results.map(({ mutant: { id, tier, title, oracles }, ...rest }) => ({

@@ -5,6 +5,8 @@ import { mutantOf } from "./mutants.ts"
 /** `mutant` null is the shipped kernel. It runs the seeds in order up to the first that ends with one of `until`. */
 export type Task = {
   readonly mutant: string | null
+  /** By name. */
+  readonly scenario: string
   readonly seeds: readonly number[] | { readonly from: number; readonly count: number }
   readonly until: readonly string[]
 }
@@ -23,10 +25,12 @@ export type Report =
 
 const task = workerData as Task
 const mutant = task.mutant === null ? null : mutantOf(task.mutant)
-const { sim, campaign, probe } = await loadMutant(mutant)
+const { sim, scenarioOf, probe } = await loadMutant(mutant)
+const scenario = scenarioOf(task.scenario)
+if (scenario === null) throw new Error(`There is no scenario "${task.scenario}"`)
 report({ type: "loaded", probe })
 for (const seed of seedsOf(task.seeds)) {
-  const { violation, events } = sim.simulate(sim.drawPlan(campaign, seed))
+  const { violation, events } = sim.simulate(sim.drawPlan(scenario, seed))
   const oracle = violation?.oracle ?? null
   report({ type: "ran", seed, oracle, message: violation?.message ?? null, events })
   if (oracle !== null && task.until.includes(oracle)) break

@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { transformSync } from "esbuild"
 import { describe, test } from "vitest"
 import { ORACLES } from "#sim"
-import { hunt, pureFailures, run } from "./hunt.ts"
+import { hunt, pureFailures, run, UNHINTED } from "./hunt.ts"
 import { applyEdit, expectedProbe, mutatedText, type Probe } from "./load.ts"
 import { MUTANTS, mutantOf } from "./mutants.ts"
 
@@ -42,7 +42,7 @@ describe("the catalogue", () => {
 describe("the loader", () => {
   async function probeOf(id: string | null): Promise<Probe> {
     const probes: Probe[] = []
-    await run({ mutant: id, seeds: [], until: [] }, (report) => {
+    await run({ mutant: id, scenario: UNHINTED, seeds: [], until: [] }, (report) => {
       if (report.type === "loaded") probes.push(report.probe)
     })
     return probes[0]!
@@ -74,6 +74,11 @@ describe("the cheapest of the zoo", () => {
   test.each(["R01", "W01", "R09"])("%s is caught by the oracle it was written for", async (id) => {
     const { found, seeds } = await hunt(mutantOf(id)!, FROM, SEEDS)
     assert.ok(found !== null, `not caught within ${seeds} seeds`)
+  })
+
+  test("I01, which the campaign seldom meets, is caught where its schedule is written down", async () => {
+    const { found, seeds } = await hunt(mutantOf("I01")!, 14, 1, undefined, "unsure-voter")
+    assert.ok(found?.oracle === "IDENT-damaged", `not caught within ${seeds} seeds`)
   })
 
   test("on the same seeds nothing is held against the shipped kernel", async () => {

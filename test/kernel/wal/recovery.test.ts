@@ -59,6 +59,14 @@ function headerOf(rig: Rig, sequence: number): SegmentHeader {
   return decoded.header
 }
 
+/** A file made ahead of time: a header, and nothing behind it. */
+function emptySegment(rig: Rig, sequence: number): Uint8Array {
+  const header = headerOf(rig, sequence - 1)
+  const bytes = new Uint8Array(header.sizeBytes)
+  bytes.set(encodeSegmentHeader({ ...header, sequence, salt: header.salt + 1 }))
+  return bytes
+}
+
 function frameOf(
   rig: Rig,
   lsn: number,
@@ -287,6 +295,34 @@ test("missingSegment: a hole in the sequence is damage", () => {
   assert.isAbove(rig.segments.size, 2)
   rig.segments.delete(2)
   row(rig.recover(), "missingSegment")
+})
+
+test("missingSegment: a hole behind the last frame, before a file made ahead of time, is damage", () => {
+  const rig = logOf(9, 3000)
+  const last = rig.synced.at(-1)!.segment
+  const first = rig.synced.find((append) => append.segment === last)!.lsn
+  rig.segments.set(last + 1, emptySegment(rig, last + 1))
+  rig.segments.delete(last)
+  rig.witness = null
+  const recovered = row(rig.recover(), "missingSegment")
+  assert.equal(recovered.damage[0]!.first, first)
+  assert.equal(recovered.groups[0]!.damage?.identified, false)
+})
+
+test("witnessed: what followed the witnessed frame in a file that is gone is not vouched for", () => {
+  const rig = logOf(9, 3000)
+  rig.turn()
+  const witness = rig.witness
+  assert.isNotNull(witness)
+  const last = rig.synced.at(-1)!
+  rig.write(entry(10, 1))
+  assert.equal(rig.synced.at(-1)!.segment, last.segment)
+  rig.witness = witness
+  rig.segments.delete(last.segment)
+  const recovered = rig.recover()
+  assert.equal(recovered.verdict, "corruption")
+  // Its entry 10 may have been acknowledged: it does not vote as if its log ended at 9.
+  assert.equal(recovered.groups[0]!.damage?.identified, false)
 })
 
 test("missingHead: segments that nothing says were released are damage", () => {

@@ -138,7 +138,7 @@ export class ToyKernel implements StoreKernel {
         return []
       case "checkpointSynced":
         this.#checkpointing = false
-        return [{ type: "releaseSegments", volume: 1, below: this.#segment }]
+        return this.behaviour.keeps ? [] : [{ type: "releaseSegments", volume: 1, below: this.#segment }]
       case "segmentRefused":
       case "checkpointRefused":
         this.#checkpointing = false
@@ -265,12 +265,21 @@ export type ToyBehaviour = {
   throwsAt: number | null
   /** A loaded kernel differs from the saved one. */
   forgets: boolean
+  /** It releases no segment. */
+  keeps: boolean
 }
 
 export type ToyBuild = KernelBuild & { readonly behaviour: ToyBehaviour }
 
 export function toyBuild(stores: number, changes: Partial<ToyBehaviour> = {}): ToyBuild {
-  const behaviour: ToyBehaviour = { stores, leader: 1, throwsAt: null, forgets: false, ...changes }
+  const behaviour: ToyBehaviour = {
+    stores,
+    leader: 1,
+    throwsAt: null,
+    forgets: false,
+    keeps: false,
+    ...changes,
+  }
   const boots = new Map<number, number>()
   return {
     name: "toy",
