@@ -7,7 +7,7 @@ import { serverCredentials } from "#net/api/tls.ts"
 
 const bytes = (message: Buffer): Buffer => message
 
-type Told = { readonly tls: { readonly [name in keyof TlsFiles]: string } }
+type Told = { readonly cluster: string; readonly tls: { readonly [name in keyof TlsFiles]: string } }
 
 /** Answers what came in one turn in the next, as a store would after its sync. */
 class EchoDoor implements RequestDoor {
@@ -38,7 +38,7 @@ process.once("message", (told: Told) => {
       key: Buffer.from(told.tls.key),
     }
     const door = new EchoDoor()
-    const options = { cluster: "bench", store: 1, tenants: [0], host: "127.0.0.1", port: 0, tls, door }
+    const options = { cluster: told.cluster, store: 1, tenants: [0], host: "127.0.0.1", port: 0, tls, door }
     door.api = await ClientApi.listen({ ...options, source: { groups: () => [], status: () => ({}) } })
     const bare = new Server()
     const echo = { requestSerialize: bytes, requestDeserialize: bytes }

@@ -4,7 +4,7 @@ import { Client as GrpcClient, Metadata } from "@grpc/grpc-js"
 import type { KvRequest } from "#kernel"
 import { StoreSession } from "#net"
 import { secureTarget } from "#net/api/tls.ts"
-import { makeAuthority } from "../support/certificates.ts"
+import { TestAuthority } from "../support/certificates.ts"
 import { about, numberOption, printReport, type Row } from "../support/report.ts"
 
 /**
@@ -69,14 +69,15 @@ async function measure(
   }
 }
 
-const authority = await makeAuthority()
-const files = await authority.issue("node-1")
+const authority = await TestAuthority.make()
+const files = await authority.listener(1)
 const child = fork(new URL("api-server.ts", import.meta.url))
 child.send({
+  cluster: authority.cluster,
   tls: { ca: files.ca.toString(), cert: files.cert.toString(), key: files.key.toString() },
 })
 const [ports] = (await once(child, "message")) as [{ api: number; bare: number }]
-const tls = await authority.issue("bench")
+const tls = await authority.client("bench")
 
 const session = new StoreSession({ host: "127.0.0.1", clientPort: ports.api }, tls, 0)
 const request: KvRequest = {

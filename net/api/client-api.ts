@@ -17,6 +17,7 @@ import {
   type TenantId,
 } from "#kernel"
 import type { AnswerDoor, RequestDoor } from "../host/ports.ts"
+import { callerOf, refusalOf } from "./access.ts"
 import {
   decodeAdminRequest,
   decodeLocateRequest,
@@ -28,7 +29,7 @@ import {
 } from "./control-codec.ts"
 import { METADATA, PATHS } from "./names.ts"
 import { IN_FLIGHT_MAX, Session, type SessionKeeper } from "./session.ts"
-import { principalOf, serverCredentials, type TlsFiles } from "./tls.ts"
+import { serverCredentials, type TlsFiles } from "./tls.ts"
 
 /** A request and what protobuf adds to it. */
 const MESSAGE_BYTES_MAX: number = REQUEST_BYTES_MAX + (512 << 10)
@@ -95,7 +96,7 @@ export class ClientApi implements AnswerDoor, SessionKeeper {
       "grpc.keepalive_timeout_ms": 5_000,
     })
     const locate: Unary = (call, callback) => this.#locate(call, callback)
-    const status: Unary = (_, callback) => this.#status(callback)
+    const status: Unary = (call, callback) => this.#status(call, callback)
     const admin: Unary = (call, callback) => this.#admin(call, callback)
     this.#server.addService(
       {
@@ -173,6 +174,11 @@ export class ClientApi implements AnswerDoor, SessionKeeper {
   }
 
   #begin(call: ServerDuplexStream<Buffer, Buffer>): void {
+    const caller = callerOf(call, this.#options.cluster, "client")
+    if (typeof caller === "string") {
+      call.emit("error", refusalOf(caller))
+      return
+    }
     const tenant = this.#tenantOf(call.metadata)
     if (tenant === null) {
       call.emit("error", { code: Status.PERMISSION_DENIED, details: "badRequest: no such tenant here" })
@@ -182,8 +188,7 @@ export class ClientApi implements AnswerDoor, SessionKeeper {
       call.emit("error", { code: Status.RESOURCE_EXHAUSTED, details: "overloaded: too many sessions" })
       return
     }
-    const principal = principalOf(call.getAuthContext().sslPeerCertificate)
-    const session = new Session(this.#next++, tenant, principal, call, this.#options.door, this)
+    const session = new Session(this.#next++, tenant, caller.name, call, this.#options.door, this)
     this.#sessions.set(session.number, session)
     const end = (): void => {
       session.end()
@@ -206,6 +211,11 @@ export class ClientApi implements AnswerDoor, SessionKeeper {
   }
 
   #locate(call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void {
+    const caller = callerOf(call, this.#options.cluster, "client")
+    if (typeof caller === "string") {
+      callback(refusalOf(caller))
+      return
+    }
     const request = decodeLocateRequest(call.request)
     const tenant = this.#tenantOf(call.metadata)
     if (request === null || tenant === null) {
@@ -215,11 +225,21 @@ export class ClientApi implements AnswerDoor, SessionKeeper {
     callback(null, encodeLocations(locationsOf(this.#options.source.groups(), tenant, request)))
   }
 
-  #status(callback: sendUnaryData<Buffer>): void {
+  #status(call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void {
+    const caller = callerOf(call, this.#options.cluster, "client")
+    if (typeof caller === "string") {
+      callback(refusalOf(caller))
+      return
+    }
     callback(null, encodeStatus(JSON.stringify(this.#options.source.status())))
   }
 
   #admin(call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void {
+    const caller = callerOf(call, this.#options.cluster, "operator")
+    if (typeof caller === "string") {
+      callback(refusalOf(caller))
+      return
+    }
     const request: AdminRequest | null = decodeAdminRequest(call.request)
     if (request === null) {
       callback({ code: Status.INVALID_ARGUMENT, details: "badRequest: not an AdminRequest of orrery.v1" })

@@ -1,4 +1,3 @@
-import type { PeerCertificate } from "node:tls"
 import { isIP } from "node:net"
 import { checkServerIdentity, createSecureContext } from "node:tls"
 import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js"
@@ -39,14 +38,4 @@ export function secureTarget({ ca, cert, key }: TlsFiles, host: string): SecureT
     }),
     options: { "grpc.ssl_target_name_override": "orrery" },
   }
-}
-
-/** Longer names are cut: a request carries its principal. */
-const PRINCIPAL_BYTES_MAX = 256
-
-/** Who a certificate says its bearer is: the common name of its subject, as the kernel's byte string. */
-export function principalOf(certificate: PeerCertificate | undefined): string {
-  const name: unknown = certificate?.subject?.CN
-  const text = typeof name === "string" ? name : ""
-  return Buffer.from(text).subarray(0, PRINCIPAL_BYTES_MAX).toString("latin1")
 }

@@ -14,7 +14,8 @@ import {
   type StoreId,
   type TenantId,
 } from "#kernel"
-import type { ClientConfig } from "../cluster/node-config.ts"
+import { accessCodeOf, type AccessCode } from "../api/access.ts"
+import { readClientConfig } from "../cluster/config-file.ts"
 import {
   decodeAdminReply,
   decodeLocations,
@@ -87,7 +88,10 @@ const TIMEOUT_MS = 10_000
 const LOCATE_MS = 2_000
 const SCAN_LIMIT = 1_000
 
-/** Finds the stores of a cluster when they are first needed: it does not wait for any, and does not fail without. */
+/**
+ * Finds the stores of a cluster when they are first needed: it does not wait for any, and does not fail without. Throws
+ * `ClusterError` for a `client.json` that is none, and Node's own error for files beside it that cannot be read.
+ */
 export function connect(options: ConnectOptions): Client {
   const { stores, tls } = "config" in options ? readConfig(options.config) : options
   return new Client(stores, tls, options.tenant ?? 0, options.timeoutMs ?? TIMEOUT_MS)
@@ -95,9 +99,7 @@ export function connect(options: ConnectOptions): Client {
 
 function readConfig(directory: string): { readonly stores: readonly ClientStore[]; readonly tls: TlsFiles } {
   const read = (name: string): Buffer => readFileSync(join(directory, name))
-  const { format, stores } = JSON.parse(read("client.json").toString()) as ClientConfig
-  if (format !== 1)
-    throw new Error(`Cannot read ${join(directory, "client.json")}: format ${String(format)}, not 1`)
+  const { stores } = readClientConfig(directory)
   return { stores, tls: { ca: read("ca.pem"), cert: read("client.pem"), key: read("client.key") } }
 }
 
@@ -107,6 +109,8 @@ export class Client implements Shared {
   readonly tokens: Tokens
   readonly tenant: TenantId
   isClosed = false
+  /** Why every store that was asked where a range is turned this client away; null when one did not. */
+  refusal: AccessCode | null = null
   readonly #addresses: ReadonlyMap<StoreId, ClientStore>
   readonly #tls: TlsFiles
   readonly #timeoutMs: number
@@ -247,6 +251,7 @@ export class Client implements Shared {
         options,
         (error, reply) => {
           if (reply !== undefined) resolve(reply)
+          else if (accessCodeOf(error) !== null) reject(new OrreryError(accessCodeOf(error)!, null, 0))
           else if (error?.code === Status.INVALID_ARGUMENT)
             reject(new OrreryError("badRequest", { code: "badRequest", reason: error.details }, 0))
           else reject(new OrreryError("unavailable", null, 0, error?.details))
@@ -268,7 +273,10 @@ export class Client implements Shared {
     this.#locating.push(then)
     if (this.#locating.length > 1) return
     let left = this.#addresses.size
+    let refusal: AccessCode | null = null
+    let wasHeard = false
     const done = (): void => {
+      this.refusal = wasHeard ? null : refusal
       const waiting = this.#locating
       this.#locating = []
       for (const one of waiting) one()
@@ -285,8 +293,10 @@ export class Client implements Shared {
         encodeLocateRequest({ start: key, limit: 0 }),
         this.#metadata,
         { deadline: Date.now() + LOCATE_MS },
-        (_, message) => {
+        (error, message) => {
+          refusal ??= accessCodeOf(error)
           const locations = message === undefined ? null : decodeLocations(message)
+          wasHeard ||= locations !== null
           for (const location of locations ?? []) this.router.learn(location)
           // A store that has just started, or one that holds no replica of it, knows nothing.
           if (locations === null || !locations.some(({ range }) => contains(range, key))) ask()

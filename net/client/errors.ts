@@ -1,7 +1,8 @@
+import type { AccessCode } from "../api/access.ts"
 import { RECOURSE, type ErrorCode, type KernelError, type Recourse } from "#kernel"
 
 /** Codes of the cluster (docs/ERRORS.md), and what a client finds by itself. */
-export type ClientErrorCode = ErrorCode | "unavailable" | "closed"
+export type ClientErrorCode = ErrorCode | AccessCode | "unavailable" | "closed"
 
 /** What to do about each, in a sentence. */
 const ADVICE: Readonly<Record<ClientErrorCode, string>> = {
@@ -23,6 +24,9 @@ const ADVICE: Readonly<Record<ClientErrorCode, string>> = {
   badRequest: "The request itself is wrong",
   unavailable: "No store could be reached in time: see that the cluster runs, then try again",
   closed: "This client was closed",
+  notAClient: "Connect with a certificate that was made for a client of this cluster",
+  wrongCluster: "Connect with a certificate of this cluster, or to the cluster of this certificate",
+  notPermitted: "Only the operator of a cluster may do this",
 }
 
 /** Why an operation failed, and what to do about it. */
@@ -41,10 +45,24 @@ export class OrreryError extends Error {
     const advice = ADVICE[code]
     super(`${code}: ${detail === "" ? detailOf(refusal) : `${detail}. `}${advice}`)
     this.code = code
-    this.recourse = code === "unavailable" || code === "closed" ? "retryable" : RECOURSE[code]
+    this.recourse = recourseOf(code)
     this.advice = advice
     this.refusal = refusal
     this.retries = retries
+  }
+}
+
+function recourseOf(code: ClientErrorCode): Recourse {
+  switch (code) {
+    case "unavailable":
+    case "closed":
+      return "retryable"
+    case "notAClient":
+    case "wrongCluster":
+    case "notPermitted":
+      return "final"
+    default:
+      return RECOURSE[code]
   }
 }
 

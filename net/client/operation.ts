@@ -10,6 +10,7 @@ import {
   type Timestamp,
   type Token,
 } from "#kernel"
+import type { AccessCode } from "../api/access.ts"
 import { OrreryError, OutcomeUnknownError } from "./errors.ts"
 import type { Route, Router } from "./router.ts"
 import type { StoreSession, Waiting } from "./store-session.ts"
@@ -39,6 +40,8 @@ export interface Shared {
   readonly tokens: Tokens
   readonly tenant: number
   readonly isClosed: boolean
+  /** Set when the stores that were asked last turned this client away. */
+  readonly refusal: AccessCode | null
   session(store: StoreId): StoreSession
   isDown(store: StoreId): boolean
   /** Asks stores where the ranges from this key on are; calls back, whatever came of it. */
@@ -152,8 +155,9 @@ export class Operation implements Waiting {
   }
 
   readonly #located = (): void => {
-    if (this.#find() === null) this.#pause()
-    else this.attempt()
+    if (this.#find() !== null) this.attempt()
+    else if (this.#shared.refusal !== null) this.#give(this.#shared.refusal)
+    else this.#pause()
   }
 
   readonly #timed = (): void => {

@@ -1,10 +1,11 @@
 import { ClientApi, type AnswerDoor, type RequestDoor, type StatusSource, type TlsFiles } from "#net"
-import { makeAuthority } from "../../bench/support/certificates.ts"
+import { TestAuthority } from "../../bench/support/certificates.ts"
 import { LiveStore } from "./live-store.ts"
 
 export type Rig = {
   readonly store: LiveStore
   readonly api: ClientApi
+  readonly authority: TestAuthority
   readonly clientTls: TlsFiles
   readonly stores: readonly { readonly store: number; readonly host: string; readonly clientPort: number }[]
   close(): void
@@ -15,10 +16,11 @@ export async function listen(
   door: RequestDoor,
   source: StatusSource,
   tls: TlsFiles,
+  cluster: string,
   tenants: readonly number[] = [0],
 ): Promise<ClientApi> {
   return ClientApi.listen({
-    cluster: "live",
+    cluster,
     store,
     tenants,
     host: "127.0.0.1",
@@ -35,14 +37,15 @@ export function addressOf(store: number, api: ClientApi): Rig["stores"][number] 
 
 /** One store with a real kernel behind a real server on loopback. */
 export async function openRig(live: LiveStore = new LiveStore()): Promise<Rig> {
-  const authority = await makeAuthority()
+  const authority = await TestAuthority.make()
   const source = { groups: () => live.status(), status: () => ({ groups: live.status() }) }
-  const api = await listen(1, live, source, await authority.issue("node-1"))
+  const api = await listen(1, live, source, await authority.listener(1), authority.cluster)
   live.answers = api satisfies AnswerDoor
   return {
     store: live,
     api,
-    clientTls: await authority.issue("someone"),
+    authority,
+    clientTls: await authority.client("someone"),
     stores: [addressOf(1, api)],
     close() {
       void api.close()

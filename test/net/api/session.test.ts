@@ -11,7 +11,7 @@ import { encodeRequests } from "#net/api/request-codec.ts"
 import { secureTarget } from "#net/api/tls.ts"
 import { WireWriter } from "#net/api/wire.ts"
 import { listen } from "../../support/api-rig.ts"
-import { makeAuthority } from "../../../bench/support/certificates.ts"
+import { TestAuthority } from "../../../bench/support/certificates.ts"
 import { requestOf } from "../../support/requests.ts"
 
 const bytes = (message: Buffer): Buffer => message
@@ -46,11 +46,11 @@ class HandDoor implements RequestDoor {
 type Rig = { readonly api: ClientApi; readonly door: HandDoor; readonly tls: TlsFiles }
 
 async function open(): Promise<Rig> {
-  const authority = await makeAuthority()
+  const authority = await TestAuthority.make()
   const door = new HandDoor()
-  const api = await listen(1, door, NOTHING, await authority.issue("node-1"))
+  const api = await listen(1, door, NOTHING, await authority.listener(1), authority.cluster)
   closers.push(() => void api.close())
-  return { api, door, tls: await authority.issue("ann") }
+  return { api, door, tls: await authority.client("ann") }
 }
 
 type Stream = ClientDuplexStream<Buffer, Buffer>
@@ -225,7 +225,7 @@ describe("the port", () => {
 
   test("refuses TLS 1.2, strangers' certificates and none at all", async () => {
     const { api, tls } = await open()
-    const stranger = await (await makeAuthority("another")).issue("ann")
+    const stranger = await (await TestAuthority.make()).client("ann")
     const tries = [{ ...tls, maxVersion: "TLSv1.2" as const }, { ...stranger, ca: tls.ca }, { ca: tls.ca }]
     for (const options of tries) {
       const socket = connectTls({ ...options, host: "127.0.0.1", port: api.port, ALPNProtocols: ["h2"] })

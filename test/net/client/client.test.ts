@@ -107,10 +107,12 @@ describe("a client of a real kernel over loopback", () => {
       groups.map(({ role, group }) => [role, group]),
       [["leader", 1]],
     )
+    const operator = connect({ stores: rig.stores, tls: await rig.authority.client("operator") })
     const order = { group: 1, action: { type: "removeReplica", store: 9 } } as const
-    const reply = await client.admin(1, order)
+    const reply = await operator.admin(1, order)
     assert.equal(reply.type, "error")
-    await assert.rejects(client.admin(1, { ...order, group: 0 }), { code: "badRequest" })
+    await assert.rejects(operator.admin(1, { ...order, group: 0 }), { code: "badRequest" })
+    operator.close()
   })
 
   test("what is done after its end is refused with `closed`", async () => {

@@ -10,7 +10,7 @@ import {
   type RequestDoor,
 } from "#net"
 import { addressOf, listen } from "../../support/api-rig.ts"
-import { makeAuthority } from "../../../bench/support/certificates.ts"
+import { TestAuthority } from "../../../bench/support/certificates.ts"
 import { LiveStore } from "../../support/live-store.ts"
 
 const closers: (() => void)[] = []
@@ -32,7 +32,7 @@ type Pair = {
 
 /** Stores 1 and 2; a real kernel is behind store 1. Store 2 says what the test lets it say. */
 async function openPair(): Promise<Pair> {
-  const authority = await makeAuthority()
+  const authority = await TestAuthority.make()
   const live = new LiveStore()
   const asked: KvRequest[][] = [[], []]
   const source = {
@@ -67,12 +67,12 @@ async function openPair(): Promise<Pair> {
     },
   ]
   for (const [i, door] of doors.entries()) {
-    apis.push(await listen(i + 1, door, source, await authority.issue(`node-${i + 1}`)))
+    apis.push(await listen(i + 1, door, source, await authority.listener(i + 1), authority.cluster))
   }
   live.answers = apis[0]!
   const client = connect({
     stores: apis.map((api, i) => addressOf(i + 1, api)),
-    tls: await authority.issue("ann"),
+    tls: await authority.client("ann"),
     timeoutMs: 20_000,
   })
   const pair: Pair = { live, client, asked, bounce: () => null }
