@@ -1,14 +1,18 @@
 import { randomBytes } from "node:crypto"
-import { DEFAULT_LIMITS, DEFAULT_TIMING, NO_SWITCHES, type KernelConfig } from "#kernel"
+import { DEFAULT_LIMITS, DEFAULT_TIMING, NO_SWITCHES, type KernelConfig, type StoreId } from "#kernel"
 import type { NodeConfig } from "./cluster/node-config.ts"
 import { BirthError, readBirth, writeBirth } from "./host/birth.ts"
 import { MachineClock } from "./host/clock.ts"
+import { handOver } from "./host/hand-over.ts"
 import { Host, type HostStop } from "./host/host.ts"
 import type { AnswerDoor, BirthRecord, HostWatcher, PeerLinks, StoreDisk } from "./host/ports.ts"
 import type { NodeLog } from "./log.ts"
 
 /** How long a node that was asked to stop still waits for the answers it owes. */
 const DRAIN_MS_MAX = 3_000
+
+/** How long it still leads while it looks for others that will. */
+const HAND_OVER_MS_MAX = 2_000
 
 /** The door for clients, once it is open. */
 export interface ClientDoor extends AnswerDoor {
@@ -50,6 +54,7 @@ export class NodeServer {
   readonly host: Host
   /** Resolves when the store has stopped itself; a node that is closed does not. */
   readonly stopped: Promise<HostStop>
+  readonly #store: StoreId
   readonly #disk: StoreDisk
   readonly #links: PeerLinks
   readonly #api: ClientDoor
@@ -57,23 +62,26 @@ export class NodeServer {
 
   constructor(
     host: Host,
+    store: StoreId,
     stopped: Promise<HostStop>,
     parts: { readonly disk: StoreDisk; readonly links: PeerLinks; readonly api: ClientDoor },
   ) {
     this.host = host
     this.stopped = stopped
+    this.#store = store
     this.#disk = parts.disk
     this.#links = parts.links
     this.#api = parts.api
   }
 
-  /** Answers what it was asked, closes its doors, lets what is under way reach the disk, gives the lock back. */
+  /** Hands over what it leads, answers what it was asked, closes its doors, lets what is under way reach the disk, gives the lock back. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
   }
 
   async #close(): Promise<void> {
+    await handOver(this.host, this.#store, () => this.#links.reachable(), HAND_OVER_MS_MAX)
     await this.host.drain(DRAIN_MS_MAX)
     await this.#api.close()
     await this.host.close()
@@ -129,7 +137,7 @@ export async function startNode(
     host.answerTo(api)
     undo.push(() => api.close())
     throwIf(stop)
-    return new NodeServer(host, stopped.promise, { disk, links, api })
+    return new NodeServer(host, config.store, stopped.promise, { disk, links, api })
   } catch (error) {
     for (const close of undo.toReversed()) {
       try {

@@ -30,6 +30,10 @@ export class Wire {
     this.#listeners.set(store, listener)
   }
 
+  get stores(): readonly number[] {
+    return [...this.#listeners.keys()]
+  }
+
   leave(store: number): void {
     this.#listeners.delete(store)
   }
@@ -51,6 +55,10 @@ class MemoryLinks implements PeerLinks {
 
   onFrame(listener: Listener): void {
     this.#wire.listen(this.#store, listener)
+  }
+
+  reachable(): ReadonlySet<number> {
+    return new Set(this.#wire.stores.filter((store) => store !== this.#store))
   }
 
   close(): Promise<void> {

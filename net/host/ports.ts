@@ -87,6 +87,8 @@ export interface PeerLinks {
    * bytes: those do not change any more.
    */
   onFrame(listener: (frame: Frame, lane: Lane, bytes: Uint8Array) => void): void
+  /** Stores that what is sent now will reach, as far as is known. */
+  reachable(): ReadonlySet<StoreId>
   close(): Promise<void>
 }
 
