@@ -36,7 +36,8 @@ describe("a node that is told to stop", () => {
       // Nobody had to miss it first: each is led at this very moment.
       for (const group of led) assert.notEqual(cluster.leaderOf(group), 0, `group ${group} of store ${store}`)
       const after = termsOf(other)
-      for (const [i, term] of after.entries()) assert.ok(term <= before[i]! + 1, `${before} then ${after}`)
+      for (const [i, term] of after.entries())
+        assert.ok(term <= before[i]! + 1, `${before.join(" ")} then ${after.join(" ")}`)
       const written = writers.acknowledged
       await until("writes go on without it", () => writers.acknowledged >= written + 20, 30_000)
       await cluster.start(store)

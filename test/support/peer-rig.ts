@@ -169,6 +169,7 @@ export class Proxy {
   readonly #server: Server
   readonly #pairs = new Set<readonly [Socket, Socket]>()
   #frozen = false
+  #timer: NodeJS.Timeout | null = null
   accepted = 0
 
   private constructor(target: number) {
@@ -208,12 +209,25 @@ export class Proxy {
     }
   }
 
+  /** From now on at most `bytes` every `everyMs` milliseconds each way, on every connection. */
+  dribble(bytes: number, everyMs: number): void {
+    this.freeze()
+    this.#timer ??= setInterval(() => {
+      for (const [client, server] of this.#pairs) {
+        pass(client, server, bytes)
+        pass(server, client, bytes)
+      }
+    }, everyMs)
+  }
+
   thaw(): void {
     this.#frozen = false
+    this.#stopDribbling()
     for (const pair of this.#pairs) this.#join(pair)
   }
 
   async close(): Promise<void> {
+    this.#stopDribbling()
     const closed = new Promise((done) => this.#server.close(done))
     for (const [client, server] of this.#pairs) {
       client.destroy()
@@ -222,10 +236,22 @@ export class Proxy {
     await closed
   }
 
+  #stopDribbling(): void {
+    if (this.#timer !== null) clearInterval(this.#timer)
+    this.#timer = null
+  }
+
   #join([client, server]: readonly [Socket, Socket]): void {
     client.pipe(server)
     server.pipe(client)
   }
+}
+
+/** Up to so many of the bytes that wait in `from`. */
+function pass(from: Socket, to: Socket, bytes: number): void {
+  const most = Math.min(bytes, from.readableLength)
+  const part = (most > 0 ? from.read(most) : from.read(0)) as Buffer | null
+  if (part !== null) to.write(part)
 }
 
 /** A client that says whatever it is told to a listener: certificates and bytes are the caller's. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { Client as GrpcClient, type ServiceError } from "@grpc/grpc-js"
 import { afterAll, beforeAll, describe, test } from "vitest"
-import { connect, OrreryError, type ClientApi, type TlsFiles } from "#net"
+import { connect, type ClientApi, type OrreryError, type TlsFiles } from "#net"
 import { clientOfNames, clientUri, storeUri } from "#net/cluster/identity.ts"
 import { PATHS } from "#net/api/names.ts"
 import { secureTarget } from "#net/api/tls.ts"

@@ -159,4 +159,44 @@ describe("a client whose first guess at the leader is wrong", () => {
     assert.equal((await pair.client.get("k"))?.toString(), "1")
     assert.equal(pair.client.router.find("k")!.descriptor.generation, 1)
   })
+
+  test("a token that expired before anything came of it gives way to a younger one", async () => {
+    const pair = await openPair()
+    let expired = 0
+    pair.bounce = (request) => {
+      if (!isWrite(request) || expired++ > 0) return null
+      return { type: "error", id: request.id, error: { code: "tokenExpired" } }
+    }
+    assert.equal(await pair.client.increment("n"), 1)
+    const first = pair.asked[1]!.find(isWrite)!.token!
+    const last = pair.asked[0]!.find(isWrite)!.token!
+    assert.ok(last.seq > first.seq && last.birth >= first.birth)
+  })
+
+  test("a token that expired after a doubt ends in it: the write is not made again", async () => {
+    const pair = await openPair()
+    let count = 0
+    pair.bounce = (request) => {
+      if (!isWrite(request)) return null
+      // It was done; nobody says so, and by the time it is asked again nobody remembers.
+      if (count++ === 0) pair.live.request(0, request)
+      return {
+        type: "error",
+        id: request.id,
+        error: { code: count === 1 ? "outcomeUnknown" : "tokenExpired" },
+      }
+    }
+    await pair.client.get("n")
+    pair.client.router.find("n")!.stores = [2]
+    pair.client.router.find("n")!.leader = 2
+    await assert.rejects(pair.client.increment("n"), (error: OutcomeUnknownError) => {
+      assert.ok(error instanceof OutcomeUnknownError)
+      assert.equal(error.refusal?.code, "tokenExpired")
+      return true
+    })
+    assert.equal(count, 2)
+    pair.client.router.find("n")!.stores = [1]
+    pair.client.router.find("n")!.leader = 1
+    assert.equal((await pair.client.get("n"))?.toString(), "1")
+  })
 })
