@@ -35,16 +35,16 @@ const made = await initCluster({
 })
 const nodes = await Promise.all(made.stores.map(({ directory }) => NodeProcess.start(directory)))
 
-let isOver = false
+const over = new AbortController()
 let done = 0
 let failed = 0
 
 /** Several lives of clients, one after the other. */
 async function live(number: number): Promise<void> {
-  for (let life = number; !isOver; life++) {
+  for (let life = number; !over.signal.aborted; life++) {
     const client = connect({ config: made.client })
     const one = async (): Promise<void> => {
-      for (let left = OPERATIONS_A_CLIENT / IN_FLIGHT; left > 0 && !isOver; left--) {
+      for (let left = OPERATIONS_A_CLIENT / IN_FLIGHT; left > 0 && !over.signal.aborted; left--) {
         try {
           await operation(client)
           done++
@@ -94,7 +94,7 @@ while (performance.now() - began < forMs) {
     }
   }
 }
-isOver = true
+over.abort()
 await Promise.all(load)
 watcher.close()
 await Promise.all(nodes.map((node) => node.end("SIGTERM")))
