@@ -24,11 +24,20 @@ export function bootEndedDamaged(world: WorldView, store: StoreMirror, isForgetf
     if (replica.lost) comeBack(world, replica, isForgetful)
     if (isForgetful) {
       replica.ghost = null
-      if (wasHere) replica.before = copyOf(durable)
+      if (wasHere) remember(replica, durable)
     } else if (wasHere && replica.role !== "recovering") bootedWhole(world, replica, durable)
     else if (wasHere) replica.ghost ??= copyOf(durable)
     trust(store, replica)
   }
+}
+
+/** One that holds all that an earlier one held takes its place. */
+function remember({ before }: ReplicaMirror, durable: DurableReplica): void {
+  const kept = before.filter(({ log, applied }) => {
+    const last = Math.max(log.last, applied)
+    return !durable.holds(last, log.digestAt(last))
+  })
+  before.splice(0, before.length, ...kept, copyOf(durable))
 }
 
 /** The boot did not speak of it: under its name nothing will be said again, unless all of it comes to light. */

@@ -70,8 +70,11 @@ export class ReplicaMirror {
   lost = false
   /** What it held before its disk was damaged, until it is repaired; null for one that is whole. */
   ghost: DurableReplica | null = null
-  /** What the disk of a store that forgets had held before the boot: what it acknowledged then was true. */
-  before: DurableReplica | null = null
+  /**
+   * What the disk of a store that forgets had held before its boots: what it acknowledged then was true, and may be on its
+   * way still, whatever was forgotten since.
+   */
+  readonly before: DurableReplica[] = []
   /** Where the log of whoever asked for its vote ended, by replica; of one that is damaged. */
   readonly askedBy: Map<number, { readonly index: number; readonly term: number }> = new Map()
   /** Where the log ended that it booted with. */

@@ -52,7 +52,10 @@ function checkMajority(
 
 /** Its acknowledgement may be on its way still, and was true when it left. */
 function heldBefore(replica: ReplicaMirror | undefined, index: number, digest: number): boolean {
-  return replica?.ghost?.holds(index, digest) === true || replica?.before?.holds(index, digest) === true
+  if (replica === undefined) return false
+  return (
+    replica.ghost?.holds(index, digest) === true || replica.before.some((held) => held.holds(index, digest))
+  )
 }
 
 export function configurationChanged(

@@ -8,7 +8,7 @@ import type { DiskFile, VolumeFiles } from "./volume-files.ts"
 export const SEGMENT_HEADER_BYTES = 4_096
 
 /** What kind of bytes damage strikes. */
-export const ZONE = { header: 0, frames: 1, witness: 2, checkpoint: 3 } as const
+export const ZONE = { header: 0, frames: 1, witness: 2, checkpoint: 3, lastWrite: 4 } as const
 
 /** Names the damage of one fault on one store among all draws: where it strikes depends on nothing else. */
 export type DamageKey = { readonly seed: number; readonly fault: number; readonly store: number }
@@ -68,6 +68,11 @@ function regionsIn(volume: VolumeFiles, zone: number): readonly Span[] {
     case ZONE.checkpoint:
       // Checkpoint 0 is no file.
       return checkpoint.number === 0 ? [] : [{ file: checkpoint, start: 0, end: checkpoint.bytes.length }]
+    case ZONE.lastWrite: {
+      const file = segments.findLast(({ usedBytes }) => usedBytes > SEGMENT_HEADER_BYTES)
+      if (file === undefined) return []
+      return [{ file, start: Math.max(SEGMENT_HEADER_BYTES, file.lastOffset), end: file.usedBytes }]
+    }
     default:
       return segments.map((file) => ({ file, start: SEGMENT_HEADER_BYTES, end: file.usedBytes }))
   }

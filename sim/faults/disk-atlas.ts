@@ -32,7 +32,8 @@ const HARM: Readonly<Partial<Record<FaultKind, Harm>>> = {
 /** What lies on a disk until somebody reads it, which may be parts later: a log is read at a start and no sooner. */
 const LATENT: ReadonlySet<FaultKind> = new Set(["latentSector", "bitRot", "misdirectedWrite"])
 const LIES: ReadonlySet<FaultKind> = new Set(["lyingSync", "renameNotDurable"])
-const FRAMES = 1
+/** Zones: all frames of a log, and its last write. */
+const FRAMES: ReadonlySet<number | undefined> = new Set([1, 4])
 const SECOND = 1_000_000
 /** Before a store may forget, everyone else has had this long to catch up with what was committed. */
 const CALM_BEFORE_US = 3 * SECOND
@@ -42,7 +43,7 @@ const CALM_AFTER_US = 2 * SECOND
 export function harmOf({ kind, args }: Pick<PlanFault, "kind" | "args">): Harm | null {
   // Frames that read as if they had not been written may be the last ones; anything else contradicts itself.
   if (kind === "staleRead" || kind === "misdirectedRead")
-    return args["zone"] === FRAMES ? "forgets" : "notices"
+    return FRAMES.has(args["zone"]) ? "forgets" : "notices"
   return HARM[kind] ?? null
 }
 

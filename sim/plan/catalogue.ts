@@ -12,8 +12,8 @@ export type FaultForm = {
 const FLAG = [0, 1] as const
 const RATIO = [0, 1_000_000] as const
 const ANY_US = [0, 3_600_000_000] as const
-/** 0 segment header, 1 frames, 2 side slot, 3 checkpoint. */
-const ZONE = [0, 3] as const
+/** 0 segment header, 1 frames, 2 side slot, 3 checkpoint, 4 the last write of a log. */
+const ZONE = [0, 4] as const
 const SECTORS = [1, 1_000] as const
 /** A hundred years, and still a safe integer when added to the time of day. */
 const CENTURY_US = 3_155_760_000_000_000

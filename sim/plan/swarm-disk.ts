@@ -1,6 +1,7 @@
 import type { Chance } from "./chance.ts"
 import type { DiskKind, FaultKind } from "./plan.ts"
 import {
+  all,
   coin,
   drawSpan,
   during,
@@ -16,6 +17,12 @@ import {
 
 const MS = 1_000
 const SECOND = 1_000_000
+
+/** Zones: what vouches for a log's end, and its last write. */
+const SIDE_SLOT = 2
+const LAST_WRITE = 4
+/** Of the damage that a start finds, so much is done while the power of everybody is off. */
+const POWER_CUT_PERCENT = 40
 
 export const DISK_DRAWERS: Drawers<DiskKind> = {
   syncError: ({ span, target, ground, draw }, kind) => [
@@ -75,8 +82,34 @@ function drawAtRest(draft: Draft, kind: FaultKind): readonly FaultSketch[] {
   const { span, draw } = draft
   const aim = drawAim(draw)
   const args = kind === "bitRot" ? aim : { ...aim, sectors: draw.spread(1, 4) }
+  if (draw.percent(POWER_CUT_PERCENT)) return drawPowerCut(draft, kind, store, args)
   const damage = event(kind, { at: span.at, until: span.at }, targetStores([store], []), args)
   return draw.percent(20) ? [damage] : [damage, crashIn(draft, store, coin(draw))]
+}
+
+/**
+ * The power of the whole cluster fails, and one disk does not come through it whole: mostly what was written last is
+ * bad, often what vouches for it too.
+ * All come back together, so an election comes before any repair.
+ */
+function drawPowerCut(
+  { span, ground, chance }: Draft,
+  kind: FaultKind,
+  store: number,
+  args: Readonly<Record<string, number>>,
+): readonly FaultSketch[] {
+  const own = chance.of("powerCut")
+  const restartUs = own.spread(20 * MS, SECOND)
+  const down = during(ground, span.at, restartUs)
+  const at = Math.floor((down.at + down.until) / 2)
+  const struck = own.percent(70) ? [LAST_WRITE] : [args["zone"]!]
+  if (own.percent(60)) struck.push(SIDE_SLOT)
+  return [
+    event("crash", down, all(ground), { restartUs, powerLoss: 1 }),
+    ...struck.map((zone) =>
+      event(kind, { at, until: at }, targetStores([store], []), { ...args, zone, system: 0 }),
+    ),
+  ]
 }
 
 function drawMisdirectedWrite(draft: Draft, kind: FaultKind): readonly FaultSketch[] {
