@@ -48,7 +48,13 @@ export function machineParts(log: NodeLog): NodeParts {
           certificate: readFileSync(join(tls, "node.pem"), "utf8"),
           key: readFileSync(join(tls, "node.key"), "utf8"),
         },
-        onEvent: ({ type, ...fields }) => log.info(`peer.${type}`, fields),
+        onEvent: (event) => {
+          const { type, ...fields } = event
+          // A store that is down is dialled again and again: that it went is told once, and what became of each call at
+          // the level for that.
+          const isRepeated = event.type === "disconnected" && !event.wasConnected
+          log[isRepeated ? "debug" : "info"](`peer.${type}`, fields)
+        },
       })
       return links
     },
