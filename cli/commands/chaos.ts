@@ -7,6 +7,7 @@ import { didYouMean, EXIT, UsageError } from "../errors.ts"
 import { writeTextFile } from "../files.ts"
 import type { Host } from "../host.ts"
 import { runRealCampaign, type RealRecord } from "../real/campaign.ts"
+import { recordingOf } from "../real/recordings.ts"
 import { realReport, realText } from "../real/report.ts"
 import type { RealWorld } from "../real/world.ts"
 import { QUIET_MS } from "../real/plan.ts"
@@ -118,6 +119,10 @@ async function chaos(host: Host, options: Options, loadWorld: () => Promise<Real
   })
   const people = options.json === "-" ? host.stderr : host.stdout
   people.write(realText(report, records, paintFor(people, host.env)))
+  if (options.record !== undefined && options.replay !== true)
+    people.write(
+      `Recordings: npx orrery replay ${join(options.record, "SEED", recordingOf("STORE", "BOOT"))}\n`,
+    )
   if (options.json === "-") host.stdout.write(reportJson(report))
   else if (options.json !== undefined) writeTextFile(options.json, reportJson(report))
   return cut.signal.aborted && report.totals.exitCode === EXIT.pass

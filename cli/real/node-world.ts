@@ -5,6 +5,7 @@ import { EnvironmentError, UsageError } from "../errors.ts"
 import type { ClusterOptions } from "./cluster.ts"
 import type { ClusterDoor } from "./door.ts"
 import { NodeDoor } from "./node-door.ts"
+import { recordingOf } from "./recordings.ts"
 import type { Made, RealWorld } from "./world.ts"
 
 const LOOPBACK = "127.0.0.1"
@@ -51,11 +52,6 @@ export class NodeWorld implements RealWorld {
       return { command: process.execPath, args: [ORRERY, "start", directory, ...recording] }
     }
   }
-}
-
-/** The folder of one start of one node among the recordings of a run. */
-export function recordingOf(store: number, boot: number): string {
-  return `node-${store}-boot-${boot}`
 }
 
 function told(thrown: unknown): unknown {

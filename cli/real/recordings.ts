@@ -3,6 +3,11 @@ import { join } from "node:path"
 import { RecordingError, replayRecording } from "#net"
 import { messageOf } from "../errors.ts"
 
+/** The folder of one start of one node among the recordings of a run. */
+export function recordingOf(store: number | string, boot: number | string): string {
+  return `node-${store}-boot-${boot}`
+}
+
 /** What became of one recording when it was run again. */
 export type Replayed = {
   readonly directory: string

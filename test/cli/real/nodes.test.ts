@@ -124,8 +124,14 @@ describe("on real nodes", () => {
 
   test("a seed of chaos passes the simulator's checks, and every recording of it replays", async () => {
     const chaos = orrery(
-      ...["chaos", "--real", "--seed", "4", "--length", "30s", "--keep", "kept"],
-      ...["--record", "recordings", "--replay", "--json", "-"],
+      "chaos",
+      "--real",
+      "--seed=4",
+      "--length=30s",
+      "--keep=kept",
+      "--record=recordings",
+      "--replay",
+      "--json=-",
     )
     const { code, stdout, stderr } = await chaos.ended
     assert.equal(code, 0, stderr)
