@@ -201,7 +201,7 @@ export function failoverFault(summary: FailoverSummary, killLeader: number): Fou
     }
   }
   if (kills < killLeader) {
-    const message = `Only ${kills} of ${killLeader} kills found a leader: the group had none when it was to die.`
+    const message = `Only ${kills} of ${killLeader} kills came to pass: else the cluster was not whole, or had no leader, in time.`
     return { oracle: "REAL-failover", message }
   }
   const { p95, max } = percentiles(leader)

@@ -3,8 +3,8 @@ import type { RealClients } from "./clients.ts"
 import { leaderIn, type RealCluster } from "./cluster.ts"
 
 const SECOND = 1_000_000
-/** From one kill to the next: an election, the restart, and a while of three. */
-const KILL_PERIOD_US = 8 * SECOND
+/** From one kill to the next: an election, the restart, and a while of three; on a busy machine a start alone takes two. */
+const KILL_PERIOD_US = 10 * SECOND
 /** So long the cluster has been whole again before the next kill: with one store still away it is another fault. */
 const WHOLE_MS = 2_000
 /** The first one comes when the clients have got going. */
@@ -41,7 +41,10 @@ export type KillSchedule = {
   readonly periodUs: number
 }
 
-/** Kills whoever leads the group, again and again, each time when its period begins. */
+/**
+ * Kills whoever leads the group, again and again, each time when its period begins or, if it is not then, when the cluster
+ * is whole again. After the last period none comes any more: the clients are about to end.
+ */
 export async function killLeaders(
   clients: RealClients,
   cluster: RealCluster,
@@ -52,7 +55,7 @@ export async function killLeaders(
   for (let index = 0; index < kills; index++) {
     if (!(await clients.until(firstUs + index * periodUs, cut))) break
     if (index > 0) await untilWhole(cluster, group, cut)
-    if (cut.aborted) break
+    if (cut.aborted || (index > 0 && clients.now > firstUs + kills * periodUs)) break
     const leader = leaderIn(await cluster.reports(REPORT_MS), group)
     // The kill before this one has left nobody: its failover says so, and there is nobody to kill.
     if (leader === null) continue
