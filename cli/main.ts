@@ -1,5 +1,7 @@
 import { Command, CommanderError } from "commander"
 import { orreryVersion } from "./build-id.ts"
+import { addChaos } from "./commands/chaos.ts"
+import { addDemo } from "./commands/demo.ts"
 import { addInit } from "./commands/init.ts"
 import { addList } from "./commands/list.ts"
 import { addMerge } from "./commands/merge.ts"
@@ -9,8 +11,10 @@ import { addRun } from "./commands/run.ts"
 import { addShow } from "./commands/show.ts"
 import { addShrink } from "./commands/shrink.ts"
 import { addStart } from "./commands/start.ts"
+import { addStatus } from "./commands/status.ts"
 import { didYouMean, EnvironmentError, EXIT, messageOf, systemCode, UsageError } from "./errors.ts"
 import { processHost, type Host } from "./host.ts"
+import type { RealWorld } from "./real/world.ts"
 
 /** Runs the command line `argv` (without node and script) and returns the exit code. Nothing escapes it. */
 export async function main(argv: readonly string[], host: Host = processHost()): Promise<number> {
@@ -43,6 +47,7 @@ function makeProgram(
   addInit(program, host, end)
   addStart(program, host, end)
   addReplayRecording(program, host, end)
+  for (const add of [addDemo, addStatus, addChaos]) add(program, host, end, loadWorld)
   const commands = [...new Set([program, ...program.commands, ...sim.commands])]
   for (const command of commands) {
     command
@@ -56,6 +61,11 @@ function makeProgram(
       })
   }
   return { program, commands }
+}
+
+async function loadWorld(): Promise<RealWorld> {
+  const { NodeWorld } = await import("./real/node-world.ts")
+  return new NodeWorld()
 }
 
 /** Commander's codes for what is no error. */

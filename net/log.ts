@@ -57,6 +57,10 @@ export class NodeLog implements HostLog {
     this.#logger[level]({ event: type, ...fields })
   }
 
+  debug(event: string, fields: Readonly<Record<string, unknown>>): void {
+    this.#logger.debug({ event, ...fields })
+  }
+
   info(event: string, fields: Readonly<Record<string, unknown>>): void {
     this.#logger.info({ event, ...fields })
   }

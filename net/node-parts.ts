@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { ClientApi } from "./api/client-api.ts"
 import type { NodeConfig, StoreAddress } from "./cluster/node-config.ts"
+import type { GroupStatus } from "#kernel"
 import { FileStoreDisk } from "./disk/store-disk.ts"
+import { DiskUsage, type DiskBytes } from "./disk/usage.ts"
 import type { Host } from "./host/host.ts"
 import type { PeerLinks } from "./host/ports.ts"
 import type { NodeLog } from "./log.ts"
@@ -10,7 +12,7 @@ import { GrpcPeerLinks } from "./peer/links.ts"
 import type { PeerLinksStats } from "./peer/stats.ts"
 import type { NodeParts } from "./server.ts"
 
-/** What `Status` says of a node besides its groups. */
+/** What `Status` says of a node. */
 export type NodeStatus = {
   readonly store: number
   readonly boot: number | null
@@ -19,14 +21,22 @@ export type NodeStatus = {
   readonly host: ReturnType<Host["stats"]>
   readonly links: PeerLinksStats | null
   readonly memoryBytes: { readonly resident: number; readonly heap: number }
+  /** Of its data directory; null when that is not known yet, or cannot be. */
+  readonly disk: DiskBytes | null
+  readonly groups: readonly GroupStatus[]
 }
 
 /** The parts of a node that `orrery start` runs: files and LMDB, gRPC over mutual TLS 1.3 on both sides. */
 export function machineParts(log: NodeLog): NodeParts {
   let links: GrpcPeerLinks | null = null
+  let usage: DiskUsage | null = null
   return {
-    openDisk: (directory, config) =>
-      FileStoreDisk.open(directory, config, { warn: (detail) => log.warn("disk", { detail }) }),
+    openDisk: async (directory, config) => {
+      const warn = (detail: string): void => log.warn("disk", { detail })
+      const disk = await FileStoreDisk.open(directory, config, { warn })
+      usage = new DiskUsage(directory)
+      return disk
+    },
     openLinks: async (directory, config): Promise<PeerLinks> => {
       const tls = join(directory, "tls")
       links = await GrpcPeerLinks.open({
@@ -38,7 +48,13 @@ export function machineParts(log: NodeLog): NodeParts {
           certificate: readFileSync(join(tls, "node.pem"), "utf8"),
           key: readFileSync(join(tls, "node.key"), "utf8"),
         },
-        onEvent: ({ type, ...fields }) => log.info(`peer.${type}`, fields),
+        onEvent: (event) => {
+          const { type, ...fields } = event
+          // A store that is down is dialled again and again: that it went is told once, and what became of each call at
+          // the level for that.
+          const isRepeated = event.type === "disconnected" && !event.wasConnected
+          log[isRepeated ? "debug" : "info"](`peer.${type}`, fields)
+        },
       })
       return links
     },
@@ -58,7 +74,7 @@ export function machineParts(log: NodeLog): NodeParts {
           key: readFileSync(join(tls, "server.key")),
         },
         door: host,
-        source: { groups: () => host.groups(), status: () => statusOf(config, host, links) },
+        source: { groups: () => host.groups(), status: () => statusOf(config, host, links, usage) },
       })
     },
   }
@@ -69,7 +85,12 @@ function addressOf({ store, stores }: NodeConfig): StoreAddress {
   return stores.find((address) => address.store === store)!
 }
 
-function statusOf(config: NodeConfig, host: Host, links: GrpcPeerLinks | null): NodeStatus {
+function statusOf(
+  config: NodeConfig,
+  host: Host,
+  links: GrpcPeerLinks | null,
+  usage: DiskUsage | null,
+): NodeStatus {
   const identity = host.identity()
   const { rss, heapUsed } = process.memoryUsage()
   return {
@@ -80,5 +101,7 @@ function statusOf(config: NodeConfig, host: Host, links: GrpcPeerLinks | null): 
     host: host.stats(),
     links: links?.stats() ?? null,
     memoryBytes: { resident: rss, heap: heapUsed },
+    disk: usage?.read() ?? null,
+    groups: host.groups(),
   }
 }

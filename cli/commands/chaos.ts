@@ -1,5 +1,5 @@
-import { mkdirSync } from "node:fs"
-import { join, parse } from "node:path"
+import { existsSync, mkdirSync, readdirSync } from "node:fs"
+import { join, parse, resolve } from "node:path"
 import type { Command } from "commander"
 import { WORKLOADS, writeHistory } from "#sim"
 import { parseDuration, parseInteger } from "../arguments.ts"
@@ -7,6 +7,7 @@ import { didYouMean, EXIT, UsageError } from "../errors.ts"
 import { writeTextFile } from "../files.ts"
 import type { Host } from "../host.ts"
 import { runRealCampaign, type RealRecord } from "../real/campaign.ts"
+import { recordingOf } from "../real/recordings.ts"
 import { realReport, realText } from "../real/report.ts"
 import type { RealWorld } from "../real/world.ts"
 import { QUIET_MS } from "../real/plan.ts"
@@ -23,6 +24,7 @@ type Options = {
   readonly workload?: string
   readonly killLeader?: number
   readonly record?: string
+  readonly replay?: true
   readonly json?: string
   readonly history?: string
   readonly keep: string
@@ -69,6 +71,7 @@ export function addChaos(
       parseInteger("--kill-leader", text, 1, KILLS_MAX),
     )
     .option("--record <dir>", "every node records its inputs, a folder for each boot")
+    .option("--replay", "run every recording again: each hash in it must come out again")
     .option("--json <file>", "results as one JSON object; - is standard output")
     .option("--history <file>", "what clients asked and heard, as JSON lines; a file for each run")
     .option("--keep <dir>", "where clusters live, and stay when they fail", join(".orrery", "chaos"))
@@ -91,8 +94,10 @@ async function chaos(host: Host, options: Options, loadWorld: () => Promise<Real
   const startedAt = performance.now()
   let records: readonly RealRecord[]
   try {
-    const { nodes, length: durationMs, workload = null, killLeader = null, record = null } = options
-    const bounds = { nodes, firstSeed, seeds, durationMs, workload, killLeader, record }
+    const { nodes, length: durationMs, workload = null, killLeader = null } = options
+    const record = options.record === undefined ? null : resolve(options.record)
+    const replays = options.replay === true
+    const bounds = { nodes, firstSeed, seeds, durationMs, workload, killLeader, record, replays }
     const watch = {
       note: (text: string): void => void (options.quiet === true || host.stderr.write(`${text}\n`)),
       finished: (done: RealRecord): void => {
@@ -114,6 +119,10 @@ async function chaos(host: Host, options: Options, loadWorld: () => Promise<Real
   })
   const people = options.json === "-" ? host.stderr : host.stdout
   people.write(realText(report, records, paintFor(people, host.env)))
+  if (options.record !== undefined && options.replay !== true)
+    people.write(
+      `Recordings: npx orrery replay ${join(options.record, "SEED", recordingOf("STORE", "BOOT"))}\n`,
+    )
   if (options.json === "-") host.stdout.write(reportJson(report))
   else if (options.json !== undefined) writeTextFile(options.json, reportJson(report))
   return cut.signal.aborted && report.totals.exitCode === EXIT.pass
@@ -126,6 +135,10 @@ function check(options: Options): void {
     throw new UsageError("chaos needs --real; the same faults in the simulator are `orrery sim run`")
   if (options.seed !== undefined && options.seeds !== undefined)
     throw new UsageError("--seed is one seed and does not go with --seeds")
+  if (options.replay === true && options.record === undefined)
+    throw new UsageError("--replay runs again what --record wrote, and needs it")
+  if (options.record !== undefined && existsSync(options.record) && readdirSync(options.record).length > 0)
+    throw new UsageError(`--record: ${options.record} is not empty`)
   if (options.length < LENGTH_MS_MIN)
     throw new UsageError(`--length: a run needs ${LENGTH_MS_MIN / 1_000}s at least, most of it quiet`)
   if (options.workload !== undefined && options.killLeader !== undefined)

@@ -16,6 +16,7 @@ import {
   type Failover,
 } from "./kill-leader.ts"
 import { drawRealPlan, QUIET_MS } from "./plan.ts"
+import { replayAll, type Replayed } from "./recordings.ts"
 import { runReal, type RealResult } from "./run.ts"
 import type { RealWorld } from "./world.ts"
 
@@ -30,7 +31,10 @@ export type RealOptions = {
   /** Null: faults from the seed. */
   readonly killLeader: number | null
   readonly workload: string | null
+  /** Every boot of every node records itself into a folder of its own there, below one for each seed. */
   readonly record: string | null
+  /** Run what was recorded again when the cluster has ended; a recording that parts fails its run. */
+  readonly replays: boolean
   /** Where clusters live, a folder each; those of runs that pass are removed. It is there already. */
   readonly directory: string
 }
@@ -40,9 +44,13 @@ export type RealRecord = {
   readonly seed: number
   readonly result: RealResult
   readonly failovers: FailoverSummary | null
+  /** Null when nothing was run again. */
+  readonly replays: readonly Replayed[] | null
   /** History, logs and data of a run that did not pass; null when it did. */
   readonly kept: string | null
 }
+
+type Told = Pick<RealRecord, "result" | "failovers">
 
 export type FailoverSummary = {
   readonly kills: number
@@ -96,24 +104,42 @@ async function runSeed(
     if (record !== null) mkdirSync(record, { recursive: true })
     const { layout, ranges } = made
     const cluster = await RealCluster.open({ layout, door, commandOf: world.commandOf(record) })
+    let told: Told
     try {
       await cluster.startAll()
       await cluster.mustBeReady()
       const plan = planOf(options, seed, ranges)
       watch.note(`seed ${seed}: ${plan.workload.kind}, ${plan.workload.ops.length} operations`)
-      const told = await runPlan(plan, options, cluster, door, cut)
-      if (!told.result.isWhole && told.result.verdict !== "invalid") return null
-      passes = told.result.verdict === "valid"
-      if (!passes) writeTextFile(join(directory, "history.jsonl"), writeHistory(told.result.history))
-      return { seed, ...told, kept: passes ? null : directory }
+      told = await runPlan(plan, options, cluster, door, cut)
     } finally {
       await door.close()
       await cluster.close()
     }
+    if (!told.result.isWhole && told.result.verdict !== "invalid") return null
+    // Nodes write their recordings to the end as they end.
+    const replays = record === null || !options.replays ? null : await replayed(record, seed, watch)
+    const result = replays === null ? told.result : reproduced(told.result, replays)
+    passes = result.verdict === "valid"
+    if (!passes) writeTextFile(join(directory, "history.jsonl"), writeHistory(result.history))
+    return { seed, ...told, result, replays, kept: passes ? null : directory }
   } finally {
     // Of a run that did not pass everything stays: history, logs, data.
     if (passes || cut.aborted) rmSync(directory, { recursive: true, force: true })
   }
+}
+
+function replayed(record: string, seed: number, watch: RealWatch): Promise<readonly Replayed[]> {
+  return replayAll(record, ({ directory, word, events }) => {
+    watch.note(`seed ${seed}: ${directory}: ${word}, ${events} events`)
+  })
+}
+
+/** A kernel that does not do the same again is the failure to look at first. */
+function reproduced(result: RealResult, replays: readonly Replayed[]): RealResult {
+  const parted = replays.find(({ word }) => word === "parted")
+  if (parted === undefined) return result
+  const message = `The recording ${parted.directory} does not replay: ${parted.detail}.`
+  return { ...result, verdict: "invalid", found: { oracle: "REAL-replay", message } }
 }
 
 function planOf(
@@ -139,7 +165,7 @@ async function runPlan(
   cluster: RealCluster,
   door: Parameters<typeof runReal>[0]["door"],
   cut: AbortSignal,
-): Promise<Pick<RealRecord, "result" | "failovers">> {
+): Promise<Told> {
   if (killLeader === null) {
     const result = await runReal({ plan, faults: realFaults(plan), cluster, door, cut })
     return { result, failovers: null }
@@ -175,7 +201,7 @@ export function failoverFault(summary: FailoverSummary, killLeader: number): Fou
     }
   }
   if (kills < killLeader) {
-    const message = `Only ${kills} of ${killLeader} kills found a leader: the group had none when it was to die.`
+    const message = `Only ${kills} of ${killLeader} kills came to pass: else the cluster was not whole, or had no leader, in time.`
     return { oracle: "REAL-failover", message }
   }
   const { p95, max } = percentiles(leader)

@@ -13,9 +13,10 @@ export interface ClusterDoor {
   /** Those it knows the addresses of, ascending. */
   readonly stores: readonly number[]
   /**
-   * Sends a request of a client to a store, by a session of that client's own. `heard` is called at most once, and not
-   * at all when the answer is lost or the store cannot be reached: who asks has a timeout. The same request may be sent
-   * again while it is on its way.
+   * Sends a request of a client to a store, by a session of that client's own. `heard` is called at most once, and never
+   * from within: with the answer, or with what is known when the session breaks, `overloaded` if the request never left
+   * and `outcomeUnknown` if it did. An answer that is late is not waited for: who asks has a timeout. The same request
+   * may be sent again while it is on its way.
    */
   send(client: number, store: number, request: KvRequest, heard: (reply: KvReply) => void): void
   /** Null when the store does not say within `timeoutMs`. */

@@ -3,15 +3,20 @@ import type { RealClients } from "./clients.ts"
 import { leaderIn, type RealCluster } from "./cluster.ts"
 
 const SECOND = 1_000_000
-/** From one kill to the next: an election, the restart, and a while of three. */
-const KILL_PERIOD_US = 7 * SECOND
+/** From one kill to the next: an election, the restart, and a while of three; on a busy machine a start alone takes two. */
+const KILL_PERIOD_US = 10 * SECOND
+/** So long the cluster has been whole again before the next kill: with one store still away it is another fault. */
+const WHOLE_MS = 2_000
 /** The first one comes when the clients have got going. */
 const FIRST_KILL_US = 3 * SECOND
 /** The one that was killed comes back this long after. */
 const RESTART_MS = 500
 const LOOK_MS = 10
+const LOOK_WHOLE_MS = 100
+/** Entries a replica may be behind its leader: some are always under way. */
+const BEHIND_MAX = 25
 const REPORT_MS = 250
-/** Longer than this nobody waits for a new leader: the run has failed by then. */
+/** Longer than this nobody waits for a new leader, or for those that were killed: the run has failed by then. */
 const PATIENCE_MS = 30_000
 
 /** What a cluster promises when its leader dies. DESIGN §5. */
@@ -36,7 +41,10 @@ export type KillSchedule = {
   readonly periodUs: number
 }
 
-/** Kills whoever leads the group, again and again, each time when its period begins. */
+/**
+ * Kills whoever leads the group, again and again, each time when its period begins or, if it is not then, when the cluster
+ * is whole again. After the last period none comes any more: the clients are about to end.
+ */
 export async function killLeaders(
   clients: RealClients,
   cluster: RealCluster,
@@ -46,6 +54,8 @@ export async function killLeaders(
   const failovers: Failover[] = []
   for (let index = 0; index < kills; index++) {
     if (!(await clients.until(firstUs + index * periodUs, cut))) break
+    if (index > 0) await untilWhole(cluster, group, cut)
+    if (cut.aborted || (index > 0 && clients.now > firstUs + kills * periodUs)) break
     const leader = leaderIn(await cluster.reports(REPORT_MS), group)
     // The kill before this one has left nobody: its failover says so, and there is nobody to kill.
     if (leader === null) continue
@@ -58,6 +68,28 @@ export async function killLeaders(
     await cluster.start(leader.store)
   }
   return failovers
+}
+
+/** Waits until all stores hold the group as its leader does, and have done so for a while. */
+async function untilWhole(cluster: RealCluster, group: number, cut: AbortSignal): Promise<void> {
+  const endAt = performance.now() + PATIENCE_MS
+  let since: number | null = null
+  while (!cut.aborted && performance.now() < endAt) {
+    const now = performance.now()
+    since = isWhole(await cluster.reports(REPORT_MS), group) ? (since ?? now) : null
+    if (since !== null && now - since >= WHOLE_MS) return
+    await new Promise((resolve) => setTimeout(resolve, LOOK_WHOLE_MS))
+  }
+}
+
+/** Everybody answers, and nobody is a second's worth of entries behind who leads. */
+function isWhole(reports: Awaited<ReturnType<RealCluster["reports"]>>, group: number): boolean {
+  const leader = leaderIn(reports, group)
+  if (leader === null) return false
+  return [...reports.values()].every((report) => {
+    const status = report?.groups.find((one) => one.group === group)
+    return status?.state === "whole" && status.appliedIndex + BEHIND_MAX >= leader.lastIndex
+  })
 }
 
 async function newLeader(

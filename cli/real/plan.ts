@@ -16,8 +16,10 @@ export type RealPlanSpec = {
   readonly ranges: readonly Bootstrap[]
 }
 
-/** Operations a second: enough that something is always under way, few enough that every history can be judged. */
+/** Operations a second: enough that something is always under way. */
 const RATE = 25
+/** Of a run with faults: the most that the simulator's own runs have, whose histories its checks are made to judge. */
+const OPERATIONS_MAX = 900
 
 /**
  * The quiet at the end: all that liveness takes to settle, and the final reads behind it, on a machine that may be slow.
@@ -44,7 +46,7 @@ export function drawRealPlan(spec: RealPlanSpec): Plan {
     },
     workload: {
       kinds: spec.workload === null ? [] : [spec.workload],
-      operations: seconds * RATE,
+      operations: spec.hasFaults ? Math.min(OPERATIONS_MAX, seconds * RATE) : seconds * RATE,
       keys: [8, 24],
     },
     faults: spec.hasFaults ? { swarm: SHARED_KINDS } : {},

@@ -6,6 +6,7 @@ import type { Paint } from "../report/paint.ts"
 import { textTable } from "../report/table.ts"
 import type { RealRecord } from "./campaign.ts"
 import { percentiles, type Percentiles } from "./kill-leader.ts"
+import type { Replayed } from "./recordings.ts"
 
 const TEXT_WIDTH = 100
 const NO_CURVES = { marks: [], faults: [], steps: [] }
@@ -84,6 +85,7 @@ export function realText(report: Report, records: readonly RealRecord[], paint: 
   if (faults !== null) blocks.push(faults)
   for (const record of records) {
     if (record.failovers !== null) blocks.push(failoverText(record, paint))
+    if (record.replays !== null) blocks.push(replayText(record.seed, record.replays, paint))
     if (record.result.verdict !== "valid") blocks.push(failureText(record, paint))
   }
   blocks.push(...totals.problems.map(({ message }) => paint.red(`✗ ${message}`)))
@@ -133,6 +135,19 @@ function failoverText({ seed, failovers }: RealRecord, paint: Paint): string {
   const table = textTable([`seed ${seed}: ms after kill -9`, "p50", "p95", "max"], rows, [1, 2, 3], paint)
   const told = `${count(kills)} kills of the leader, ${count(lost)} of ${count(acknowledged)} acknowledged appends lost`
   return `${table}\n${lost === 0 ? told : paint.red(told)}`
+}
+
+function replayText(seed: number, replays: readonly Replayed[], paint: Paint): string {
+  const of = (word: Replayed["word"]): number => replays.filter((replayed) => replayed.word === word).length
+  const sum = (what: "events" | "hashes"): number => replays.reduce((total, one) => total + one[what], 0)
+  const nothing = of("nothing") === 0 ? "" : `, ${count(of("nothing"))} ended before the first hash`
+  const told =
+    `seed ${seed}: ${count(of("same"))} of ${count(replays.length)} recordings replay to the same hash${nothing}` +
+    ` (${count(sum("events"))} events, ${count(sum("hashes"))} hashes)`
+  const parted = replays
+    .filter(({ word }) => word === "parted")
+    .map(({ directory, detail }) => paint.red(`  ${directory}: ${detail}`))
+  return [parted.length === 0 ? told : paint.red(told), ...parted].join("\n")
 }
 
 function ms(value: number): string {

@@ -1,6 +1,6 @@
 import type { LogIndex, Mono, Term } from "../ids.ts"
 import type { Member } from "../range/descriptor.ts"
-import { awaitStagger, mayNotVote, sendDeFortify } from "./lease.ts"
+import { awaitRival, awaitStagger, mayNotVote, sendDeFortify } from "./lease.ts"
 import type { TimeoutNow, VoteReply, VoteRequest } from "./message.ts"
 import { hasQuorum, includes, isVoter, members, quorumLost } from "./quorum.ts"
 import { becomeFollower, becomeLeader, changeRole, persistHardState, resetElectionDeadline } from "./role.ts"
@@ -204,6 +204,7 @@ export function handleVoteReply(
   const asked = state.preVoting ? state.term + 1 : state.term
   if (message.granted && message.term !== asked) return
   if (!message.granted && message.term < state.term) return
+  if (!message.granted) awaitRival(state, context.mono)
   if (!state.votes.has(message.from)) state.votes.set(message.from, message.granted)
   countVotes(state, context, out)
 }

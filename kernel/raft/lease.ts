@@ -133,6 +133,17 @@ export function awaitStagger(state: RaftState, mono: Mono): void {
   state.electionDeadline = mono + below(state.rng, state.timing.staggerUs)
 }
 
+/**
+ * A candidate was refused by one that lives: it has a rival, or came before somebody's promise had ended. Whoever wins
+ * speaks at once, so the next attempt need not wait for a silence; its draws lie further apart than those of the stagger
+ * that did not keep them apart.
+ */
+export function awaitRival(state: RaftState, mono: Mono): void {
+  const { staggerUs } = state.timing
+  const again = mono + staggerUs + below(state.rng, 2 * staggerUs)
+  state.electionDeadline = Math.min(state.electionDeadline, again)
+}
+
 /** The leader it follows has given up its office, and with it every lease. */
 export function handleDeFortify(
   state: RaftState,

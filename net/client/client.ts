@@ -223,8 +223,8 @@ export class Client implements Shared {
   }
 
   /** What a store says of itself. Rejects with an `OrreryError` when it cannot be reached. */
-  async status(store: StoreId): Promise<unknown> {
-    const json = decodeStatus(await this.#call(store, PATHS.status, Buffer.alloc(0)))
+  async status(store: StoreId, { timeoutMs = this.#timeoutMs }: CallOptions = {}): Promise<unknown> {
+    const json = decodeStatus(await this.#call(store, PATHS.status, Buffer.alloc(0), timeoutMs))
     if (json === null) throw new OrreryError("unavailable", null, 0)
     return JSON.parse(json)
   }
@@ -232,15 +232,15 @@ export class Client implements Shared {
   /** An order to the store that leads the group; it is not repeated, and not sent on to another. */
   async admin(store: StoreId, order: Omit<AdminRequest, "id">): Promise<AdminReply> {
     const reply = decodeAdminReply(
-      await this.#call(store, PATHS.admin, encodeAdminRequest({ id: 0, ...order })),
+      await this.#call(store, PATHS.admin, encodeAdminRequest({ id: 0, ...order }), this.#timeoutMs),
     )
     if (reply === null) throw new OrreryError("outcomeUnknown", null, 0)
     return reply
   }
 
-  #call(store: StoreId, path: string, message: Buffer): Promise<Buffer> {
+  #call(store: StoreId, path: string, message: Buffer, timeoutMs: number): Promise<Buffer> {
     const { channel } = this.session(store)
-    const options = { deadline: Date.now() + this.#timeoutMs }
+    const options = { deadline: Date.now() + timeoutMs }
     return new Promise((resolve, reject) => {
       channel.makeUnaryRequest<Buffer, Buffer>(
         path,

@@ -1,4 +1,4 @@
-import { randomUUIDv7 } from "node:crypto"
+import { randomInt, randomUUIDv7 } from "node:crypto"
 import {
   closeSync,
   existsSync,
@@ -10,7 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs"
-import { createServer, type AddressInfo, type Server } from "node:net"
+import { createServer, type Server } from "node:net"
 import { dirname, join, resolve } from "node:path"
 import type { TenantId } from "#kernel"
 import { Authority, type Credential } from "./authority.ts"
@@ -42,6 +42,10 @@ export type MadeCluster = {
 const FOLDER_MODE = 0o700
 const FILE_MODE = 0o600
 const TENANTS: readonly TenantId[] = [0]
+/** Linux chooses by itself from 32,768 on, others from 49,152. */
+const FREE_PORT_MIN = 10_240
+const FREE_PORT_MAX = 32_768
+const FREE_PORT_FAILURES_MAX = 100
 
 /**
  * Makes the directory of a new cluster, whole or not at all: it is written beside its place and moved there. Throws
@@ -180,25 +184,37 @@ async function addresses({ nodes, host, basePort }: InitOptions): Promise<readon
   }))
 }
 
-/** All are held at once, so that none is given twice. Nobody holds them afterwards: another process may be faster. */
-async function freePorts(host: string, count: number): Promise<readonly number[]> {
+/**
+ * Ports that nobody has now. Not those the system would choose: it gives the same to whatever dials out, and a node that
+ * is down for a moment would find its own taken. All are held at once, so that none is given twice; nobody holds them
+ * afterwards.
+ */
+export async function freePorts(host: string, count: number): Promise<readonly number[]> {
+  const ports: number[] = []
   const servers: Server[] = []
   try {
-    for (let left = count; left > 0; left--) servers.push(await listen(host))
-    return servers.map((server) => (server.address() as AddressInfo).port)
-  } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown)
-    throw new ClusterError("noFreePort", `No port can be had on ${host}: ${reason}`)
+    for (let failures = 0; ports.length < count;) {
+      const port = randomInt(FREE_PORT_MIN, FREE_PORT_MAX)
+      try {
+        servers.push(await listen(host, port))
+        ports.push(port)
+      } catch (thrown) {
+        if (++failures < FREE_PORT_FAILURES_MAX) continue
+        const reason = thrown instanceof Error ? thrown.message : String(thrown)
+        throw new ClusterError("noFreePort", `No port can be had on ${host}: ${reason}`)
+      }
+    }
+    return ports
   } finally {
     await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))))
   }
 }
 
-function listen(host: string): Promise<Server> {
+function listen(host: string, port: number): Promise<Server> {
   return new Promise((opened, failed) => {
     const server = createServer()
     server.once("error", failed)
-    server.listen(0, host, () => {
+    server.listen(port, host, () => {
       opened(server)
     })
   })

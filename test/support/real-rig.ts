@@ -1,9 +1,9 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createServer, type AddressInfo, type Server } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Bootstrap, GroupStatus, KvReply, KvRequest } from "#kernel"
 import type { NodeConfig } from "#net"
+import { freePorts } from "#net/cluster/init.ts"
 import { RealCluster, type ClusterLayout } from "#cli/real/cluster.ts"
 import type { ClusterDoor, StoreReport } from "#cli/real/door.ts"
 import type { Made, RealWorld } from "#cli/real/world.ts"
@@ -31,9 +31,7 @@ const NODE = `
 export async function makeNodes(directory: string, count: number): Promise<Made> {
   mkdirSync(directory, { recursive: true })
   const ids = Array.from({ length: count }, (_, index) => index + 1)
-  const servers = await Promise.all(ids.flatMap(() => [bound(), bound()]))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  const ports = await freePorts("127.0.0.1", 2 * count)
   const stores = ids.map((store) => ({
     store,
     host: "127.0.0.1",
@@ -50,12 +48,6 @@ export async function makeNodes(directory: string, count: number): Promise<Made>
     return { store, directory: own }
   })
   return { layout: { directory, nodes }, client: join(directory, "client"), ranges: RANGES }
-}
-
-async function bound(): Promise<Server> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  return server
 }
 
 function commandOf(_: string, store: number): { readonly command: string; readonly args: readonly string[] } {

@@ -18,7 +18,7 @@ import {
 
 // What the paper does not say: pre-vote, transfer, fencing, incarnations. Its own claims are in raft-paper.test.ts.
 
-const { electionUsMin, electionUsMax } = DEFAULT_TIMING
+const { electionUsMin, electionUsMax, staggerUs } = DEFAULT_TIMING
 
 test("a pre-vote costs nobody anything: no term, no vote, no disk, no patience", () => {
   const peer = new Peer(1, { log: [1, 2] })
@@ -63,6 +63,26 @@ test("a refused pre-vote with a later term brings the candidate up to it", () =>
   peer.step({ type: "timePassed" })
   peer.receive(voteReply(2, 1, 7, false, true))
   assert.deepEqual([peer.raft.role, peer.raft.term], ["follower", 7])
+})
+
+test("a candidate that is refused by one that lives does not wait for a whole silence again", () => {
+  const peer = new Peer(1, { term: 2, log: [1] })
+  const isSoon = (): boolean => {
+    const again = peer.raft.deadline - peer.mono
+    return again >= staggerUs && again < 3 * staggerUs
+  }
+  peer.mono = peer.raft.deadline
+  peer.step({ type: "timePassed" })
+  assert.isFalse(isSoon(), "nobody has answered")
+  peer.receive(voteReply(2, 1, 2, false, true))
+  assert.deepEqual([peer.raft.role, peer.raft.term, isSoon()], ["candidate", 2, true])
+  // The vote is split: the other one has voted for itself.
+  peer.mono = peer.raft.deadline
+  peer.step({ type: "timePassed" })
+  peer.receive(voteReply(2, 1, 3, true, true))
+  assert.deepEqual([peer.raft.term, isSoon()], [3, false])
+  peer.receive(voteReply(2, 1, 3, false))
+  assert.deepEqual([peer.raft.term, isSoon()], [3, true])
 })
 
 test("a candidate that lost gives up before its next silence begins", () => {
