@@ -178,6 +178,6 @@ connect({ stores, tls }).close()
 `,
     )
     const { stdout } = await run(process.execPath, ["client.js"], PROJECT)
-    assert.equal(stdout, "ENOENT\n")
+    assert.equal(stdout, "configUnreadable\n")
   })
 })
