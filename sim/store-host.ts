@@ -1,11 +1,12 @@
 import {
+  barrierOf,
+  frameHeader,
   InvariantError,
   invariant,
   ByteWriter,
   unreachable,
   type AdminReply,
   type AdminRequest,
-  type Barrier,
   type BootStamp,
   type Effect,
   type Frame,
@@ -35,7 +36,6 @@ const FATAL_RESTART_US = 1_000_000
 
 const LANES: readonly Lane[] = ["liveness", "raft", "bulk"]
 const LANE_COUNT = 3
-const FRAME_VERSION = 1
 
 /** What a host tells the world about. */
 export interface HostWatcher {
@@ -459,17 +459,7 @@ export class StoreHost {
       this.#outbox[slot] = null
       const to = Math.floor(slot / LANE_COUNT)
       const frame: Frame = {
-        header: {
-          version: FRAME_VERSION,
-          cluster: identity.cluster,
-          fromStore: identity.store,
-          toStore: to,
-          fromIncarnation: identity.incarnation,
-          fromBoot: identity.boot,
-          volumes: identity.volumes,
-          configEpoch: identity.configEpoch,
-          wall,
-        },
+        header: frameHeader(identity, to, wall),
         messages,
       }
       this.#watcher.sendFrame(this.store, to, LANES[slot % LANE_COUNT]!, frame)
@@ -525,29 +515,6 @@ export class StoreHost {
   #threw(error: unknown): void {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
     this.#watcher.threw(this.store, text, FATAL_RESTART_US)
-  }
-}
-
-function barrierOf(effect: Effect): Barrier | null {
-  switch (effect.type) {
-    case "send":
-      return effect.barrier
-    case "reply":
-      return effect.barrier
-    case "adminReply":
-      return effect.barrier
-    case "checkpoint":
-      return effect.barrier
-    case "append":
-    case "createSegment":
-    case "releaseSegments":
-    case "writeWitness":
-    case "wakeAt":
-    case "fatal":
-    case "observe":
-      return null
-    default:
-      return unreachable(effect)
   }
 }
 

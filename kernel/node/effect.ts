@@ -1,5 +1,6 @@
 import type { FrozenOverlay } from "../engine/overlay.ts"
 import type { FatalCode } from "../errors.ts"
+import { unreachable } from "../lib/invariant.ts"
 import type { Lsn, Mono, StoreId, VolumeId } from "../ids.ts"
 import type { AdminReply, KvReply } from "../range/request.ts"
 import type { Observation } from "./observation.ts"
@@ -67,3 +68,24 @@ export type Effect =
   | { readonly type: "fatal"; readonly code: FatalCode; readonly detail: string }
   /** For people: outside the trace hash. */
   | { readonly type: "observe"; readonly observation: Observation }
+
+/** What a host has to wait for before it carries this out; null: nothing. */
+export function barrierOf(effect: Effect): Barrier | null {
+  switch (effect.type) {
+    case "send":
+    case "reply":
+    case "adminReply":
+    case "checkpoint":
+      return effect.barrier
+    case "append":
+    case "createSegment":
+    case "releaseSegments":
+    case "writeWitness":
+    case "wakeAt":
+    case "fatal":
+    case "observe":
+      return null
+    default:
+      return unreachable(effect)
+  }
+}

@@ -1,7 +1,9 @@
 import { ByteReader, ByteWriter, type Sink } from "../lib/bytes.ts"
 import { crc32c } from "../lib/crc32c.ts"
 import type { Frame, FrameHeader, VolumeLife } from "./input.ts"
+import type { StoreId, Wall } from "../ids.ts"
 import { readPeerMessage, writePeerMessage, type PeerMessage } from "./peer-message.ts"
+import type { Identity } from "./status.ts"
 
 /** Format of frames between stores; a reader keeps every version since the last major. */
 export const FRAME_VERSION = 1
@@ -11,6 +13,21 @@ const MESSAGES_MAX = 1 << 16
 /** Magic, checksum and length; what follows them is what `writeInput` writes of a frame. */
 export const FRAME_HEAD_BYTES = 10
 const NO_LIVES: readonly VolumeLife[] = []
+
+/** What stands on a frame of the store `identity` that leaves for the store `to` at `wall`. */
+export function frameHeader(identity: Identity, to: StoreId, wall: Wall): FrameHeader {
+  return {
+    version: FRAME_VERSION,
+    cluster: identity.cluster,
+    fromStore: identity.store,
+    toStore: to,
+    fromIncarnation: identity.incarnation,
+    fromBoot: identity.boot,
+    volumes: identity.volumes,
+    configEpoch: identity.configEpoch,
+    wall,
+  }
+}
 
 /**
  * A frame as bytes: magic u16 · CRC-32C u32 of all that follows · length u32 of all that follows ·

@@ -1,4 +1,4 @@
-import { unreachable, type Barrier, type Effect, type Lsn, type VolumeId } from "#kernel"
+import { barrierOf, type Effect, type Lsn, type VolumeId } from "#kernel"
 
 /** Effects one store may hold back; more is a defect, or a disk that stands still under a flood. */
 export const HELD_MAX = 200_000
@@ -44,25 +44,5 @@ export class HeldEffects {
   clear(): void {
     this.#held.clear()
     this.count = 0
-  }
-}
-
-function barrierOf(effect: Effect): Barrier | null {
-  switch (effect.type) {
-    case "send":
-    case "reply":
-    case "adminReply":
-    case "checkpoint":
-      return effect.barrier
-    case "append":
-    case "createSegment":
-    case "releaseSegments":
-    case "writeWitness":
-    case "wakeAt":
-    case "fatal":
-    case "observe":
-      return null
-    default:
-      return unreachable(effect)
   }
 }

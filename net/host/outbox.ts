@@ -1,4 +1,4 @@
-import { FRAME_VERSION, type Identity, type Lane, type PeerMessage, type StoreId, type Wall } from "#kernel"
+import { frameHeader, type Identity, type Lane, type PeerMessage, type StoreId, type Wall } from "#kernel"
 import type { PeerLinks } from "./ports.ts"
 
 const LANES: readonly Lane[] = ["liveness", "raft", "bulk"]
@@ -34,17 +34,7 @@ export class Outbox {
       const messages = this.#waiting.get(slot)!
       this.#waiting.delete(slot)
       const to = Math.floor(slot / LANES.length)
-      const header = {
-        version: FRAME_VERSION,
-        cluster: identity.cluster,
-        fromStore: identity.store,
-        toStore: to,
-        fromIncarnation: identity.incarnation,
-        fromBoot: identity.boot,
-        volumes: identity.volumes,
-        configEpoch: identity.configEpoch,
-        wall,
-      }
+      const header = frameHeader(identity, to, wall)
       const lane = LANES[slot % LANES.length]!
       if (messages.length <= FRAME_MESSAGES_MAX) {
         links.send(to, lane, { header, messages })
