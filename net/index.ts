@@ -8,7 +8,7 @@ export type { LaneStats, PeerErrorCode, PeerEvent, PeerLinksStats, PeerStats } f
 export type { PeerTls } from "./peer/tls.ts"
 export { BirthError, writeBirth } from "./host/birth.ts"
 export { Host, type HostLog, type HostParts, type HostStats, type HostStop } from "./host/host.ts"
-export { LOG_LEVELS, NodeLog, type LogLevel, type LogOptions } from "./log.ts"
+export { NodeLog, type LogLevel, type LogOptions } from "./log.ts"
 export {
   kernelConfigOf,
   NodeServer,

@@ -3,7 +3,6 @@ import type { Observation } from "#kernel"
 import type { HostLog } from "./host/host.ts"
 
 export type LogLevel = Level | "silent"
-export const LOG_LEVELS: readonly LogLevel[] = ["trace", "debug", "info", "warn", "error", "fatal", "silent"]
 
 /**
  * What an observation is worth as a line; null is what happens with every request, which is counted elsewhere. A kind

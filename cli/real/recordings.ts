@@ -1,6 +1,5 @@
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
-import { RecordingError, replayRecording } from "#net"
 import { messageOf } from "../errors.ts"
 
 /** The folder of one start of one node among the recordings of a run. */
@@ -38,6 +37,8 @@ export async function replayAll(
 }
 
 async function replay(directory: string): Promise<Replayed> {
+  // Loaded when there is something to run again: the simulator's commands know of this file too.
+  const { RecordingError, replayRecording } = await import("#net")
   try {
     const { stretches, divergence, notes } = await replayRecording(directory)
     const events = stretches.reduce((sum, { firstEvent, lastEvent }) => sum + lastEvent - firstEvent, 0)
