@@ -97,6 +97,10 @@ export type Limits = {
   /** Rows a store counts again in a second, over all its replicas. */
   readonly scrubRowsPerSecond: number
   readonly segmentBytesFirst: number
+  /**
+   * Of the largest segments. A start reads what is kept whole: `pinnedSegmentsMax` of these, the one that is filled and
+   * the one made ahead; and a leader has the entries of those it keeps in memory.
+   */
   readonly segmentBytesMax: number
 }
 
@@ -135,5 +139,5 @@ export const DEFAULT_LIMITS: Limits = {
   snapshotLogBytesMax: 64 << 20,
   scrubRowsPerSecond: 20_000,
   segmentBytesFirst: 1 << 20,
-  segmentBytesMax: 128 << 20,
+  segmentBytesMax: 32 << 20,
 }
