@@ -1,5 +1,6 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net"
 import { Flow, FREE, type Pace } from "./flow.ts"
+import { tear } from "./tear.ts"
 
 /**
  * What has become of a directed link: who dialled is `from`, and both directions of its connections belong to the link.
@@ -63,15 +64,15 @@ class Connection {
     this.setPace({ type: "swallow" })
     // Read on, into nothing, or the near end would notice by a full buffer.
     this.near.resume()
-    this.#far?.resetAndDestroy()
+    if (this.#far !== null) tear(this.#far)
   }
 
   reset(): void {
     this.#affectedBefore = this.affected
     for (const flow of this.#flows) flow.close()
     this.#flows = []
-    this.near.resetAndDestroy()
-    this.#far?.resetAndDestroy()
+    tear(this.near)
+    if (this.#far !== null) tear(this.#far)
   }
 }
 
