@@ -69,6 +69,13 @@ measure("tree put over 200k, a snapshot before each", 50_000, (count) => {
   }
   return tree
 })
+measure("tree put over 200k, a walk over one row before each", 50_000, (count) => {
+  for (let i = 0; i < count; i++) {
+    kept = tree.cursor(keys[i]!, `${keys[i]!}\0`, false).valid
+    tree.put(keys[i]!, value)
+  }
+  return tree
+})
 measure("tree get, scattered", ROWS, (count) => {
   let found = 0
   for (let i = 0; i < count; i++) if (tree.get(keys[i]!) !== undefined) found++

@@ -6,6 +6,9 @@ const FANOUT_MAX = 32
 /** A node with fewer is merged with a neighbour or takes from it; the root and the right edge may have fewer. */
 const FANOUT_MIN = 8
 
+/** Rows that a walk copies rather than hold on to the node they are in. */
+const STAND_ALONE_MAX = 4
+
 /** Who may change a node in place: only the tree that holds the same object. */
 type Edit = { readonly type: "edit" }
 
@@ -68,8 +71,10 @@ export class Tree<Value> {
    * when `reverse`.
    */
   cursor(start: string, end: string, reverse: boolean): TreeCursor<Value> {
-    this.#edit = null
-    return new TreeCursor(this.#root, start, end, reverse)
+    const cursor = new TreeCursor(this.#root, start, end, reverse)
+    // Most look at a row or two, or find nothing: such a walk costs the writes after it no copy of their path.
+    if (!cursor.standAlone()) this.#edit = null
+    return cursor
   }
 
   /** Gives what the key had before; undefined when it is new. */
@@ -242,6 +247,27 @@ export class TreeCursor<Value> {
     else this.#at = lowerBound(node.keys, start)
     this.#bound()
     this.#settle()
+  }
+
+  /**
+   * Whether all that is left of the walk is in its own hands, so that no node it was opened on matters any more:
+   * a few rows that end within the leaf are copied. To ask once, before the first step.
+   */
+  standAlone(): boolean {
+    if (!this.valid) return true
+    const first = this.#reverse ? this.#stop + 1 : this.#at
+    const last = this.#reverse ? this.#at : this.#stop - 1
+    // What reaches the end of a leaf may go on in the next one.
+    const endsHere = this.#reverse ? this.#stop >= 0 : this.#stop < this.#keys.length
+    if (!endsHere || last - first >= STAND_ALONE_MAX) return false
+    // With one more of it behind the bound, which is what says that the walk ends there.
+    const from = this.#reverse ? first - 1 : first
+    const to = this.#reverse ? last + 1 : last + 2
+    this.#keys = this.#keys.slice(from, to)
+    this.#values = this.#values.slice(from, to)
+    this.#at -= from
+    this.#stop -= from
+    return true
   }
 
   get key(): string {

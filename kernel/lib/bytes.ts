@@ -1,6 +1,6 @@
 import { crc32c } from "./crc32c.ts"
 import type { Digest } from "./digest.ts"
-import { invariant } from "./invariant.ts"
+import { invariant, InvariantError } from "./invariant.ts"
 import { latin1FromBytes } from "./latin1.ts"
 
 /**
@@ -23,6 +23,14 @@ export interface Sink {
   str(value: string): void
   /** Bytes: their length as `uint`, then they themselves. */
   bytes(value: Uint8Array): void
+}
+
+/** One more than the first four bytes of a `uint` hold. */
+const LOW_HALF = 0x1000_0000
+
+/** Apart: a message made where a number is written would have every number kept for it on the heap. */
+function notUint(value: number): never {
+  throw new InvariantError(`Cannot write ${value}: not a safe integer >= 0`)
 }
 
 const NO_BYTES = new Uint8Array(0)
@@ -73,16 +81,22 @@ export class ByteWriter implements Sink {
       this.#buffer[this.#length++] = value
       return
     }
-    invariant(
-      Number.isSafeInteger(value) && value >= 0,
-      () => `Cannot write ${value}: not a safe integer >= 0`,
-    )
+    if (!Number.isSafeInteger(value) || value < 0) notUint(value)
+    const buffer = this.#buffer
+    let at = this.#length
     let rest = value
-    for (; rest > 0x7fff_ffff; rest = Math.floor(rest / 0x80)) {
-      this.#buffer[this.#length++] = (rest % 0x80) | 0x80
+    // A timestamp: in two halves of whole numbers of 32 bits, for a remainder of a double costs as much as all of it.
+    if (value > 0x7fff_ffff) {
+      rest = Math.floor(value / LOW_HALF)
+      const low = value - rest * LOW_HALF
+      buffer[at++] = (low & 0x7f) | 0x80
+      buffer[at++] = ((low >>> 7) & 0x7f) | 0x80
+      buffer[at++] = ((low >>> 14) & 0x7f) | 0x80
+      buffer[at++] = (low >>> 21) | 0x80
     }
-    for (; rest >= 0x80; rest >>>= 7) this.#buffer[this.#length++] = (rest & 0x7f) | 0x80
-    this.#buffer[this.#length++] = rest
+    for (; rest >= 0x80; rest >>>= 7) buffer[at++] = (rest & 0x7f) | 0x80
+    buffer[at++] = rest
+    this.#length = at
   }
 
   int(value: number): void {
@@ -239,20 +253,28 @@ export class ByteReader {
       this.#offset++
       return first
     }
-    let value = 0
-    let scale = 1
-    for (let i = 0; i < 8; i++) {
-      const byte = this.u8()
-      value += (byte & 0x7f) * scale
-      if (byte < 0x80) {
-        // One value has one spelling, so that bytes which decode also re-encode to themselves.
-        if (value > Number.MAX_SAFE_INTEGER || (byte === 0 && i > 0)) break
-        return value
-      }
-      scale *= 0x80
+    const bytes = this.#bytes
+    const end = this.#end
+    let at = this.#offset
+    let byte = 0x80
+    let low = 0
+    for (let shift = 0; shift < 28 && byte >= 0x80 && at < end; shift += 7) {
+      byte = bytes[at++]!
+      low |= (byte & 0x7f) << shift
     }
-    this.fail()
-    return 0
+    let high = 0
+    for (let shift = 0; shift < 28 && byte >= 0x80 && at < end; shift += 7) {
+      byte = bytes[at++]!
+      high |= (byte & 0x7f) << shift
+    }
+    const value = high * LOW_HALF + low
+    // One value has one spelling, so that bytes which decode also re-encode to themselves.
+    if (byte >= 0x80 || byte === 0 || value > Number.MAX_SAFE_INTEGER) {
+      this.fail()
+      return 0
+    }
+    this.#offset = at
+    return value
   }
 
   int(): number {

@@ -27,11 +27,19 @@ export class StoreBudget {
   /** After every step of a replica. */
   note(raft: Raft, requests: number): void {
     const { group } = raft
-    this.forget(group)
     const sending = raft.sending()
-    if (requests === 0 && sending.length === 0) return
-    const share: Share = { requests, bytes: new Map() }
-    this.#shares.set(group, share)
+    if (requests === 0 && sending.length === 0) {
+      this.forget(group)
+      return
+    }
+    let share = this.#shares.get(group)
+    if (share === undefined) {
+      share = { requests: 0, bytes: new Map() }
+      this.#shares.set(group, share)
+    }
+    this.#takeBack(share)
+    share.requests = requests
+    share.bytes.clear()
     this.#requests += requests
     for (const { store, bytes } of sending) {
       share.bytes.set(store, (share.bytes.get(store) ?? 0) + bytes)
@@ -43,6 +51,10 @@ export class StoreBudget {
     const share = this.#shares.get(group)
     if (share === undefined) return
     this.#shares.delete(group)
+    this.#takeBack(share)
+  }
+
+  #takeBack(share: Share): void {
     this.#requests -= share.requests
     for (const [store, bytes] of share.bytes) this.#bytes.set(store, this.#bytes.get(store)! - bytes)
   }

@@ -1,6 +1,6 @@
 import type { LogIndex, Lsn, Term } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
-import { invariant } from "../lib/invariant.ts"
+import { invariant, InvariantError } from "../lib/invariant.ts"
 import { readEntry, writeEntry, type Entry, type LogEnd } from "./types.ts"
 
 /**
@@ -74,11 +74,13 @@ export class RaftLog {
 
   entryAt(index: LogIndex): Entry {
     const entry = this.#entries[index - this.#start.index - 1]
-    invariant(
-      entry !== undefined,
-      () => `Cannot read entry ${index}: the log holds ${this.firstIndex} to ${this.lastIndex}`,
+    return entry ?? this.#notHeld(index)
+  }
+
+  #notHeld(index: LogIndex): never {
+    throw new InvariantError(
+      `Cannot read entry ${index}: the log holds ${this.firstIndex} to ${this.lastIndex}`,
     )
-    return entry
   }
 
   lsnAt(index: LogIndex): Lsn {

@@ -170,9 +170,12 @@ class Version implements ReadView {
     const { database, transaction } = this.#reading
     const rows: Row[] = []
     let chars = 0
-    // Bounds are looked at here: those of lmdb-js are the other way round for a walk backwards.
-    const end = reverse ? META_KEY : BEYOND
-    const range = database.getRange({ start: clip(from), end, reverse, transaction })
+    // LMDB is told where the walk ends, so that it gives out no row behind: most find one or none. Bounds are looked at
+    // below all the same, since a walk backwards begins at its upper one and keys that are too long were cut.
+    const start = clip(from)
+    const range = reverse
+      ? database.getRange({ start, end: clip(lower), inclusiveEnd: true, reverse, transaction })
+      : database.getRange({ start, end: fits(upper) ? upper : BEYOND, transaction })
     for (const { key, value: row } of range) {
       if (reverse ? key >= upper : key < from) continue
       if (reverse ? key < lower : key >= upper) return { rows, isEnd: true }

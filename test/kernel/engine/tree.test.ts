@@ -108,6 +108,32 @@ test("an open cursor sees the tree as it was, while the tree goes on", () => {
   assert.deepEqual(seen, before)
 })
 
+test("a walk within bounds sees the tree as it was, though every row of it changes under it", () => {
+  const count = 300
+  const name = (n: number): string => `k${String(n).padStart(3, "0")}`
+  const walk = fc.record({ start: fc.nat(count), length: fc.nat(40), reverse: fc.boolean() })
+  fc.assert(
+    fc.property(fc.array(walk, { minLength: 1, maxLength: 20 }), (walks) => {
+      const tree = new Tree<number>()
+      for (let i = 0; i < count; i++) tree.put(name(i), 0)
+      for (const [at, { start, length, reverse }] of walks.entries()) {
+        const rows = within(rowsOf(tree), name(start), name(start + length))
+        const cursor = tree.cursor(name(start), name(start + length), reverse)
+        const seen: Rows = []
+        for (; cursor.valid; cursor.next()) {
+          seen.push([cursor.key, cursor.value])
+          for (let i = start - 3; i < start + length + 3; i++) {
+            if (i % 3 === at % 3) tree.delete(name(i))
+            else tree.put(name(i) + (i % 2 === 0 ? "x" : ""), at + 1)
+          }
+        }
+        assert.deepEqual(seen, reverse ? rows.reverse() : rows)
+      }
+    }),
+    { numRuns: 100 },
+  )
+})
+
 test("a tree of several levels, full to the brim, loses any runs of keys and nothing else", () => {
   // One key more than fills every leaf and branch: the right edge is as thin as it gets.
   const count = 33 * 32 * 32 + 1
