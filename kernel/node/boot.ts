@@ -9,6 +9,7 @@ import type { RaftStart } from "../raft/raft.ts"
 import { newRecovery } from "../raft/repair.ts"
 import { StateMachine } from "../range/state-machine.ts"
 import { sweepStaging } from "../snapshot/staging.ts"
+import type { Identifier } from "../wal/item.ts"
 import { recoverVolume, type RecoveredVolume } from "../wal/recovery.ts"
 import type { RowId } from "../wal/recovery-table.ts"
 import type { RecoveredGroup } from "../wal/replay.ts"
@@ -126,9 +127,12 @@ export function bootStore(
     const expected = listed?.incarnation ?? (known === null ? NO_LIFE : null)
     const read = readVolume(config, id, imageOf(id), expected, witnesses)
     if ("code" in read) return read
-    const single = isNameless(read.recovered) ? singleIn(read) : null
+    const isNamed = ({ group, replica }: Identifier): boolean => replica > (tombstones.get(group) ?? 0)
+    const named = [...witnesses, ...read.recovered.named].filter(isNamed)
+    const nameless = isNameless(read.recovered, named)
+    const single = nameless ? singleIn(read, named) : null
     if (single !== null) return corruptSingle(single, read.recovered)
-    const opened = isNameless(read.recovered) ? begunAnew(read) : read
+    const opened = nameless ? begunAnew(read) : read
     observeRecovery(id, opened.recovered, effects)
     const { verdict } = opened.recovered
     const isLost = verdict === "newIncarnation" || (verdict === "empty" && listed !== undefined)
@@ -255,7 +259,7 @@ function openReplica(
   if (replica === 0 || descriptor === null) return "forgotten"
   const machine = held ?? StateMachine.create(volume.engine, descriptor, replica)
   const applied = { index: machine.appliedIndex, term: machine.appliedTerm }
-  const isSingle = isAlone(replica, machine, recovered)
+  const isSingle = isAlone(replica, machine, recovered.entries)
   // The log goes on where a checkpoint ended that is not here any more. One that is here and cannot be read is another
   // matter: all this replica promised rests on its log, and its state comes from a peer.
   if (applied.index < recovered.logStart.index && !machine.isDamaged) return isSingle ? "single" : "forgotten"
@@ -306,12 +310,18 @@ function openReplica(
 const UNSURE: ReadonlySet<RowId> = new Set<RowId>(["unreadableSegment", "missingSegment", "missingHead"])
 
 /**
- * Whether the damage took the name of a replica that lived here, or may have taken all there was of one. Nobody
+ * Whether the damage took the name of a replica that lived here (`named` are those that a witness speaks of and that were
+ * not buried), or may have taken all there was of one. What cannot be read now may be readable at the next start: nobody
  * could keep it from being made again under that name, so the whole volume begins anew under another one.
  */
-function isNameless({ verdict, groups, reasons }: RecoveredVolume): boolean {
+function isNameless({ verdict, groups, reasons }: RecoveredVolume, named: readonly Identifier[]): boolean {
   if (verdict !== "corruption") return false
-  return groups.some((group) => group.replica === 0) || reasons.some(({ row }) => UNSURE.has(row))
+  const known = new Set(groups.filter(({ replica }) => replica > 0).map(({ group }) => group))
+  return (
+    known.size < Math.max(1, groups.length) ||
+    named.some(({ group }) => !known.has(group)) ||
+    reasons.some(({ row }) => UNSURE.has(row))
+  )
 }
 
 /** Nothing of it is taken over. */
@@ -321,11 +331,12 @@ function begunAnew({ recovered, base }: OpenedImage): OpenedImage {
 }
 
 /** A group that has its only replica in this volume; null when there is none. */
-function singleIn({ recovered, base }: OpenedImage): GroupId | null {
+function singleIn({ recovered, base }: OpenedImage, named: readonly Identifier[]): GroupId | null {
   const engine = new OverlayEngine(base)
-  for (const group of recovered.groups) {
-    const held = group.replica === 0 ? null : StateMachine.open(engine, group.group, group.replica)
-    if (held !== null && isAlone(group.replica, held, group)) return group.group
+  for (const { group, replica } of [...recovered.groups, ...named]) {
+    const held = replica === 0 ? null : StateMachine.open(engine, group, replica)
+    const entries = recovered.groups.find((known) => known.group === group)?.entries ?? []
+    if (held !== null && isAlone(replica, held, entries)) return group
   }
   return null
 }
@@ -336,9 +347,9 @@ function corruptSingle(group: GroupId, recovered: RecoveredVolume): BootFailure 
 }
 
 /** Whether the last configuration that this replica knows of names nobody else. */
-function isAlone(replica: ReplicaId, machine: StateMachine, recovered: RecoveredGroup): boolean {
+function isAlone(replica: ReplicaId, machine: StateMachine, entries: RecoveredGroup["entries"]): boolean {
   let configuration = machine.configuration
-  for (const { payload } of recovered.entries) {
+  for (const { payload } of entries) {
     if (payload.type === "configuration") configuration = payload.configuration
     else if (payload.type === "bootstrap") configuration = payload.bootstrap.configuration
   }

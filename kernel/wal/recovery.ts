@@ -1,5 +1,5 @@
 import type { Incarnation, Lsn, StoreId, VolumeId } from "../ids.ts"
-import { decodeWitness, witnessOf, type Witness } from "./identifiers.ts"
+import { decodeWitness, isRemoved, witnessOf, type Witness } from "./identifiers.ts"
 import type { Identifier, LsnRange, WalItem } from "./item.ts"
 import { Ledger, sorted } from "./ledger.ts"
 import { RECOVERY_TABLE, type RowId, type Verdict } from "./recovery-table.ts"
@@ -49,6 +49,8 @@ export type RecoveredVolume = {
   readonly incarnation: Incarnation | null
   /** Ascending. */
   readonly groups: readonly RecoveredGroup[]
+  /** Replicas that the side slot speaks of, whatever became of them since. */
+  readonly named: readonly Identifier[]
   /** Everything up to here is durable. */
   readonly durableLsn: Lsn
   /** What the log goes on from; records of the system volume are in its ledger. Null when the store must not start. */
@@ -106,6 +108,7 @@ function beginning(row: RowId, all: VolumeImage["segments"], nextSequence: numbe
     damage: [],
     incarnation: null,
     groups: [],
+    named: [],
     durableLsn: 0,
     start: emptyWalStart(nextSequence),
   }
@@ -159,6 +162,7 @@ function refusal(row: RowId, segment: number): RecoveredVolume {
     damage: [],
     incarnation: null,
     groups: [],
+    named: [],
     durableLsn: 0,
     start: null,
   }
@@ -232,6 +236,7 @@ function assemble(
     damage: damage.map((range) => ({ ...range, isSettled: !open.includes(range) })),
     incarnation,
     groups: replayed.groups,
+    named: (witness?.identifiers ?? []).filter((identifier) => !isRemoved(identifier)),
     durableLsn,
     start,
   }

@@ -1,4 +1,5 @@
 import { assert, test } from "vitest"
+import { SEGMENT_HEADER_BYTES } from "#kernel/wal/segment.ts"
 import { appendEntries, DESCRIPTOR, entry, heartbeat, voteRequest } from "../../support/raft-group.ts"
 import { Cluster, configOf, emptyDisk, Store, TENANT_VOLUME } from "../../support/store-rig.ts"
 
@@ -9,6 +10,16 @@ const SECOND = 1_000_000
 /** The disk with the tenant's volume is replaced by an empty one; the process starts again. */
 function loseVolume(store: Store): void {
   store.disk.set(TENANT_VOLUME, emptyDisk().get(TENANT_VOLUME)!)
+  store.boot()
+}
+
+/** No frame of the tenant's log can be read, nor the side slot: nothing there says who lived in it. */
+function rotFrames(store: Store): void {
+  const disk = store.disk.get(TENANT_VOLUME)!
+  for (const bytes of disk.segments.values()) {
+    for (let at = SEGMENT_HEADER_BYTES; at < bytes.length; at++) if (bytes[at] !== 0) bytes[at]! ^= 0x5a
+  }
+  disk.witness = null
   store.boot()
 }
 
@@ -59,6 +70,13 @@ for (const [what, lose] of [
     (cluster: Cluster, store: Store): Store => {
       loseVolume(store)
       return cluster.store(store.id)
+    },
+  ],
+  [
+    "a volume of which nothing can be read",
+    (_: Cluster, store: Store): Store => {
+      rotFrames(store)
+      return store
     },
   ],
   [
