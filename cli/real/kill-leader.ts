@@ -56,7 +56,7 @@ export async function killLeaders(
     if (!(await clients.until(firstUs + index * periodUs, cut))) break
     if (index > 0) await untilWhole(cluster, group, cut)
     if (cut.aborted || (index > 0 && clients.now > firstUs + kills * periodUs)) break
-    const leader = leaderIn(await cluster.reports(REPORT_MS), group)
+    const leader = await leaderOf(cluster, group, cut)
     // The kill before this one has left nobody: its failover says so, and there is nobody to kill.
     if (leader === null) continue
     const at = clients.now
@@ -68,6 +68,21 @@ export async function killLeaders(
     await cluster.start(leader.store)
   }
   return failovers
+}
+
+/** Whoever leads: one look may miss it, since a busy store answers late. Null when nobody does for as long as anyone waits. */
+async function leaderOf(
+  cluster: RealCluster,
+  group: number,
+  cut: AbortSignal,
+): Promise<ReturnType<typeof leaderIn>> {
+  const endAt = performance.now() + PATIENCE_MS
+  while (!cut.aborted && performance.now() < endAt) {
+    const leader = leaderIn(await cluster.reports(REPORT_MS), group)
+    if (leader !== null) return leader
+    await new Promise((resolve) => setTimeout(resolve, LOOK_WHOLE_MS))
+  }
+  return null
 }
 
 /** Waits until all stores hold the group as its leader does, and have done so for a while. */
