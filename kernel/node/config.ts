@@ -92,7 +92,10 @@ export type Limits = {
   readonly snapshotBytesPerSecond: number
   readonly snapshotsSendingMax: number
   readonly snapshotsReceivingMax: number
-  /** Bytes of log a leader keeps for a snapshot under way; beyond that the receiver needs a newer one. */
+  /**
+   * Bytes of log a leader keeps for a snapshot under way, or as many as have arrived of it, if that is more; beyond that the
+   * receiver needs a newer one.
+   */
   readonly snapshotLogBytesMax: number
   /** Rows a store counts again in a second, over all its replicas. */
   readonly scrubRowsPerSecond: number

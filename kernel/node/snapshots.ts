@@ -54,6 +54,7 @@ export class Snapshots {
 
   answered(message: SnapshotAnswer, moment: Moment): void {
     this.#sender.answered(message.from, message, this.#senderContext(moment))
+    this.#raft.snapshots.carried(message.from, this.#sender.carried(message.from))
   }
 
   /** Transfers that Raft does not wait for any more end; those without a step forward are given up. */
@@ -101,17 +102,24 @@ export class Snapshots {
     }
   }
 
-  /** How far the log may go: not past a snapshot under way, unless it would hold too much. */
-  releasable(index: LogIndex, moment: Moment): LogIndex {
+  /**
+   * How far the log may go: not past a snapshot under way, unless what it holds for that passes both the limit and what
+   * has arrived. As long as a receiver comes forward faster than the log grows it gets there, and a newer snapshot would
+   * not get there sooner, nor need less.
+   */
+  releasable(wanted: LogIndex, moment: Moment): LogIndex {
     const { snapshots, log } = this.#raft
-    const held = snapshots.releasable(moment.mono)
-    if (held >= index) return index
-    if (log.bytesAfter(held) > this.#config.limits.snapshotLogBytesMax) {
-      mark(moment, "raft.snapshot.logLetGo")
-      return index
+    const { snapshotLogBytesMax } = this.#config.limits
+    let index = wanted
+    let isLetGo = false
+    for (const held of snapshots.holds(moment.mono)) {
+      if (held.index >= wanted) continue
+      if (log.bytesAfter(held.index) > Math.max(snapshotLogBytesMax, held.carried)) isLetGo = true
+      else index = Math.min(index, held.index)
     }
-    mark(moment, "raft.snapshot.logHeld")
-    return held
+    if (isLetGo) mark(moment, "raft.snapshot.logLetGo")
+    if (index < wanted) mark(moment, "raft.snapshot.logHeld")
+    return index
   }
 
   // ── Follower ─────────────────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,8 @@ export class Progress {
   nextIndex: LogIndex
   /** Last index of the snapshot on its way; 0 when there is none. What comes after it stays in the log. */
   snapshotIndex: LogIndex = 0
+  /** Bytes of that snapshot, or of the last one, that have arrived. */
+  carried = 0
   /** Of one that took a snapshot in: what comes after `holdIndex` stays until it has `holdTarget`, or until then. */
   holdIndex: LogIndex = 0
   holdTarget: LogIndex = 0
@@ -125,6 +127,7 @@ export class Progress {
   becomeSnapshot(index: LogIndex, now: Mono): void {
     this.state = "snapshot"
     this.snapshotIndex = index
+    this.carried = 0
     this.waitingSince = now
     this.#clearInflight()
   }
@@ -155,6 +158,7 @@ export class Progress {
     sink.uint(this.matchIndex)
     sink.uint(this.nextIndex)
     sink.uint(this.snapshotIndex)
+    sink.uint(this.carried)
     sink.uint(this.holdIndex)
     sink.uint(this.holdTarget)
     sink.uint(this.holdUntil)
@@ -181,6 +185,7 @@ export class Progress {
     progress.matchIndex = reader.uint()
     progress.nextIndex = reader.uint()
     progress.snapshotIndex = reader.uint()
+    progress.carried = reader.uint()
     progress.holdIndex = reader.uint()
     progress.holdTarget = reader.uint()
     progress.holdUntil = reader.uint()

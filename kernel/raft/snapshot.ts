@@ -236,11 +236,20 @@ export class RaftSnapshots {
     if (progress?.state === "snapshot") progress.becomeProbe(progress.matchIndex + 1)
   }
 
-  /** The last index that may go from the log for the sake of snapshots and who has just taken one in. */
-  releasable(mono: Mono): LogIndex {
-    let index: LogIndex = Infinity
-    for (const progress of this.#state.progress.values()) index = Math.min(index, progress.releasable(mono))
-    return index
+  /** So many bytes of the snapshot on its way to this replica have arrived. */
+  carried(replica: ReplicaId, bytes: number): void {
+    const progress = this.#state.progress.get(replica)
+    if (progress?.state === "snapshot") progress.carried = bytes
+  }
+
+  /** Who needs the log after an index for a snapshot on its way or just taken in, and how much of that had arrived. */
+  holds(mono: Mono): readonly { readonly index: LogIndex; readonly carried: number }[] {
+    const holds: { readonly index: LogIndex; readonly carried: number }[] = []
+    for (const progress of this.#state.progress.values()) {
+      const index = progress.releasable(mono)
+      if (index < Infinity) holds.push({ index, carried: progress.carried })
+    }
+    return holds
   }
 
   /** What an answer that names the term waits for; 0: nothing. */

@@ -89,6 +89,12 @@ export class SnapshotSender {
     return this.#source?.head ?? null
   }
 
+  /** Bytes that this receiver is known to have taken in, of the snapshot under way. */
+  carried(replica: ReplicaId): number {
+    const transfer = this.#transfers.get(replica)
+    return transfer === undefined || transfer.acked === 0 ? 0 : this.#held.bytesOf(transfer.acked)
+  }
+
   /** Replicas with a transfer, in the order they began. */
   receivers(): readonly ReplicaId[] {
     return [...this.#transfers.keys()]

@@ -8,8 +8,8 @@ import { readSnapshotHead, ROW_SPACES, spanOf, writeSnapshotHead, type SnapshotH
 
 type Rows = Pick<ReadView, "cursor">
 
-/** Where a chunk begins: a place in `ROW_SPACES`, and a key in that space. */
-type Border = { readonly at: number; readonly key: string }
+/** Where a chunk begins: a place in `ROW_SPACES`, a key in that space, and the bytes of the chunks before it. */
+type Border = { readonly at: number; readonly key: string; readonly bytes: number }
 
 /**
  * A range as it stood at one applied index, given out in chunks. The view does not move, so writers go on
@@ -20,13 +20,14 @@ export class SnapshotSource {
   readonly #rows: Rows
   /** Where chunks begin, as far as that was found out. */
   readonly #borders: Border[]
-  /** How many chunks there are; null until the last was seen. */
+  /** How many chunks there are, and their bytes; null until the last was seen. */
   #count: number | null = null
+  #bytes = 0
 
   constructor(head: SnapshotHead, rows: Rows) {
     this.head = head
     this.#rows = rows
-    this.#borders = [{ at: 0, key: spanOf(head.descriptor).start }]
+    this.#borders = [{ at: 0, key: spanOf(head.descriptor).start, bytes: 0 }]
   }
 
   /** Whether there are so many chunks. */
@@ -40,16 +41,23 @@ export class SnapshotSource {
     return this.has(number) ? this.#make(number) : null
   }
 
+  /** Bytes of the first so many chunks. */
+  bytesOf(chunks: number): number {
+    return this.has(chunks) ? this.#borders[chunks]!.bytes : this.#bytes
+  }
+
   #make(number: number): Chunk {
     const { id, descriptor } = this.head
     const span = spanOf(descriptor)
     const writer = new ByteWriter(Math.min(id.chunkBytes + 256, 1 << 20))
+    const { bytes } = this.#borders[number]!
     let { at, key } = this.#borders[number]!
     for (; at < ROW_SPACES.length; at++) {
       const space = ROW_SPACES[at]!
       for (const cursor = this.#rows.cursor(space, key, span.end, false); cursor.valid; cursor.next()) {
         if (writer.length >= id.chunkBytes) {
-          if (number + 1 === this.#borders.length) this.#borders.push({ at, key: cursor.key })
+          if (number + 1 === this.#borders.length)
+            this.#borders.push({ at, key: cursor.key, bytes: bytes + writer.length })
           return makeChunk(id, number, false, writer.take())
         }
         writer.u8(space)
@@ -59,6 +67,7 @@ export class SnapshotSource {
       key = span.start
     }
     this.#count = number + 1
+    this.#bytes = bytes + writer.length
     return makeChunk(id, number, true, writer.take())
   }
 

@@ -520,8 +520,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "kernel/node/snapshots.ts",
-        find: "if (held >= index) return index",
-        replace: "if (held >= 0) return index",
+        find: "if (held.index >= wanted) continue",
+        replace: "if (held.index >= 0) continue",
       },
       {
         file: "kernel/node/snapshots.ts",

@@ -73,18 +73,37 @@ test("a snapshot that is given up was for nothing: the leader asks again where t
 
 test("the log after a snapshot under way stays, and after it was taken in until the follower has the rest", () => {
   const leader = compacted()
+  const { snapshots } = leader.raft
   leader.propose("x")
-  assert.equal(leader.raft.snapshots.releasable(leader.mono), Infinity)
+  assert.deepEqual(snapshots.holds(leader.mono), [])
   refuses(leader, 3)
-  leader.raft.snapshots.begun(3, 4)
-  assert.isTrue(leader.raft.snapshots.isSending)
-  assert.equal(leader.raft.snapshots.releasable(leader.mono + 100 * electionUsMax), 4)
+  snapshots.begun(3, 4)
+  assert.isTrue(snapshots.isSending)
+  assert.deepEqual(snapshots.holds(leader.mono + 100 * electionUsMax), [{ index: 4, carried: 0 }])
+  snapshots.carried(3, 700)
+  snapshots.carried(2, 900)
+  assert.deepEqual(
+    snapshots.holds(leader.mono),
+    [{ index: 4, carried: 700 }],
+    "nothing is on its way to replica 2",
+  )
   leader.receive(snapshotReply(3, 1, 2, 4))
-  assert.equal(leader.raft.snapshots.releasable(leader.mono), 4)
+  assert.deepEqual(snapshots.holds(leader.mono), [{ index: 4, carried: 700 }])
   const late = leader.mono + 100 * electionUsMax
-  assert.equal(leader.raft.snapshots.releasable(late), Infinity, "but not for ever")
+  assert.deepEqual(snapshots.holds(late), [], "but not for ever")
   leader.receive(appendReply(3, 1, 2, leader.raft.lastIndex))
-  assert.equal(leader.raft.snapshots.releasable(leader.mono), Infinity)
+  assert.deepEqual(snapshots.holds(leader.mono), [])
+})
+
+test("what has arrived of one snapshot does not count for the next", () => {
+  const leader = compacted()
+  const { snapshots } = leader.raft
+  refuses(leader, 3)
+  snapshots.carried(3, 700)
+  snapshots.givenUp(3)
+  leader.mono += heartbeatUs
+  leader.receive({ ...heartbeatReply(3, 1, 2), sentMono: leader.mono } as RaftMessage)
+  assert.deepEqual(snapshots.holds(leader.mono), [{ index: leader.raft.log.start.index, carried: 0 }])
 })
 
 test("a follower whose state is damaged is sent a snapshot though the log would do, and takes it in where it stands", () => {

@@ -129,6 +129,25 @@ test("it goes on where the receiver stands, also where that is behind what it sa
   assert.deepEqual(rig.taken(), [5, 6, 7])
 })
 
+test("what the receiver has taken in is counted in bytes, and what it has lost is not", () => {
+  const rig = new Rig(20)
+  rig.begin(2)
+  rig.answer("position", 0)
+  const source = rig.machine.pin(CHUNK_BYTES)
+  const sizes: number[] = []
+  for (let chunk = source.chunk(0); chunk !== null; chunk = source.chunk(sizes.length))
+    sizes.push(chunk.data.length)
+  const first = (count: number): number => sizes.slice(0, count).reduce((sum, size) => sum + size, 0)
+  assert.equal(rig.sender.carried(2), 0)
+  rig.answer("taken", 2)
+  assert.equal(rig.sender.carried(2), first(2))
+  rig.answer("position", 1)
+  assert.equal(rig.sender.carried(2), first(1))
+  rig.answer("installing", sizes.length)
+  assert.equal(rig.sender.carried(2), first(sizes.length))
+  assert.equal(rig.sender.carried(3), 0)
+})
+
 test("a gap is filled once for all that came after it; older words change nothing", () => {
   const rig = new Rig(40)
   rig.begin(2)
