@@ -2,7 +2,12 @@ import { ByteReader, ByteWriter, type Sink } from "../lib/bytes.ts"
 import { crc32c } from "../lib/crc32c.ts"
 import type { Frame, FrameHeader, VolumeLife } from "./input.ts"
 import type { StoreId, Wall } from "../ids.ts"
-import { readPeerMessage, writePeerMessage, type PeerMessage } from "./peer-message.ts"
+import {
+  PEER_MESSAGE_BYTES_MIN,
+  readPeerMessage,
+  writePeerMessage,
+  type PeerMessage,
+} from "./peer-message.ts"
 import type { Identity } from "./status.ts"
 
 /** Format of frames between stores; a reader keeps every version since the last major. */
@@ -104,7 +109,7 @@ export function decodeFrame(bytes: Uint8Array): Frame | null {
     configEpoch: reader.uint(),
     wall: reader.uint(),
   }
-  const count = reader.count(3)
+  const count = reader.count(PEER_MESSAGE_BYTES_MIN)
   if (count > MESSAGES_MAX) return null
   const messages: PeerMessage[] = []
   for (let left = count; left > 0 && !reader.failed; left--) messages.push(readPeerMessage(reader))

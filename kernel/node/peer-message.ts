@@ -5,6 +5,9 @@ import { readTagged, writeMessage, type RaftMessage } from "../raft/message.ts"
 /** What a frame carries: words of groups, and words between stores. */
 export type PeerMessage = RaftMessage | StoreMessage
 
+/** The shortest: a tag, and two numbers. */
+export const PEER_MESSAGE_BYTES_MIN = 3
+
 /** Of no group. */
 export function isStoreMessage(message: PeerMessage): message is StoreMessage {
   return message.type === "storeHeartbeat" || message.type === "outdated"

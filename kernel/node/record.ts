@@ -11,7 +11,12 @@ import {
 import type { Barrier, Effect } from "./effect.ts"
 import { FRAME_HEAD_BYTES, readLives, writeLives } from "./frame-codec.ts"
 import type { Frame, FrameHeader, Input, Stamp } from "./input.ts"
-import { readPeerMessage, writePeerMessage, type PeerMessage } from "./peer-message.ts"
+import {
+  PEER_MESSAGE_BYTES_MIN,
+  readPeerMessage,
+  writePeerMessage,
+  type PeerMessage,
+} from "./peer-message.ts"
 
 /**
  * Inputs and effects over a sink: what the trace hash covers, and what a recording keeps. Every field but what
@@ -157,7 +162,8 @@ function readFrame(reader: ByteReader): Frame {
     wall: reader.uint(),
   }
   const messages: PeerMessage[] = []
-  for (let left = reader.count(5); left > 0 && !reader.failed; left--) messages.push(readPeerMessage(reader))
+  for (let left = reader.count(PEER_MESSAGE_BYTES_MIN); left > 0 && !reader.failed; left--)
+    messages.push(readPeerMessage(reader))
   return { header, messages }
 }
 
