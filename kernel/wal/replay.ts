@@ -311,13 +311,16 @@ class Replay {
     this.#seen.add(mark.group)
     if (state.replica === 0) state.replica = mark.replica
     truncate(state, mark.keptIndex)
-    state.isBroken = false
+    const { lastIndex } = ends(state)
+    // What the mark says was kept may have been lost since: then more is missing than it knows of.
+    const isShort = state.isBroken && lastIndex < mark.keptIndex
+    state.isBroken = isShort
     state.loss = {
-      firstIndex: mark.firstIndex,
+      firstIndex: isShort ? Math.min(mark.firstIndex, lastIndex + 1) : mark.firstIndex,
       end: mark.endKnown ? { term: mark.endTerm, index: mark.endIndex } : null,
       hardKnown: mark.hardKnown,
       isMarked: true,
-      isNew: false,
+      isNew: isShort,
     }
   }
 

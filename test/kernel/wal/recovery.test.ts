@@ -537,3 +537,20 @@ test.each([
   const [group] = rig.recover().groups
   assert.deepEqual(group!.damage, first.groups[0]!.damage)
 })
+
+// Campaign seed 1000913: a later loss took some of what an earlier recovery had kept, and the mark spoke for it.
+test("a mark does not vouch for what it kept and what was lost since", () => {
+  const rig = logOf(6)
+  const late = frameOf(rig, 6)
+  late.file[late.offset + 50]! ^= 1
+  const first = rig.recover()
+  assert.equal(first.groups[0]!.damage?.firstIndex, 5)
+  rig.restart(first)
+  rig.turn()
+  rig.sync()
+  const early = frameOf(rig, 4)
+  early.file[early.offset + 50]! ^= 1
+  const recovered = rig.recover()
+  assert.equal(lastIndex(recovered), 2)
+  assert.equal(recovered.groups[0]!.damage?.firstIndex, 3)
+})
