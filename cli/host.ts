@@ -21,11 +21,18 @@ export interface Host {
   onInterrupt(heard: () => void): () => void
 }
 
+/** Whoever read what is written may have gone (`… | head`): that ends nothing, and a node runs on without its listener. */
+function outliveReader(stream: NodeJS.WriteStream): NodeJS.WriteStream {
+  return stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error
+  })
+}
+
 /** This very process. */
 export function processHost(): Host {
   return {
-    stdout: process.stdout,
-    stderr: process.stderr,
+    stdout: outliveReader(process.stdout),
+    stderr: outliveReader(process.stderr),
     env: process.env,
     cores: availableParallelism(),
     engineUrl: new URL("./campaign/simulator.ts", import.meta.url).href,
