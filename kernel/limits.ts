@@ -28,8 +28,14 @@ export const SCAN_ROWS_MAX = 100_000
 /** One scan ends, with `more`, at the row that passes this: the greatest row still fits a reply twice. */
 export const SCAN_BYTES_MAX: number = 1 << 20
 
+/** Bytes of an outcome up to which its body is kept as long as the record: to drop it would cost more than it frees. */
+export const TOKEN_BODY_SMALL_MAX = 256
+
 /** Bodies of acknowledged outcomes dropped by one write. Each write adds one, so two would already catch up. */
 export const TOKEN_BODIES_DROPPED_MAX = 16
+
+/** Bodies a leader remembers so as to drop them once they are acknowledged; the others go with their records. */
+export const TOKEN_BODIES_KNOWN_MAX = 1_024
 
 /** Tenants: eight bytes in a key, a safe integer in memory. */
 export const TENANT_MAX: number = Number.MAX_SAFE_INTEGER

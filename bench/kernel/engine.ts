@@ -10,7 +10,7 @@ import { crc32c, crc32cLatin1 } from "#kernel/lib/crc32c.ts"
 import { readVersion, scanVersions, writeVersion } from "#kernel/mvcc/store.ts"
 import { evaluate } from "#kernel/range/evaluate.ts"
 import type { KvOp } from "#kernel/range/request.ts"
-import { recordWrites } from "#kernel/txn/tokens.ts"
+import { recordWrite } from "#kernel/txn/tokens.ts"
 
 type Line = { readonly name: string; readonly nsPerOp: number; readonly opsPerSecond: number }
 
@@ -148,8 +148,8 @@ measure("evaluate + apply of one increment, overlay of up to 20k", 20_000, (coun
 )
 const token = { client: 7, birth: 5, seq: 2, ackedSeq: 1 }
 const outcome = { birth: 5, commitTs: 9, body: { type: "results", results: [{ type: "done" }] } } as const
-measure("recordWrites of a put's outcome", ROWS, (count) => {
-  for (let i = 0; i < count; i++) kept = recordWrites(engine, 1, keys[i]!, token, outcome)
+measure("recordWrite of a put's outcome", ROWS, (count) => {
+  for (let i = 0; i < count; i++) kept = recordWrite(1, keys[i]!, token, outcome)
   return kept
 })
 measure("freeze, base takes, settle: a row", 20_000, (count) => {

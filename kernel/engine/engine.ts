@@ -15,12 +15,13 @@ export const SPACE_STAGING: Space = 7
 
 /**
  * One physical write. Keys and values are byte strings: one char a byte, so `<` is byte order and
- * nothing shared can be changed. `clear` removes every key in `[key, value)`; an empty `value` there is
- * unbounded.
+ * nothing shared can be changed. `insert` is a put of a key that holds nothing, which whoever wrote it
+ * knows: nobody looks for what was there. `clear` removes every key in `[key, value)`; an empty `value`
+ * there is unbounded.
  */
 export type Write = {
   readonly space: Space
-  readonly type: "put" | "delete" | "clear"
+  readonly type: "put" | "insert" | "delete" | "clear"
   readonly key: string
   readonly value: string
 }
@@ -57,20 +58,34 @@ export interface Engine extends ReadView {
   readonly damage: DamageList
   /**
    * All writes or none, in order. `before` is filled with what each key had, null for nothing: found on the
-   * way, so that nobody who needs it has to look it up first. Only for puts and deletes.
+   * way, so that nobody who needs it has to look it up first. Only for writes of one key.
    */
   apply(writes: readonly Write[], before?: (string | null)[] | null): void
   /** The state now, unmoved by later writes. O(1). */
   snapshot(): ReadView
 }
 
-const WRITE_TYPES = ["put", "delete", "clear"] as const
+/** By the byte they have in an entry. */
+const WRITE_TYPES = ["put", "delete", "clear", "insert"] as const
 
 export function writeWrite(write: Write, sink: Sink): void {
   sink.u8(write.space)
-  sink.u8(write.type === "put" ? 0 : write.type === "delete" ? 1 : 2)
+  sink.u8(tagOf(write.type))
   sink.str(write.key)
   sink.str(write.value)
+}
+
+function tagOf(type: Write["type"]): number {
+  switch (type) {
+    case "put":
+      return 0
+    case "delete":
+      return 1
+    case "clear":
+      return 2
+    case "insert":
+      return 3
+  }
 }
 
 /** Into `digest` goes what `writeWrite` would put there. */

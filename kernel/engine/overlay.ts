@@ -108,8 +108,10 @@ export class OverlayEngine implements Engine {
         this.#clear(space, key, value)
         continue
       }
-      const slot = layerOf(this.#active, space).put(key, type === "put" ? value : null)
-      if (before !== null) before.push(slot === undefined ? this.#below(space, key) : slot)
+      const slot = layerOf(this.#active, space).put(key, type === "delete" ? null : value)
+      if (before === null) continue
+      if (slot !== undefined) before.push(slot)
+      else before.push(type === "insert" ? null : this.#below(space, key))
     }
   }
 

@@ -70,7 +70,7 @@ export function writeVersions(
 
 function putVersion(head: string, userKey: string, tail: string, value: string | null): Write {
   const key = head + escapeZeros(userKey) + tail
-  return { space: SPACE_VERSIONS, type: "put", key, value: encodeVersion(value, 0, null) }
+  return { space: SPACE_VERSIONS, type: "insert", key, value: encodeVersion(value, 0, null) }
 }
 
 /**

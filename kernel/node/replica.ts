@@ -145,7 +145,10 @@ export class Replica {
   }
 
   timePassed(moment: Moment): void {
-    if (moment.mono >= this.service.deadline) this.service.timePassed(this.#serviceContext(moment))
+    if (moment.mono >= this.service.deadline) {
+      this.service.timePassed(this.#serviceContext(moment))
+      this.#forget(moment)
+    }
     if (moment.mono >= this.raft.deadline || (this.raft.isLeader && !mayLead(moment))) {
       this.#step({ type: "timePassed" }, moment)
     } else this.#settle(moment)
@@ -248,6 +251,11 @@ export class Replica {
     if (batch === null) return
     this.#append(batch, moment)
     this.#settle(moment)
+  }
+
+  #forget(moment: Moment): void {
+    const batch = this.service.forgetBatch(this.#serviceContext(moment))
+    if (batch !== null) this.#append(batch, moment)
   }
 
   #step(event: RaftEvent, moment: Moment): void {

@@ -1,14 +1,17 @@
+import type { Write } from "../engine/engine.ts"
 import type { KernelError } from "../errors.ts"
 import type { LogIndex, Mono, StoreId, Timestamp, Wall } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
+import { TOKEN_BODY_SMALL_MAX } from "../limits.ts"
 import type { Timing, Limits } from "../node/config.ts"
 import type { Observation } from "../node/observation.ts"
 import type { Switches } from "../node/switches.ts"
 import type { Batch, Entry } from "../raft/types.ts"
 import { Hlc, aheadUs, fromWall } from "../time/hlc.ts"
 import type { OutcomeBody } from "../txn/outcome.ts"
-import { expireWrites, lookup, recordWrites } from "../txn/tokens.ts"
+import { KeptBodies, type KeptBody } from "../txn/kept-bodies.ts"
+import { dropWrites, lookup, recordWrite } from "../txn/tokens.ts"
 import { notLeader, refusalOf } from "./admission.ts"
 import { anchorOf, isReadOnly, latchedKeys } from "./asked.ts"
 import { evaluate, type Evaluation } from "./evaluate.ts"
@@ -16,7 +19,8 @@ import { Latches } from "./latches.ts"
 import type { KvReply, KvRequest } from "./request.ts"
 import { readReply, writeReply } from "./request-codec.ts"
 import { touched } from "./validate.ts"
-import { horizonWrite, type Applied, type StateMachine } from "./state-machine.ts"
+import type { Applied, StateMachine } from "./state-machine.ts"
+import { TokenHorizon } from "./token-horizon.ts"
 import {
   loadProposal,
   loadWaiting,
@@ -71,8 +75,8 @@ type Delayed = { readonly session: number; readonly reply: KvReply; readonly ts:
 
 /** How far beyond its clock and the bound a leader waits rather than refuses, in bounds. */
 const WAIT_BOUNDS_MAX = 3
-/** Records forgotten with one entry when the horizon moves. */
-const EXPIRE_BATCH_MAX = 64
+/** Log that waits for a quorum, above which no token is forgotten. */
+const FORGET_UNCOMMITTED_MAX = 256 << 10
 
 /**
  * Serves key-value requests on one replica. The leader evaluates under latches, from applied state only,
@@ -99,9 +103,8 @@ export class RangeService {
   #readHighWater: Timestamp = 0
   /** Handed over by a transfer, or logged by this leader's first entry. */
   #assignAbove: Timestamp = 0
-  #horizonProposed: Timestamp = 0
-  /** Where the walk over expired records goes on. */
-  #expireResume = ""
+  #horizon: TokenHorizon
+  #keptBodies = new KeptBodies()
   #deadline: Mono = Number.MAX_SAFE_INTEGER
   #out: ServiceEffect[] = []
 
@@ -109,6 +112,7 @@ export class RangeService {
     this.#machine = machine
     this.#timing = timing
     this.#limits = limits
+    this.#horizon = new TokenHorizon(machine, timing)
   }
 
   /** Requests held here. */
@@ -118,7 +122,7 @@ export class RangeService {
 
   /** When `timePassed` is wanted next. */
   get deadline(): Mono {
-    return this.#deadline
+    return Math.min(this.#deadline, this.#horizon.deadline)
   }
 
   /** Whether `pump` may have something to do. */
@@ -350,7 +354,7 @@ export class RangeService {
         )
         return "done"
       }
-      const forgotten = token.birth <= Math.max(this.#machine.horizon, this.#horizonProposed)
+      const forgotten = token.birth <= this.#horizon.at
       if (forgotten || known.type === "bodyDropped") {
         this.#out.push({ type: "observe", observation: { type: "mark", name: "range.token.expired" } })
         return this.#fail(waiting, { code: "tokenExpired" })
@@ -366,14 +370,17 @@ export class RangeService {
       return this.#fail(waiting, evaluated.error)
     else body = { type: "error", error: evaluated.error }
     let writes = evaluated.ok ? evaluated.writes : []
+    let kept: KeptBody | null = null
     if (token !== null) {
-      const outcome = { birth: token.birth, commitTs, body }
-      writes = [...writes, ...recordWrites(this.#machine.view, tenant, anchor, token, outcome)]
+      const record = recordWrite(tenant, anchor, token, { birth: token.birth, commitTs, body })
+      const acknowledged = this.#keptBodies.takeAcknowledged(token.client, token.ackedSeq)
+      writes = [...writes, record, ...dropWrites(this.#machine.view, tenant, acknowledged)]
       if (this.#machine.checkDamage()) return this.#fail(waiting, { code: "recovering" })
+      if (record.value.length > TOKEN_BODY_SMALL_MAX) kept = { anchor, client: token.client, seq: token.seq }
     }
     this.#waiting.delete(waiting.ticket)
     const { ticket, deadline } = waiting
-    this.#proposing = { session, id: request.id, ticket, deadline, commitTs, body, answered: false }
+    this.#proposing = { session, id: request.id, ticket, deadline, commitTs, body, kept, answered: false }
     return { generation, leaseSequence: this.#machine.leaseSequence, closedTs: 0, minVersion: 1, writes }
   }
 
@@ -408,6 +415,7 @@ export class RangeService {
     if (proposal === undefined) return
     this.#proposals.delete(entry.index)
     this.#release(proposal.ticket)
+    if (proposal.kept !== null && !applied.rejected) this.#keptBodies.note(proposal.kept)
     if (proposal.answered) return
     const { session, id, body, commitTs } = proposal
     if (applied.rejected) {
@@ -424,7 +432,7 @@ export class RangeService {
     const own = Math.max(this.#machine.lowWater, fromWall(context.wall))
     const lowWater = highWater ?? own + 2 * fromWall(this.#timing.clockBoundUs)
     this.#assignAbove = lowWater
-    this.#horizonProposed = 0
+    this.#horizon.becameLeader()
     if (highWater !== null)
       this.#out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.highWater" } })
     return lowWater
@@ -444,6 +452,8 @@ export class RangeService {
     this.#proposals.clear()
     this.#admitted = []
     this.#latches.clear()
+    this.#horizon.lostLeadership()
+    this.#keptBodies.clear()
   }
 
   timePassed(context: ServiceContext): void {
@@ -495,32 +505,27 @@ export class RangeService {
     if (mono < this.#deadline) this.#deadline = mono
   }
 
-  /**
-   * Moves the horizon behind which tokens are forgotten, in a logged step; call it now and then. Null
-   * when there is nothing worth an entry.
-   */
+  /** Moves the horizon behind which tokens are forgotten, in a logged step; call it now and then. */
   horizonBatch(context: ServiceContext): Batch | null {
-    if (!context.isLeader || this.#machine.appliedIndex < context.termStartIndex) return null
-    if (this.#machine.isDamaged) return null
-    const wall = context.wall - this.#timing.tokenTtlUs
-    if (wall <= 0) return null
-    const horizon = fromWall(wall)
-    const current = Math.max(this.#machine.horizon, this.#horizonProposed)
-    if (aheadUs(horizon, 0) - aheadUs(current, 0) < this.#timing.tokenTtlUs / 4) return null
-    this.#horizonProposed = horizon
-    const { tenant, generation, start, end } = this.#machine.descriptor
-    const expired = expireWrites(
-      this.#machine.view,
-      tenant,
-      this.#machine.horizon,
-      EXPIRE_BATCH_MAX,
-      start,
-      end,
-      this.#expireResume,
-    )
-    if (this.#machine.checkDamage()) return null
-    this.#expireResume = expired.resume
-    const writes = [horizonWrite(horizon), ...expired.writes]
+    return this.#mayTidy(context) ? this.#tidied(this.#horizon.move(context.mono, context.wall)) : null
+  }
+
+  /** Deletes some of what lies behind the horizon; call it when the deadline has come. */
+  forgetBatch(context: ServiceContext): Batch | null {
+    // What it frees is in no hurry: it waits while much else waits for a quorum.
+    const mayWrite = this.#mayTidy(context) && context.uncommittedBytes <= FORGET_UNCOMMITTED_MAX
+    return this.#tidied(this.#horizon.step(context.mono, mayWrite))
+  }
+
+  #mayTidy(context: ServiceContext): boolean {
+    const { isLeader, termStartIndex } = context
+    return isLeader && this.#machine.appliedIndex >= termStartIndex && !this.#machine.isDamaged
+  }
+
+  /** Null when there is nothing worth an entry. */
+  #tidied(writes: readonly Write[]): Batch | null {
+    if (writes.length === 0 || this.#machine.checkDamage()) return null
+    const { generation } = this.#machine.descriptor
     return { generation, leaseSequence: this.#machine.leaseSequence, closedTs: 0, minVersion: 1, writes }
   }
 
@@ -550,8 +555,8 @@ export class RangeService {
     this.#hlc.save(sink)
     sink.uint(this.#readHighWater)
     sink.uint(this.#assignAbove)
-    sink.uint(this.#horizonProposed)
-    sink.str(this.#expireResume)
+    this.#horizon.save(sink)
+    this.#keptBodies.save(sink)
     sink.uint(this.#deadline)
   }
 
@@ -574,8 +579,8 @@ export class RangeService {
     service.#hlc = Hlc.load(reader)
     service.#readHighWater = reader.uint()
     service.#assignAbove = reader.uint()
-    service.#horizonProposed = reader.uint()
-    service.#expireResume = reader.str()
+    service.#horizon = TokenHorizon.load(reader, machine, timing)
+    service.#keptBodies = KeptBodies.load(reader)
     service.#deadline = reader.uint()
     return service
   }

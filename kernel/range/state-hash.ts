@@ -28,7 +28,7 @@ export class StateHash {
    */
   write(write: Write, before: string | null, part: StateHash | null): void {
     if (before !== null) this.#add(write.space, write.key, before, -1, part)
-    if (write.type === "put") this.#add(write.space, write.key, write.value, 1, part)
+    if (write.type !== "delete") this.#add(write.space, write.key, write.value, 1, part)
   }
 
   add(space: Space, key: string, value: string): void {

@@ -1,5 +1,6 @@
 import type { Mono, Timestamp } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
+import { loadBody, saveBody, type KeptBody } from "../txn/kept-bodies.ts"
 import type { OutcomeBody } from "../txn/outcome.ts"
 import type { KvReply, KvRequest } from "./request.ts"
 import { readReply, readRequest, writeReply, writeRequest } from "./request-codec.ts"
@@ -28,6 +29,8 @@ export type Proposal = {
   readonly deadline: Mono
   readonly commitTs: Timestamp
   readonly body: OutcomeBody
+  /** The body is large, and kept under a token. */
+  readonly kept: KeptBody | null
   /** The client was told that the outcome is unknown: the latch stays until the entry's fate is known. */
   answered: boolean
 }
@@ -62,6 +65,8 @@ export function saveProposal(proposal: Proposal, sink: Sink): void {
   sink.uint(proposal.deadline)
   writeReply(replyOf(proposal.id, proposal.commitTs, proposal.body), sink)
   sink.uint(proposal.commitTs)
+  sink.bool(proposal.kept !== null)
+  if (proposal.kept !== null) saveBody(proposal.kept, sink)
   sink.bool(proposal.answered)
 }
 
@@ -74,7 +79,9 @@ export function loadProposal(reader: ByteReader): Proposal {
     reply.type === "ok"
       ? { type: "results", results: reply.results }
       : { type: "error", error: reply.error as Extract<OutcomeBody, { type: "error" }>["error"] }
-  return { session, id: reply.id, ticket, deadline, body, commitTs: reader.uint(), answered: reader.bool() }
+  const commitTs = reader.uint()
+  const kept = reader.bool() ? loadBody(reader) : null
+  return { session, id: reply.id, ticket, deadline, body, commitTs, kept, answered: reader.bool() }
 }
 
 export function replyOf(id: number, commitTs: Timestamp, body: OutcomeBody): KvReply {

@@ -1,9 +1,9 @@
 import { SPACE_IDEMPOTENCY, type ReadView, type Write } from "../engine/engine.ts"
 import type { TenantId, Timestamp } from "../ids.ts"
 import { invariant } from "../lib/invariant.ts"
-import { TOKEN_BODIES_DROPPED_MAX } from "../limits.ts"
 import { encodeUint64, KV_TABLE, tableSpan, userKeyPrefix } from "../mvcc/key.ts"
 import type { Token } from "../range/request.ts"
+import type { KeptBody } from "./kept-bodies.ts"
 import { decodeOutcome, encodeOutcome, type Outcome } from "./outcome.ts"
 
 /**
@@ -38,42 +38,32 @@ export function lookup(view: ReadView, tenant: TenantId, anchor: string, token: 
   return { type: "outcome", outcome: { birth: record.birth, commitTs: record.commitTs, body: record.body } }
 }
 
-/**
- * The writes that remember this outcome, and that drop the bodies of what the client has acknowledged at
- * the same anchor; the records themselves stay until the horizon passes their birth.
- *
- * From the last acknowledged sequence downwards until a body that is gone already: each call leaves
- * nothing but dropped bodies below that one, so the walk is as long as what was acknowledged since.
- */
-export function recordWrites(
-  view: ReadView,
-  tenant: TenantId,
-  anchor: string,
-  token: Token,
-  outcome: Outcome,
-): readonly Write[] {
+/** The write that remembers an outcome. There is none of this token yet: who calls has looked. */
+export function recordWrite(tenant: TenantId, anchor: string, token: Token, outcome: Outcome): Write {
   invariant(
     outcome.birth === token.birth,
     "Cannot record an outcome: it carries another birth than its token",
   )
-  const head = userKeyPrefix(tenant, KV_TABLE, anchor) + encodeUint64(token.client)
-  const own: Write = {
+  return {
     space: SPACE_IDEMPOTENCY,
-    type: "put",
-    key: head + encodeUint64(token.seq),
+    type: "insert",
+    key: recordKey(tenant, anchor, token.client, token.seq),
     value: encodeOutcome(outcome),
   }
-  if (token.ackedSeq === 0) return [own]
-  const writes: Write[] = [own]
-  const end = head + encodeUint64(Math.min(token.ackedSeq + 1, token.seq))
-  const cursor = view.cursor(SPACE_IDEMPOTENCY, head, end, true)
-  for (let left = TOKEN_BODIES_DROPPED_MAX; cursor.valid && left > 0; cursor.next(), left--) {
-    const record = decodeOutcome(cursor.value)
+}
+
+/** The writes that drop these bodies. The records stay until the horizon passes their birth. */
+export function dropWrites(view: ReadView, tenant: TenantId, bodies: readonly KeptBody[]): readonly Write[] {
+  const writes: Write[] = []
+  for (const { anchor, client, seq } of bodies) {
+    const key = recordKey(tenant, anchor, client, seq)
+    const value = view.get(SPACE_IDEMPOTENCY, key)
+    const record = value === null ? null : decodeOutcome(value)
     // A damaged one stays for the repair to find.
-    if (record === "damaged") continue
-    if (record.body === null) break
-    const value = encodeOutcome({ birth: record.birth, commitTs: record.commitTs, body: null })
-    writes.push({ space: SPACE_IDEMPOTENCY, type: "put", key: cursor.key, value })
+    if (record === null || record === "damaged" || record.body === null) continue
+    const { birth, commitTs } = record
+    const bare = encodeOutcome({ birth, commitTs, body: null })
+    writes.push({ space: SPACE_IDEMPOTENCY, type: "put", key, value: bare })
   }
   return writes
 }

@@ -49,7 +49,7 @@ export const descriptor: fc.Arbitrary<RangeDescriptor> = fc.record({
 
 const write: fc.Arbitrary<Write> = fc.record({
   space: fc.constantFrom<Space>(1, 2, 3, 4, 5, 6),
-  type: fc.constantFrom("put", "delete", "clear"),
+  type: fc.constantFrom("put", "insert", "delete", "clear"),
   key: text,
   value: text,
 })

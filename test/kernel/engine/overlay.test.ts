@@ -263,3 +263,29 @@ test("frozen changes come by space and key, each key once, with its last word", 
   )
   assert.throws(() => engine.freeze(2), /under way/)
 })
+
+test("an insert does not look below the layer that takes the writes, and is a put in all else", () => {
+  const asked: string[] = []
+  const older = new OverlayEngine(MemoryBase.empty())
+  older.apply([{ space: 1, type: "put", key: "old", value: "1" }])
+  const base = new HostBase(MemoryBase.empty().apply(older.freeze(1)))
+  const engine = new OverlayEngine(base)
+  const get = base.get.bind(base)
+  base.get = (space, key) => (asked.push(key), get(space, key))
+  const before: (string | null)[] = []
+  engine.apply(
+    [
+      { space: 1, type: "insert", key: "new", value: "a" },
+      { space: 1, type: "put", key: "old", value: "b" },
+      { space: 1, type: "insert", key: "new", value: "c" },
+    ],
+    before,
+  )
+  assert.deepEqual(before, [null, "1", "a"])
+  assert.deepEqual(asked, ["old"])
+  assert.deepEqual([engine.get(1, "new"), engine.get(1, "old")], ["c", "b"])
+  assert.deepEqual(
+    [...engine.freeze(2).writes()].map(({ type, key }) => `${type} ${key}`),
+    ["put new", "put old"],
+  )
+})

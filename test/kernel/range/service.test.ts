@@ -1,5 +1,6 @@
 import fc from "fast-check"
 import { assert, describe, test } from "vitest"
+import { SPACE_IDEMPOTENCY } from "#kernel/engine/engine.ts"
 import { DEFAULT_TIMING } from "#kernel/node/config.ts"
 import { fromWall } from "#kernel/time/hlc.ts"
 import type { KvOp, KvResult, Token } from "#kernel/range/request.ts"
@@ -369,13 +370,12 @@ describe("tokens", () => {
     rig.ask([{ type: "increment", key: "n", by: 1 }], token(1))
     rig.settle()
     rig.words()
-    rig.mono += 2 * tokenTtlUs
-    for (let i = 0; i < 3; i++) {
-      const batch = rig.service.horizonBatch(rig.now)
-      if (batch !== null) rig.append(batch, false)
-      rig.settle()
-      rig.mono += tokenTtlUs
-    }
+    rig.pass(2 * tokenTtlUs)
+    rig.append(rig.service.horizonBatch(rig.now)!, false)
+    rig.settle()
+    rig.pass(rig.service.deadline - rig.mono)
+    rig.append(rig.service.forgetBatch(rig.now)!, false)
+    rig.settle()
     assert.isAbove(rig.machine.horizon, fromWall(EPOCH_US))
     rig.ask([{ type: "increment", key: "n", by: 1 }], token(1))
     rig.settle()
@@ -393,6 +393,62 @@ describe("tokens", () => {
     rig.ask([{ type: "increment", key: "n", by: 1 }], token(1))
     rig.pump()
     assert.deepEqual(rig.words(), ["1 tokenExpired"])
+  })
+
+  test("behind a horizon that has moved all records go, some at a time, and then nothing is due", () => {
+    const rig = new ServiceRig()
+    const records = (): number => {
+      let count = 0
+      const cursor = rig.machine.view.cursor(SPACE_IDEMPOTENCY, "", "", false)
+      for (; cursor.valid; cursor.next()) count++
+      return count
+    }
+    for (let seq = 1; seq <= 3_000; seq++) {
+      rig.put("k" + seq, "x", token(seq))
+      rig.settle()
+    }
+    rig.pass(2 * tokenTtlUs)
+    rig.append(rig.service.horizonBatch(rig.now)!, false)
+    assert.isNull(rig.service.forgetBatch(rig.now), "not before its time")
+    rig.pass(rig.service.deadline - rig.mono)
+    assert.isNull(rig.service.forgetBatch(rig.now), "not before the horizon is applied")
+    rig.settle()
+    const left: number[] = []
+    while (rig.service.deadline < Number.MAX_SAFE_INTEGER) {
+      rig.pass(rig.service.deadline - rig.mono)
+      const batch = rig.service.forgetBatch(rig.now)
+      if (batch === null) continue
+      rig.append(batch, false)
+      rig.settle()
+      left.push(records())
+    }
+    assert.deepEqual(left, [3_000 - 1_024, 3_000 - 2_048, 0])
+    assert.isTrue(rig.machine.recount())
+    rig.pass(tokenTtlUs)
+    rig.append(rig.service.horizonBatch(rig.now)!, false)
+    assert.isBelow(rig.service.deadline, Number.MAX_SAFE_INTEGER)
+    rig.lose()
+    assert.equal(rig.service.deadline, Number.MAX_SAFE_INTEGER)
+  })
+
+  test("a large answer goes once it is acknowledged, wherever in the range; a small one is kept", () => {
+    const rig = new ServiceRig()
+    const asked: readonly (readonly KvOp[])[] = [
+      [{ type: "put", key: "small", value: "x" }],
+      [
+        { type: "put", key: "large", value: "x".repeat(300) },
+        { type: "get", key: "large" },
+      ],
+      [{ type: "put", key: "other", value: "x" }],
+    ]
+    for (const [i, ops] of asked.entries()) {
+      rig.ask(ops, token(i + 1, { ackedSeq: i }))
+      rig.settle()
+    }
+    asked.forEach((ops, i) => rig.ask(ops, token(i + 1, { ackedSeq: i })))
+    rig.settle()
+    assert.deepEqual(rig.words(), ["1 ok", "2 ok", "3 ok", "4 ok", "5 tokenExpired", "6 ok"])
+    assert.isTrue(rig.machine.recount())
   })
 
   test("the horizon moves only when it is worth an entry, and only where its leader may write", () => {

@@ -3,11 +3,13 @@ import { assert, test } from "vitest"
 import { SPACE_IDEMPOTENCY } from "#kernel/engine/engine.ts"
 import { MemoryBase } from "#kernel/engine/memory-base.ts"
 import { OverlayEngine } from "#kernel/engine/overlay.ts"
-import { TOKEN_BODIES_DROPPED_MAX } from "#kernel/limits.ts"
+import { ByteReader, ByteWriter } from "#kernel/lib/bytes.ts"
+import { TOKEN_BODIES_DROPPED_MAX, TOKEN_BODIES_KNOWN_MAX } from "#kernel/limits.ts"
 import { tableSpan } from "#kernel/mvcc/key.ts"
 import type { KvResult, Token } from "#kernel/range/request.ts"
+import { KeptBodies } from "#kernel/txn/kept-bodies.ts"
 import { decodeOutcome, encodeOutcome, type Outcome, type OutcomeRecord } from "#kernel/txn/outcome.ts"
-import { expireWrites, lookup, recordKey, recordWrites } from "#kernel/txn/tokens.ts"
+import { dropWrites, expireWrites, lookup, recordKey, recordWrite } from "#kernel/txn/tokens.ts"
 
 const TENANT = 1
 const bytes = fc.uint8Array({ maxLength: 12 }).map((codes) => String.fromCharCode(...codes))
@@ -84,7 +86,7 @@ test("a changed byte, a missing tail and random bytes are damage and never throw
 test("an outcome is found by its token and anchor and by no other, inside the span of its range", () => {
   const engine = emptyEngine()
   const token = tokenOf(3)
-  engine.apply(recordWrites(engine, TENANT, "k\0ey", token, outcomeOf(100, 200)))
+  engine.apply([recordWrite(TENANT, "k\0ey", token, outcomeOf(100, 200))])
   assert.deepEqual(lookup(engine, TENANT, "k\0ey", token), { type: "outcome", outcome: outcomeOf(100, 200) })
   assert.equal(lookup(engine, TENANT, "k\0ey", tokenOf(2)).type, "none")
   assert.equal(lookup(engine, TENANT, "k\0ey", tokenOf(3, 0, 8)).type, "none")
@@ -95,28 +97,42 @@ test("an outcome is found by its token and anchor and by no other, inside the sp
   assert.isFalse(engine.cursor(SPACE_IDEMPOTENCY, span.end, "", false).valid)
 })
 
-test("an acknowledged sequence loses its body and stays known, those above it and of others keep theirs", () => {
+test("a body that is dropped leaves its record, and costs one write; what is gone or damaged costs none", () => {
   const engine = emptyEngine()
   const write = (token: Token): void =>
-    engine.apply(recordWrites(engine, TENANT, "a", token, outcomeOf(token.birth, token.seq)))
+    engine.apply([recordWrite(TENANT, "a", token, outcomeOf(token.birth, token.seq))])
   for (const seq of [1, 2, 3]) write(tokenOf(seq))
   write(tokenOf(2, 0, 8))
-  write(tokenOf(4, 2))
+  const [first, second] = [1, 2].map((seq) => ({ anchor: "a", client: 7, seq }))
+  engine.apply(dropWrites(engine, TENANT, [first!, second!]))
   assert.deepEqual(
     [1, 2, 3, 4].map((seq) => lookup(engine, TENANT, "a", tokenOf(seq)).type),
-    ["bodyDropped", "bodyDropped", "outcome", "outcome"],
+    ["bodyDropped", "bodyDropped", "outcome", "none"],
   )
   assert.equal(lookup(engine, TENANT, "a", tokenOf(2, 0, 8)).type, "outcome")
-  // The walk ends at what was dropped before, so this one costs two writes and no more.
-  assert.equal(recordWrites(engine, TENANT, "a", tokenOf(5, 3), outcomeOf(100, 5)).length, 2)
+  assert.deepEqual(dropWrites(engine, TENANT, [first!, { anchor: "b", client: 7, seq: 1 }]), [])
 })
 
-test("one write drops a bounded number of bodies", () => {
-  const engine = emptyEngine()
-  for (let seq = 1; seq <= 50; seq++)
-    engine.apply(recordWrites(engine, TENANT, "a", tokenOf(seq), outcomeOf(100, seq)))
-  const writes = recordWrites(engine, TENANT, "a", tokenOf(60, 50), outcomeOf(100, 60))
-  assert.equal(writes.length, TOKEN_BODIES_DROPPED_MAX + 1)
+test("of the bodies of a client those it has acknowledged are taken, the oldest first, a bounded number at once", () => {
+  const kept = new KeptBodies()
+  for (let seq = 1; seq <= 50; seq++) kept.note({ anchor: "a", client: 1 + (seq % 2), seq })
+  const seqs = (client: number, acked: number): readonly number[] =>
+    kept.takeAcknowledged(client, acked).map(({ seq }) => seq)
+  assert.deepEqual(seqs(1, 5), [2, 4])
+  assert.deepEqual(seqs(1, 5), [])
+  assert.deepEqual(seqs(2, 3), [1, 3])
+  const writer = new ByteWriter(64)
+  kept.save(writer)
+  const again = KeptBodies.load(new ByteReader(writer.finish()))
+  assert.equal(again.takeAcknowledged(1, 50).length, TOKEN_BODIES_DROPPED_MAX)
+  assert.equal(seqs(1, 50).length, TOKEN_BODIES_DROPPED_MAX)
+  assert.deepEqual(seqs(1, 50), [38, 40, 42, 44, 46, 48, 50])
+})
+
+test("of too many bodies the oldest are forgotten", () => {
+  const kept = new KeptBodies()
+  for (let seq = 1; seq <= TOKEN_BODIES_KNOWN_MAX + 3; seq++) kept.note({ anchor: "a", client: 1, seq })
+  assert.equal(kept.takeAcknowledged(1, 10)[0]?.seq, 4)
 })
 
 test("records born before the horizon go, in calls of any size, and no other record does", () => {
@@ -129,7 +145,7 @@ test("records born before the horizon go, in calls of any size, and no other rec
         const engine = emptyEngine()
         const births = new Map<string, number>()
         for (const { anchor, seq, birth } of tokens) {
-          engine.apply(recordWrites(engine, TENANT, anchor, tokenOf(seq, 0, 7, birth), outcomeOf(birth, 1)))
+          engine.apply([recordWrite(TENANT, anchor, tokenOf(seq, 0, 7, birth), outcomeOf(birth, 1))])
           births.set(recordKey(TENANT, anchor, 7, seq), birth)
         }
         let resume = ""
@@ -152,6 +168,6 @@ test("a damaged record is neither absent nor an answer", () => {
   const engine = emptyEngine()
   engine.apply([{ space: SPACE_IDEMPOTENCY, type: "put", key: recordKey(TENANT, "a", 7, 1), value: "?" }])
   assert.equal(lookup(engine, TENANT, "a", tokenOf(1)).type, "damaged")
-  assert.equal(recordWrites(engine, TENANT, "a", tokenOf(2, 1), outcomeOf(100, 5)).length, 1)
+  assert.equal(dropWrites(engine, TENANT, [{ anchor: "a", client: 7, seq: 1 }]).length, 0)
   assert.equal(expireWrites(engine, TENANT, 1000, 10).writes.length, 0)
 })
