@@ -45,24 +45,48 @@ export function encodeFrame(frame: Frame, writer: ByteWriter = new ByteWriter())
   writer.u8(MAGIC >>> 8)
   writer.u32(0)
   writer.u32(0)
-  const { header } = frame
-  writer.u8(header.version)
-  writer.str(header.cluster)
-  writer.uint(header.fromStore)
-  writer.uint(header.toStore)
-  writer.uint(header.fromIncarnation)
-  writer.uint(header.fromBoot)
-  writeLives(header.volumes, writer)
-  writer.uint(header.configEpoch)
-  writer.uint(header.wall)
-  writer.uint(frame.messages.length)
-  for (const message of frame.messages) writePeerMessage(message, writer, true)
+  writeFrameBody(frame, writer, true)
   writer.patchU32(6, writer.length - FRAME_HEAD_BYTES)
   writer.patchU32(2, writer.crc32c(6))
   return writer.finish()
 }
 
-export function writeLives(lives: readonly VolumeLife[], sink: Sink): void {
+/** A frame without its head. Entries stand for themselves by length and digest, or, with `whole`, are written out. */
+export function writeFrameBody({ header, messages }: Frame, sink: Sink, whole: boolean): void {
+  sink.u8(header.version)
+  sink.str(header.cluster)
+  sink.uint(header.fromStore)
+  sink.uint(header.toStore)
+  sink.uint(header.fromIncarnation)
+  sink.uint(header.fromBoot)
+  writeLives(header.volumes, sink)
+  sink.uint(header.configEpoch)
+  sink.uint(header.wall)
+  sink.uint(messages.length)
+  for (const message of messages) writePeerMessage(message, sink, whole)
+}
+
+/** What `writeFrameBody` wrote whole. The reader has `failed` when the bytes are none, or hold more messages than this. */
+export function readFrameBody(reader: ByteReader, messagesMax: number): Frame {
+  const header: FrameHeader = {
+    version: reader.u8(),
+    cluster: reader.str(),
+    fromStore: reader.uint(),
+    toStore: reader.uint(),
+    fromIncarnation: reader.uint(),
+    fromBoot: reader.uint(),
+    volumes: readLives(reader),
+    configEpoch: reader.uint(),
+    wall: reader.uint(),
+  }
+  const count = reader.count(PEER_MESSAGE_BYTES_MIN)
+  if (count > messagesMax) reader.fail()
+  const messages: PeerMessage[] = []
+  for (let left = count; left > 0 && !reader.failed; left--) messages.push(readPeerMessage(reader))
+  return { header, messages }
+}
+
+function writeLives(lives: readonly VolumeLife[], sink: Sink): void {
   sink.uint(lives.length)
   for (const { volume, incarnation } of lives) {
     sink.uint(volume)
@@ -70,7 +94,7 @@ export function writeLives(lives: readonly VolumeLife[], sink: Sink): void {
   }
 }
 
-export function readLives(reader: ByteReader): readonly VolumeLife[] {
+function readLives(reader: ByteReader): readonly VolumeLife[] {
   const count = reader.count(2)
   if (count === 0) return NO_LIVES
   const lives: VolumeLife[] = []
@@ -96,22 +120,7 @@ export function decodeFrame(bytes: Uint8Array): Frame | null {
   if (reader.u8() !== (MAGIC & 0xff) || reader.u8() !== MAGIC >>> 8) return null
   if (reader.u32() !== crc32c(bytes, 6, bytes.length)) return null
   if (reader.u32() !== bytes.length - FRAME_HEAD_BYTES) return null
-  const version = reader.u8()
-  if (version !== FRAME_VERSION) return null
-  const header: FrameHeader = {
-    version,
-    cluster: reader.str(),
-    fromStore: reader.uint(),
-    toStore: reader.uint(),
-    fromIncarnation: reader.uint(),
-    fromBoot: reader.uint(),
-    volumes: readLives(reader),
-    configEpoch: reader.uint(),
-    wall: reader.uint(),
-  }
-  const count = reader.count(PEER_MESSAGE_BYTES_MIN)
-  if (count > MESSAGES_MAX) return null
-  const messages: PeerMessage[] = []
-  for (let left = count; left > 0 && !reader.failed; left--) messages.push(readPeerMessage(reader))
-  return reader.failed || reader.remaining > 0 ? null : { header, messages }
+  if (bytes[FRAME_HEAD_BYTES] !== FRAME_VERSION) return null
+  const frame = readFrameBody(reader, MESSAGES_MAX)
+  return reader.failed || reader.remaining > 0 ? null : frame
 }

@@ -9,14 +9,9 @@ import {
   writeRequest,
 } from "../range/request-codec.ts"
 import type { Barrier, Effect } from "./effect.ts"
-import { FRAME_HEAD_BYTES, readLives, writeLives } from "./frame-codec.ts"
-import type { Frame, FrameHeader, Input, Stamp } from "./input.ts"
-import {
-  PEER_MESSAGE_BYTES_MIN,
-  readPeerMessage,
-  writePeerMessage,
-  type PeerMessage,
-} from "./peer-message.ts"
+import { FRAME_HEAD_BYTES, readFrameBody, writeFrameBody } from "./frame-codec.ts"
+import type { Input, Stamp } from "./input.ts"
+import { writePeerMessage } from "./peer-message.ts"
 
 /**
  * Inputs and effects over a sink: what the trace hash covers, and what a recording keeps. Every field but what
@@ -33,22 +28,10 @@ export function writeInput(input: Input, sink: Sink, whole: boolean): void {
     case "wake":
       sink.u8(1)
       break
-    case "frame": {
+    case "frame":
       sink.u8(2)
-      const { header, messages } = input.frame
-      sink.u8(header.version)
-      sink.str(header.cluster)
-      sink.uint(header.fromStore)
-      sink.uint(header.toStore)
-      sink.uint(header.fromIncarnation)
-      sink.uint(header.fromBoot)
-      writeLives(header.volumes, sink)
-      sink.uint(header.configEpoch)
-      sink.uint(header.wall)
-      sink.uint(messages.length)
-      for (const message of messages) writePeerMessage(message, sink, whole)
+      writeFrameBody(input.frame, sink, whole)
       break
-    }
     case "request":
       sink.u8(3)
       sink.uint(input.session)
@@ -118,7 +101,7 @@ export function readInput(reader: ByteReader): Input {
     case 1:
       return { type: "wake", ...stamp }
     case 2:
-      return { type: "frame", ...stamp, frame: readFrame(reader) }
+      return { type: "frame", ...stamp, frame: readFrameBody(reader, Number.MAX_SAFE_INTEGER) }
     case 3:
       return { type: "request", ...stamp, session: reader.uint(), request: readRequest(reader) }
     case 4:
@@ -147,24 +130,6 @@ export function readInput(reader: ByteReader): Input {
       reader.fail()
       return { type: "turnEnded", ...stamp }
   }
-}
-
-function readFrame(reader: ByteReader): Frame {
-  const header: FrameHeader = {
-    version: reader.u8(),
-    cluster: reader.str(),
-    fromStore: reader.uint(),
-    toStore: reader.uint(),
-    fromIncarnation: reader.uint(),
-    fromBoot: reader.uint(),
-    volumes: readLives(reader),
-    configEpoch: reader.uint(),
-    wall: reader.uint(),
-  }
-  const messages: PeerMessage[] = []
-  for (let left = reader.count(PEER_MESSAGE_BYTES_MIN); left > 0 && !reader.failed; left--)
-    messages.push(readPeerMessage(reader))
-  return { header, messages }
 }
 
 function writeBarrier(barrier: Barrier | null, sink: Sink): void {
