@@ -9,6 +9,7 @@ import {
   decodeFrame,
   encodeFrame,
   Kernel,
+  plainRequest,
   SYSTEM_VOLUME,
   volumeOfTenant,
   type Effect,
@@ -271,22 +272,10 @@ class Load {
     this.#seqs[group] = seq
     const key = `${bound(group - 1)}/${String((seq * 7_919) % KEYS_PER_GROUP).padStart(8, "0")}`
     const birth = this.#births[group] ?? 1
-    this.#leaders[group]!.requests.push({
-      id,
-      tenant: TENANT,
-      rangeId: group,
-      generation: 1,
-      token: this.#tokens && birth > 1 ? { client: group, birth, seq, ackedSeq: 0 } : null,
-      deadlineUs: 0,
-      read: "strong",
-      readTs: 0,
-      txn: null,
-      principal: "",
-      configEpoch: 0,
-      bundleHash: "",
-      trace: "",
-      ops: [{ type: "put", key, value: VALUE }],
-    })
+    const token = this.#tokens && birth > 1 ? { client: group, birth, seq, ackedSeq: 0 } : null
+    const range = { tenant: TENANT, rangeId: group, generation: 1 }
+    const put = { type: "put", key, value: VALUE } as const
+    this.#leaders[group]!.requests.push(plainRequest(range, [put], { id, token }))
   }
 }
 

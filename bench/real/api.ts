@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from "node:child_process"
 import { once } from "node:events"
 import { Client as GrpcClient, Metadata } from "@grpc/grpc-js"
-import type { KvRequest } from "#kernel"
+import { plainRequest } from "#kernel"
 import { StoreSession } from "#net"
 import { secureTarget } from "#net/api/tls.ts"
 import { TestAuthority } from "../support/certificates.ts"
@@ -80,22 +80,11 @@ const [ports] = (await once(child, "message")) as [{ api: number; bare: number }
 const tls = await authority.client("bench")
 
 const session = new StoreSession({ host: "127.0.0.1", clientPort: ports.api }, tls, 0)
-const request: KvRequest = {
-  id: 0,
-  tenant: 0,
-  rangeId: 1,
-  generation: 1,
-  token: { client: 2 ** 50, birth: 2 ** 51, seq: 1_000_000, ackedSeq: 999_000 },
-  deadlineUs: 10_000_000,
-  read: "strong",
-  readTs: 0,
-  txn: null,
-  principal: "",
-  configEpoch: 0,
-  bundleHash: "",
-  trace: "",
-  ops: [{ type: "put", key: "key-0123456789", value: VALUE }],
-}
+const request = plainRequest(
+  { tenant: 0, rangeId: 1, generation: 1 },
+  [{ type: "put", key: "key-0123456789", value: VALUE }],
+  { token: { client: 2 ** 50, birth: 2 ** 51, seq: 1_000_000, ackedSeq: 999_000 }, deadlineUs: 10_000_000 },
+)
 
 /** A figure over answers that never came would be none. */
 function lost(reason: string): never {

@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { connect as connectTls } from "node:tls"
 import { parseArgs } from "node:util"
 import { Client, status as Status, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js"
-import { SYSTEM_VOLUME, volumeOfTenant, type KvOp, type KvRequest } from "#kernel"
+import { plainRequest, SYSTEM_VOLUME, volumeOfTenant, type KvOp, type KvRequest } from "#kernel"
 import { Sfc32 } from "#kernel/lib/rng.ts"
 import { initCluster, machineParts, NodeLog, readNodeConfig, startNode, type TlsFiles } from "#net"
 import { decodeAnswers } from "#net/api/answer-codec.ts"
@@ -79,22 +79,7 @@ const OPS: readonly KvOp[] = [
 ]
 
 function request(ops: readonly KvOp[]): KvRequest {
-  return {
-    id: 0,
-    tenant: 0,
-    rangeId: descriptor.rangeId,
-    generation: descriptor.generation,
-    token: null,
-    deadlineUs: 5_000_000,
-    read: "strong",
-    readTs: 0,
-    txn: null,
-    principal: "",
-    configEpoch: 0,
-    bundleHash: "",
-    trace: "t",
-    ops,
-  }
+  return plainRequest(descriptor, ops, { deadlineUs: 5_000_000, trace: "t" })
 }
 
 let nextId = 1

@@ -3,6 +3,7 @@ import {
   DEFAULT_LIMITS,
   DEFAULT_TIMING,
   NO_SWITCHES,
+  plainRequest,
   SYSTEM_VOLUME,
   volumeOfTenant,
   type AdminReply,
@@ -21,23 +22,7 @@ import type { Wire } from "./memory-links.ts"
 
 const STORES = [1, 2, 3] as const
 const MEMBERS = STORES.map((id) => ({ replica: id, store: id, incarnation: id }))
-/** A strong request without a token. */
-const REQUEST: KvRequest = {
-  id: 0,
-  tenant: 0,
-  rangeId: 1,
-  generation: 1,
-  token: null,
-  deadlineUs: 0,
-  read: "strong",
-  readTs: 0,
-  txn: null,
-  principal: "",
-  configEpoch: 0,
-  bundleHash: "",
-  trace: "",
-  ops: [],
-}
+const RANGE = { tenant: 0, rangeId: 1, generation: 1 }
 
 /** As shipped, at a third of the time: a test waits for elections, and a busy machine may be late. */
 const TIMING = {
@@ -189,7 +174,7 @@ export class TestNode implements AnswerDoor {
     const { promise, resolve } = Promise.withResolvers<KvReply>()
     this.#waiting.set(id, resolve)
     if (this.host === null) this.#settle(id, "outcomeUnknown")
-    else this.host.request(1, { ...REQUEST, ...more, id, ops })
+    else this.host.request(1, plainRequest(RANGE, ops, { ...more, id }))
     return promise
   }
 

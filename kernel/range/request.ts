@@ -1,5 +1,6 @@
 import type { KernelError } from "../errors.ts"
 import type { GroupId, RangeId, StoreId, TenantId, Timestamp } from "../ids.ts"
+import type { RangeDescriptor } from "./descriptor.ts"
 
 /**
  * One step of a key-value request. Keys are byte strings of at most `KEY_BYTES_MAX`, values of at most
@@ -61,6 +62,31 @@ export type KvRequest = {
   readonly bundleHash: string
   readonly trace: string
   readonly ops: readonly KvOp[]
+}
+
+/** A strong request of this range, now, without a token and with the store's deadline, but for what `more` says. */
+export function plainRequest(
+  { tenant, rangeId, generation }: Pick<RangeDescriptor, "tenant" | "rangeId" | "generation">,
+  ops: readonly KvOp[],
+  more: Partial<KvRequest>,
+): KvRequest {
+  return {
+    id: 0,
+    tenant,
+    rangeId,
+    generation,
+    token: null,
+    deadlineUs: 0,
+    read: "strong",
+    readTs: 0,
+    txn: null,
+    principal: "",
+    configEpoch: 0,
+    bundleHash: "",
+    trace: "",
+    ops,
+    ...more,
+  }
 }
 
 export type KvReply =

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import {
   contains,
   invariant,
+  plainRequest,
   SCAN_ROWS_MAX,
   type AdminReply,
   type AdminRequest,
@@ -316,23 +317,11 @@ export class Client implements Shared {
       this.#timing = []
       for (const one of waiting) one()
     }
-    const { rangeId, generation } = route.descriptor
-    const request: KvRequest = {
-      id: 0,
+    const request = plainRequest(route.descriptor, [], {
       tenant: this.tenant,
-      rangeId,
-      generation,
-      token: null,
       deadlineUs: LOCATE_MS * 1_000,
       read: "eventual",
-      readTs: 0,
-      txn: null,
-      principal: "",
-      configEpoch: 0,
-      bundleHash: "",
-      trace: "",
-      ops: [],
-    }
+    })
     let left = 2 * route.stores.length
     const ask = (): void => {
       if (left-- === 0 || this.isClosed) {

@@ -1,4 +1,5 @@
 import {
+  plainRequest,
   RECOURSE,
   type KernelError,
   type KvOp,
@@ -121,22 +122,13 @@ export class Operation implements Waiting {
     this.#store = shared.router.storeFor(route, (store) => shared.isDown(store))
     const timeoutMs = Math.min(this.#dueMs - nowMs, ATTEMPT_MS_MAX)
     this.#attempts++
-    const request: KvRequest = {
-      id: 0,
+    const request = plainRequest(route.descriptor, within(ops, route.descriptor), {
       tenant: shared.tenant,
-      rangeId: route.descriptor.rangeId,
-      generation: route.descriptor.generation,
       token: this.#token,
       deadlineUs: Math.ceil(timeoutMs * 1_000),
       read,
       readTs,
-      txn: null,
-      principal: "",
-      configEpoch: 0,
-      bundleHash: "",
-      trace: "",
-      ops: within(ops, route.descriptor),
-    }
+    })
     shared.session(this.#store).send(request, this, timeoutMs)
   }
 

@@ -1,4 +1,5 @@
 import {
+  plainRequest,
   RECOURSE,
   type KvReply,
   type KvRequest,
@@ -220,7 +221,8 @@ function* askTime(
 ): Generator<ClientStep, boolean, ClientAnswer> {
   for (let attempt = 0; attempt < 2 * route.stores.length; attempt++) {
     const store = route.stores[(memory.client + attempt) % route.stores.length]!
-    const request: KvRequest = { ...blankRequest(memory, route, timeoutUs), read: "eventual" }
+    const id = memory.nextRequestId()
+    const request = plainRequest(route.descriptor, [], { id, deadlineUs: timeoutUs, read: "eventual" })
     const answer = yield { type: "send", store, request, copies: 1, timeoutUs }
     if (answer !== "timeout" && answer.type === "ok") {
       memory.birth = answer.commitTs
@@ -232,26 +234,8 @@ function* askTime(
 }
 
 function requestOf(memory: ClientMemory, route: Route, op: PlanRequest, token: Token | null): KvRequest {
-  return { ...blankRequest(memory, route, op.timeoutUs), token, read: op.read, ops: op.ops }
-}
-
-function blankRequest(memory: ClientMemory, route: Route, deadlineUs: number): KvRequest {
-  return {
-    id: memory.nextRequestId(),
-    tenant: route.descriptor.tenant,
-    rangeId: route.descriptor.rangeId,
-    generation: route.descriptor.generation,
-    token: null,
-    deadlineUs,
-    read: "strong",
-    readTs: 0,
-    txn: null,
-    principal: "",
-    configEpoch: 0,
-    bundleHash: "",
-    trace: "",
-    ops: [],
-  }
+  const { ops, read, timeoutUs: deadlineUs } = op
+  return plainRequest(route.descriptor, ops, { id: memory.nextRequestId(), token, deadlineUs, read })
 }
 
 /** Doubles with each attempt up to a bound; clients that failed together come back apart. */
