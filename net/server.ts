@@ -7,6 +7,7 @@ import { handOver } from "./host/hand-over.ts"
 import { Host, type HostStop } from "./host/host.ts"
 import type { AnswerDoor, BirthRecord, HostWatcher, PeerLinks, StoreDisk } from "./host/ports.ts"
 import type { NodeLog } from "./log.ts"
+import { messageOf } from "./thrown.ts"
 
 /** How long a node that was asked to stop still waits for the answers it owes. */
 const DRAIN_MS_MAX = 3_000
@@ -144,7 +145,7 @@ export async function startNode(
         await close()
       } catch (again) {
         // Why it could not be started is what matters.
-        options.log.warn("closeFailed", { detail: again instanceof Error ? again.message : String(again) })
+        options.log.warn("closeFailed", { detail: messageOf(again) })
       }
     }
     throw error

@@ -11,6 +11,7 @@ import {
   type Member,
   type Timing,
 } from "#kernel"
+import { messageOf } from "../thrown.ts"
 import { RANGES_MAX, STORES_MAX } from "./birth.ts"
 import { ClusterError } from "./errors.ts"
 import { CLUSTER_PATTERN } from "./identity.ts"
@@ -66,12 +67,8 @@ function readText(file: string): string {
   try {
     return readFileSync(file, "utf8")
   } catch (thrown) {
-    throw new ClusterError("configUnreadable", `Cannot read ${file}: ${reasonOf(thrown)}`)
+    throw new ClusterError("configUnreadable", `Cannot read ${file}: ${messageOf(thrown)}`)
   }
-}
-
-function reasonOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown)
 }
 
 /** The format is looked at before anything else: what a later build wrote has keys that are not known here. */
@@ -80,7 +77,7 @@ function rootOf(file: string, text: string): JsonNode {
   try {
     value = JSON.parse(text)
   } catch (thrown) {
-    throw new ClusterError("configNotJson", `${file} is not JSON: ${reasonOf(thrown)}`)
+    throw new ClusterError("configNotJson", `${file} is not JSON: ${messageOf(thrown)}`)
   }
   const root = new JsonNode(file, value)
   const format = typeof value === "object" && value !== null && "format" in value ? value.format : undefined

@@ -13,6 +13,7 @@ import {
 import { createServer, type Server } from "node:net"
 import { dirname, join, resolve } from "node:path"
 import type { TenantId } from "#kernel"
+import { messageOf } from "../thrown.ts"
 import { Authority, type Credential } from "./authority.ts"
 import { makeBootstrap } from "./birth.ts"
 import { writeBirth } from "../host/birth.ts"
@@ -200,8 +201,7 @@ export async function freePorts(host: string, count: number): Promise<readonly n
         ports.push(port)
       } catch (thrown) {
         if (++failures < FREE_PORT_FAILURES_MAX) continue
-        const reason = thrown instanceof Error ? thrown.message : String(thrown)
-        throw new ClusterError("noFreePort", `No port can be had on ${host}: ${reason}`)
+        throw new ClusterError("noFreePort", `No port can be had on ${host}: ${messageOf(thrown)}`)
       }
     }
     return ports

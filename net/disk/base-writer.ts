@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads"
 import { withoutDamage, type DamageList, type FrozenOverlay, type Space, type VolumeId } from "#kernel"
+import { errorOf } from "../thrown.ts"
 import { CHECKSUM_BYTES, encodeMeta, KEY_BYTES_MAX, rowKey } from "./row.ts"
 import type { Failure, KeySpan, WorkerAnswer, WorkerOrder } from "./worker-message.ts"
 
@@ -33,9 +34,7 @@ export class BaseWriter {
   constructor() {
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url))
     this.#worker.on("message", (answer: WorkerAnswer) => this.#answered(answer))
-    this.#worker.on("error", (error) =>
-      this.#failed(error instanceof Error ? error : new Error(String(error))),
-    )
+    this.#worker.on("error", (error) => this.#failed(errorOf(error)))
     this.#worker.on("exit", () => this.#failed(new Error("The thread that writes bases has ended")))
   }
 
@@ -56,7 +55,7 @@ export class BaseWriter {
           packed = pack(writes)
         } catch (error) {
           this.#waiting.delete(volume)
-          waiting.failed(error instanceof Error ? error : new Error(String(error)))
+          waiting.failed(errorOf(error))
           return
         }
         const { bytes, isLast } = packed

@@ -1,8 +1,9 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { SYSTEM_VOLUME, volumeOfTenant, type StoreId, type TenantId, type VolumeId } from "#kernel"
+import { messageOf } from "../thrown.ts"
 import { DIRECTORY_MODE, FILE_MODE, replaceFile, syncPath, type DiskCalls } from "./calls.ts"
-import { codeOf, DataDirError, messageOf } from "./errors.ts"
+import { codeOf, DataDirError } from "./errors.ts"
 import { DirectoryLock } from "./lock.ts"
 
 /** Of `format.json`, and so of everything below it. */

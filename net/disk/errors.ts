@@ -28,7 +28,3 @@ export function codeOf(error: unknown): string | number {
   const { code } = error
   return typeof code === "string" || typeof code === "number" ? code : ""
 }
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}

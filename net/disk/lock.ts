@@ -1,7 +1,8 @@
 import { linkSync, openSync, closeSync, renameSync, statSync, unlinkSync } from "node:fs"
 import { connect, createServer, type Server } from "node:net"
 import { join } from "node:path"
-import { codeOf, DataDirError, messageOf } from "./errors.ts"
+import { messageOf } from "../thrown.ts"
+import { codeOf, DataDirError } from "./errors.ts"
 
 /** How long whoever holds the lock has to say its number. It may stand still, and holds the lock none the less. */
 const ANSWER_MS = 500

@@ -10,9 +10,10 @@ import {
   rmSync,
 } from "node:fs"
 import { join } from "node:path"
+import { messageOf } from "../thrown.ts"
 import { DIRECTORY_MODE, syncPath, type DiskCalls } from "./calls.ts"
 import { openForReading, openForWriting, type ReaderDatabase } from "./environment.ts"
-import { DataDirError, messageOf } from "./errors.ts"
+import { DataDirError } from "./errors.ts"
 import { LmdbBase } from "./lmdb-base.ts"
 import {
   allDamaged,

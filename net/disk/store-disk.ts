@@ -7,10 +7,11 @@ import {
   type VolumeImage,
 } from "#kernel"
 import type { DiskCompletion, StoreDisk } from "../host/ports.ts"
+import { messageOf } from "../thrown.ts"
 import { BaseWriter } from "./base-writer.ts"
 import { SYSTEM_CALLS, type DiskCalls } from "./calls.ts"
 import { openDataDir, type DataDir, type DataDirOwner } from "./data-dir.ts"
-import { codeOf, messageOf } from "./errors.ts"
+import { codeOf } from "./errors.ts"
 import type { LmdbBase } from "./lmdb-base.ts"
 import { LogFiles } from "./log-files.ts"
 import { openBase } from "./open-base.ts"

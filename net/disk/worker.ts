@@ -1,7 +1,8 @@
 import { parentPort } from "node:worker_threads"
 import type { VolumeId } from "#kernel"
+import { messageOf } from "../thrown.ts"
 import { openForWriting, type WriterDatabase } from "./environment.ts"
-import { codeOf, messageOf } from "./errors.ts"
+import { codeOf } from "./errors.ts"
 import { CHECKSUM_BYTES, checksumOf, META_KEY, putChecksum } from "./row.ts"
 import type { Failure, KeySpan, WorkerAnswer, WorkerOrder } from "./worker-message.ts"
 

@@ -14,6 +14,7 @@ import {
   type Observation,
   type VolumeImage,
 } from "#kernel"
+import { messageOf } from "../thrown.ts"
 import { HELD_MAX, HeldEffects } from "./held-effects.ts"
 import { Inbox } from "./inbox.ts"
 import { LoopDelay, type LoopDelayReading } from "./loop-delay.ts"
@@ -465,8 +466,4 @@ function isSpeech(effect: Effect): boolean {
     default:
       return false
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto"
 import { open as openFile, rename, unlink, type FileHandle } from "node:fs/promises"
 import { ByteWriter, writeInput, type ByteReader, type Input } from "#kernel"
+import { messageOf } from "../thrown.ts"
 import { beginBlock, BLOCK, encodeFileHeader, sealBlock } from "./block.ts"
 import { RecordingError } from "./error.ts"
-import { textOf } from "./files.ts"
 import { Player, type Divergence } from "./player.ts"
 import { ITEM } from "./recorder.ts"
 import {
@@ -76,7 +76,7 @@ async function opened(path: string): Promise<FileHandle> {
   try {
     return await openFile(path, "w", 0o600)
   } catch (error) {
-    throw new RecordingError("recordingDirectory", `Cannot write ${path}: ${textOf(error)}`)
+    throw new RecordingError("recordingDirectory", `Cannot write ${path}: ${messageOf(error)}`)
   }
 }
 

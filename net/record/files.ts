@@ -8,7 +8,3 @@ export function segmentNumber(name: string): number | null {
   const match = /^(\d{8,})\.orec$/.exec(name)
   return match === null ? null : Number(match[1])
 }
-
-export function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}

@@ -9,7 +9,7 @@ import {
   type LiveBase,
   type VolumeId,
 } from "#kernel"
-import { textOf } from "./files.ts"
+import { messageOf } from "../thrown.ts"
 import { basesOf, type Start } from "./start.ts"
 
 /** Where a replay and its recording part. */
@@ -85,7 +85,7 @@ export class Player {
       this.#listener?.(this.start.head.config.store, this.event, input, effects)
       return null
     } catch (error) {
-      return this.#parted("threw", "nothing was thrown", textOf(error), this.event + 1)
+      return this.#parted("threw", "nothing was thrown", messageOf(error), this.event + 1)
     }
   }
 

@@ -15,9 +15,10 @@ import {
   type VolumeImage,
 } from "#kernel"
 import type { HostWatcher } from "../host/ports.ts"
+import { messageOf } from "../thrown.ts"
 import { BLOCK } from "./block.ts"
 import { RecordingError } from "./error.ts"
-import { segmentNumber, textOf } from "./files.ts"
+import { segmentNumber } from "./files.ts"
 import { SegmentWriter, type LostCode, type SegmentFile } from "./segment-writer.ts"
 import { sourceOf, writeHead, writeStart, type Head } from "./start.ts"
 
@@ -100,7 +101,7 @@ export class FlightRecorder implements HostWatcher {
         files.sort((a, b) => a.number - b.number),
       )
     } catch (error) {
-      throw new RecordingError("recordingDirectory", `Cannot record to ${directory}: ${textOf(error)}`)
+      throw new RecordingError("recordingDirectory", `Cannot record to ${directory}: ${messageOf(error)}`)
     }
   }
 

@@ -1,7 +1,7 @@
 import { readInput, type ByteReader, type Input } from "#kernel"
+import { messageOf } from "../thrown.ts"
 import { BLOCK } from "./block.ts"
 import { RecordingError } from "./error.ts"
-import { textOf } from "./files.ts"
 import { Player, type Divergence, type StepListener } from "./player.ts"
 import { ITEM } from "./recorder.ts"
 import { listSegments, readBlocks, TORN, type SegmentInfo } from "./segment-reader.ts"
@@ -171,7 +171,7 @@ export function open(start: Start, listener: StepListener | null): Player | Dive
     return new Player(start, listener)
   } catch (error) {
     const { event } = start.head
-    const found = textOf(error)
+    const found = messageOf(error)
     return { after: event, upTo: event, what: "threw", recorded: "the kernel was opened", found }
   }
 }

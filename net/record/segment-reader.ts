@@ -1,6 +1,7 @@
 import { open, readdir, stat, type FileHandle } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { ByteReader } from "#kernel"
+import { messageOf } from "../thrown.ts"
 import {
   BLOCK_HEADER_BYTES,
   decodeFileHeader,
@@ -10,7 +11,7 @@ import {
   readBlockHeader,
 } from "./block.ts"
 import { RecordingError } from "./error.ts"
-import { segmentNumber, segmentName, textOf } from "./files.ts"
+import { segmentNumber, segmentName } from "./files.ts"
 
 const SCAN_BYTES = 1 << 20
 const NO_BYTES = new Uint8Array(0)
@@ -50,7 +51,7 @@ export async function listSegments(directory: string): Promise<readonly SegmentI
     names = await readdir(directory)
   } catch (error) {
     if (error instanceof RecordingError) throw error
-    throw new RecordingError("recordingMissing", `Cannot read ${directory}: ${textOf(error)}`)
+    throw new RecordingError("recordingMissing", `Cannot read ${directory}: ${messageOf(error)}`)
   }
   const numbers = names
     .map(segmentNumber)

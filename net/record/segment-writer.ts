@@ -2,8 +2,9 @@ import { open, unlink, type FileHandle } from "node:fs/promises"
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import { ByteWriter } from "#kernel"
+import { messageOf } from "../thrown.ts"
 import { beginBlock, BLOCK, BLOCK_HEADER_BYTES, encodeFileHeader, sealBlock } from "./block.ts"
-import { segmentName, textOf } from "./files.ts"
+import { segmentName } from "./files.ts"
 
 /** A block of events is closed at this size. */
 const BLOCK_BYTES = 1 << 20
@@ -160,7 +161,7 @@ export class SegmentWriter {
         await this.#makeRoom(job.segment)
       }
     } catch (error) {
-      this.#giveUp("failed", textOf(error))
+      this.#giveUp("failed", messageOf(error))
     }
   }
 
