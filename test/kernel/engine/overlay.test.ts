@@ -5,45 +5,10 @@ import type { Cursor, ReadView, Space, Write } from "#kernel/engine/engine.ts"
 import { MemoryBase } from "#kernel/engine/memory-base.ts"
 import { OverlayEngine, type FrozenOverlay } from "#kernel/engine/overlay.ts"
 import { ByteReader, ByteWriter } from "#kernel/lib/bytes.ts"
+import { EngineModel, type Model } from "../../support/engine-model.ts"
 
-type Row = readonly [key: string, value: string]
-/** For each space its rows, ascending. */
-type Model = readonly (readonly Row[])[]
-
-const NOTHING: Model = [[], [], []]
 const SPACES: readonly Space[] = [1, 2, 5]
-
-function modelApply(model: Model, writes: readonly Write[]): Model {
-  const next = model.map((rows) => [...rows])
-  for (const { space, type, key, value } of writes) {
-    const at = SPACES.indexOf(space)
-    const isCleared = (name: string): boolean =>
-      type === "clear" ? name >= key && (value === "" || name < value) : name === key
-    next[at] = next[at]!.filter(([name]) => !isCleared(name))
-    if (type === "put") next[at].push([key, value])
-    next[at].sort(([a], [b]) => (a < b ? -1 : 1))
-  }
-  return next
-}
-
-function walk(cursor: Cursor): Row[] {
-  const rows: Row[] = []
-  for (; cursor.valid; cursor.next()) rows.push([cursor.key, cursor.value])
-  return rows
-}
-
-function assertAgree(view: ReadView, model: Model, start: string, end: string): void {
-  for (const [at, space] of SPACES.entries()) {
-    const rows = model[at]!
-    assert.deepEqual(walk(view.cursor(space, "", "", false)), rows)
-    const inside = rows.filter(([name]) => name >= start && (end === "" || name < end))
-    assert.deepEqual(walk(view.cursor(space, start, end, false)), inside)
-    assert.deepEqual(walk(view.cursor(space, start, end, true)), [...inside].reverse())
-    for (const name of [start, end, ...rows.map(([name]) => name)]) {
-      assert.equal(view.get(space, name), rows.find((row) => row[0] === name)?.[1] ?? null)
-    }
-  }
-}
+const MODEL = new EngineModel(SPACES)
 
 /** A host whose base takes a flush at a moment of its own. */
 class HostBase implements Base {
@@ -138,15 +103,15 @@ test("an overlay engine is a sorted array, over freezes, flushes, refusals, cras
       (steps, inPlace, start, end) => {
         let host = new HostBase(MemoryBase.empty())
         let engine = new OverlayEngine(host)
-        let model: Model = NOTHING
-        let durable: Model = NOTHING
+        let model: Model = MODEL.nothing
+        let durable: Model = MODEL.nothing
         let frozen: { overlay: FrozenOverlay; model: Model; taken: boolean } | null = null
         let checkpoint = 0
         let snapshots: { view: ReadView; model: Model; before: number }[] = []
         for (const step of steps) {
           if (typeof step !== "string") {
             engine.apply(step)
-            model = modelApply(model, step)
+            model = MODEL.apply(model, step)
           } else if (step === "snapshot") {
             snapshots.push({ view: engine.snapshot(), model, before: checkpoint + 1 })
           } else if (step === "freeze" && frozen === null) {
@@ -183,9 +148,9 @@ test("an overlay engine is a sorted array, over freezes, flushes, refusals, cras
           } else if (step === "reload") {
             engine = reload(engine, host)
           }
-          assertAgree(engine, model, start, end)
+          MODEL.assertAgree(engine, model, start, end)
         }
-        for (const { view, model: then } of snapshots) assertAgree(view, then, start, end)
+        for (const { view, model: then } of snapshots) MODEL.assertAgree(view, then, start, end)
       },
     ),
     { numRuns: 200 },
@@ -214,8 +179,8 @@ test("whether the base already has the frozen changes cannot be seen from above"
           engine.apply(third)
           return engine
         })
-        const model = modelApply(modelApply(modelApply(NOTHING, first), second), third)
-        for (const engine of engines) assertAgree(engine, model, start, end)
+        const model = MODEL.apply(MODEL.apply(MODEL.apply(MODEL.nothing, first), second), third)
+        for (const engine of engines) MODEL.assertAgree(engine, model, start, end)
         const saves = engines.map((engine) => {
           const writer = new ByteWriter()
           engine.save(writer)

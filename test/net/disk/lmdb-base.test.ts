@@ -2,51 +2,15 @@ import { readFileSync, readdirSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import fc from "fast-check"
 import { assert, describe, test } from "vitest"
-import { MemoryBase, type Base, type Cursor, type ReadView, type Space, type Write } from "#kernel"
+import { MemoryBase, type Base, type ReadView, type Space, type Write } from "#kernel"
 import { OverlayEngine } from "#kernel/engine/overlay.ts"
 import { DiskRig, inTempDir } from "../../support/disk-rig.ts"
+import { EngineModel, walk, type Model } from "../../support/engine-model.ts"
 
 const VOLUME = 1
+
 const SPACES: readonly Space[] = [1, 2, 7]
-
-type Row = readonly [key: string, value: string]
-/** For each space its rows, ascending. */
-type Model = readonly (readonly Row[])[]
-
-const NOTHING: Model = SPACES.map(() => [])
-
-function modelApply(model: Model, writes: readonly Write[]): Model {
-  const next = model.map((rows) => [...rows])
-  for (const { space, type, key, value } of writes) {
-    const at = SPACES.indexOf(space)
-    const isCleared = (name: string): boolean =>
-      type === "clear" ? name >= key && (value === "" || name < value) : name === key
-    next[at] = next[at]!.filter(([name]) => !isCleared(name))
-    if (type === "put") next[at].push([key, value])
-    next[at].sort(([a], [b]) => (a < b ? -1 : 1))
-  }
-  return next
-}
-
-function walk(cursor: Cursor): Row[] {
-  const rows: Row[] = []
-  for (; cursor.valid; cursor.next()) rows.push([cursor.key, cursor.value])
-  return rows
-}
-
-function assertAgree(view: ReadView, model: Model, start: string, end: string): void {
-  for (const [at, space] of SPACES.entries()) {
-    const rows = model[at]!
-    assert.deepEqual(walk(view.cursor(space, "", "", false)), rows)
-    assert.deepEqual(walk(view.cursor(space, "", "", true)), [...rows].reverse())
-    const inside = rows.filter(([name]) => name >= start && (end === "" || name < end))
-    assert.deepEqual(walk(view.cursor(space, start, end, false)), inside)
-    assert.deepEqual(walk(view.cursor(space, start, end, true)), [...inside].reverse())
-    for (const name of [start, end, ...rows.map(([name]) => name)]) {
-      assert.equal(view.get(space, name), rows.find((row) => row[0] === name)?.[1] ?? null)
-    }
-  }
-}
+const MODEL = new EngineModel(SPACES)
 
 /** Bytes, zeros and lengths up to beyond what the kernel's longest key has. */
 const key = fc.oneof(
@@ -107,15 +71,15 @@ describe("a base in LMDB", () => {
           let { rig, base } = await openTenant(path)
           let engine = new OverlayEngine(base)
           let memory = MemoryBase.empty()
-          let model = NOTHING
-          let durable = NOTHING
+          let model = MODEL.nothing
+          let durable = MODEL.nothing
           let checkpoint = 0
           let snapshots: { readonly view: ReadView; readonly model: Model }[] = []
           for (const move of [...steps, { type: "reopen" as const }]) {
             switch (move.type) {
               case "write":
                 engine.apply(move.writes)
-                model = modelApply(model, move.writes)
+                model = MODEL.apply(model, move.writes)
                 break
               case "snapshot":
                 snapshots.push({ view: engine.snapshot(), model })
@@ -124,10 +88,10 @@ describe("a base in LMDB", () => {
                 const frozen = engine.freeze(++checkpoint)
                 memory = memory.apply(frozen)
                 rig.disk.checkpoint(VOLUME, checkpoint, frozen)
-                assertAgree(engine, model, start, end)
+                MODEL.assertAgree(engine, model, start, end)
                 await synced(rig, checkpoint)
                 // The base has taken it, the engine has not heard of it: nobody can tell.
-                assertAgree(engine, model, start, end)
+                MODEL.assertAgree(engine, model, start, end)
                 engine.settle(checkpoint, base)
                 durable = model
                 break
@@ -138,13 +102,13 @@ describe("a base in LMDB", () => {
                 engine = new OverlayEngine(base)
                 model = durable
                 snapshots = []
-                assertAgree(memory, durable, start, end)
+                MODEL.assertAgree(memory, durable, start, end)
                 break
             }
             assert.equal(base.checkpoint, checkpoint)
-            assertAgree(engine, model, start, end)
-            assertAgree(base, durable, start, end)
-            for (const { view, model: then } of snapshots) assertAgree(view, then, start, end)
+            MODEL.assertAgree(engine, model, start, end)
+            MODEL.assertAgree(base, durable, start, end)
+            for (const { view, model: then } of snapshots) MODEL.assertAgree(view, then, start, end)
           }
           assert.deepEqual(base.damage, [])
           await rig.disk.close()
