@@ -3,10 +3,11 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, w
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, test } from "vitest"
-import { RecordingError, replayRecording, type RecordingReplay } from "#net"
+import { replayRecording, type RecordingReplay } from "#net"
 import { drawPlan } from "#sim"
 import { scenarioOf } from "#scenarios/index.ts"
 import { recordWorld } from "../../support/recorded-world.ts"
+import { replayEnding } from "../../support/replay-ending.ts"
 
 const root = mkdtempSync(join(tmpdir(), "orrery-record-"))
 let directory = ""
@@ -27,14 +28,7 @@ async function replayOf(change: (path: string, bytes: Uint8Array) => void, file:
   cpSync(directory, copy, { recursive: true })
   const path = join(copy, file)
   change(path, readFileSync(path))
-  try {
-    const { stretches, divergence, notes } = await replayRecording(copy)
-    if (divergence !== null) return "parted"
-    return stretches.at(-1)?.ending ?? notes[0]!
-  } catch (error) {
-    assert.ok(error instanceof RecordingError)
-    return error.code
-  }
+  return replayEnding(copy)
 }
 
 test("one flipped bit is refused, or ends short and says so: never the same replay", async () => {

@@ -4,7 +4,6 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, test } from "vitest"
 import { ByteWriter } from "#kernel"
-import { RecordingError, replayRecording } from "#net"
 import {
   BLOCK,
   BLOCK_HEADER_BYTES,
@@ -16,6 +15,7 @@ import {
 import { drawPlan } from "#sim"
 import { scenarioOf } from "#scenarios/index.ts"
 import { recordWorld } from "../../support/recorded-world.ts"
+import { replayEnding } from "../../support/replay-ending.ts"
 
 // Every region of a recording's files: their headers, and header and payload of each kind of block that a node writes.
 
@@ -60,14 +60,7 @@ async function replayWith(files: readonly File[], changed: string, bytes: Uint8A
   rmSync(copy, { recursive: true, force: true })
   mkdirSync(copy)
   for (const file of files) writeFileSync(join(copy, file.name), file.name === changed ? bytes : file.bytes)
-  try {
-    const { stretches, divergence, notes } = await replayRecording(copy)
-    if (divergence !== null) return "parted"
-    return stretches.at(-1)?.ending ?? notes[0]!
-  } catch (error) {
-    assert.ok(error instanceof RecordingError)
-    return error.code
-  }
+  return replayEnding(copy)
 }
 
 function flipped(bytes: Uint8Array, at: number): Uint8Array {
