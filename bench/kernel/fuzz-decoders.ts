@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util"
+import { runFuzzCommand } from "../support/fuzz-command.ts"
 import { fuzzDecoders } from "./decoder-fuzz.ts"
 
 /**
@@ -7,26 +7,4 @@ import { fuzzDecoders } from "./decoder-fuzz.ts"
  * `node bench/kernel/fuzz-decoders.ts --inputs 1000000 [--seed 1]`. Exits 1 when a decoder throws, when bytes with a
  * wrong checksum pass, or when what passes does not encode to itself.
  */
-const { values } = parseArgs({
-  options: { inputs: { type: "string", default: "1000000" }, seed: { type: "string", default: "1" } },
-})
-
-const inputs = Number(values.inputs)
-const startedAt = performance.now()
-const before = process.memoryUsage().rss
-let peak = before
-
-const report = fuzzDecoders(inputs, Number(values.seed), (done) => {
-  peak = Math.max(peak, process.memoryUsage().rss)
-  if (!process.stderr.isTTY && done % 100_000 !== 0) return
-  const rate = (done / (performance.now() - startedAt)) * 1000
-  const eta = Math.ceil((inputs - done) / rate)
-  const line = `${done} of ${inputs} inputs · ${Math.round(rate)}/s · ${eta} s left`
-  process.stderr.write(process.stderr.isTTY ? `\r${line}\u001b[K` : `${line}\n`)
-})
-if (process.stderr.isTTY) process.stderr.write("\n")
-
-console.table(report.counts)
-console.log(`memory: ${Math.round((peak - before) / 2 ** 20)} MiB more than at the start, at most`)
-for (const line of report.wrong) console.error(line)
-process.exitCode = report.wrong.length > 0 ? 1 : 0
+runFuzzCommand(fuzzDecoders)
