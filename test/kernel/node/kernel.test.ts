@@ -10,6 +10,7 @@ import {
   voteReply,
   voteRequest,
 } from "../../support/raft-group.ts"
+import { lagging } from "../../support/lagging.ts"
 import {
   Cluster,
   configOf,
@@ -327,8 +328,7 @@ describe("barriers", () => {
   })
 
   test("a snapshot and every index past it are acknowledged when its checkpoint is durable", () => {
-    const { follower, leader, cluster } = lagging()
-    cluster.cut.clear()
+    const { follower, leader, cluster } = lagging({ checkpointLogBytes: 2_000 }, 40)
     // The follower's checkpoint alone is held back.
     const settle = cluster.settle.bind(cluster)
     let acknowledged = 0
@@ -398,22 +398,6 @@ describe("barriers", () => {
     assert.isTrue(store.all.some((effect) => effect.type === "checkpoint" && effect.barrier !== null))
   })
 })
-
-/** A cluster whose replica 3 needs a snapshot. */
-function lagging(): { readonly cluster: Cluster; readonly leader: Store; readonly follower: Store } {
-  const limits = { ...configOf(1).limits, checkpointLogBytes: 2_000, logKeepEntries: 2 }
-  const cluster = new Cluster([1, 2, 3], (id) => ({ ...configOf(id), limits }))
-  const leader = cluster.elect()
-  const follower = cluster.stores.find((store) => store !== leader)!
-  cluster.cut.add(follower.id)
-  for (let i = 0; i < 40; i++) {
-    leader.request([{ type: "put", key: `k${i}`, value: "v".repeat(100) }], { id: i + 1 })
-    cluster.settle()
-  }
-  cluster.pass(300_000)
-  assert.isAbove(leader.status!.firstIndex, follower.status!.lastIndex + 1)
-  return { cluster, leader, follower }
-}
 
 describe("one wake-up", () => {
   test("the kernel asks to be woken once, at the end of a turn, and only when the time is another one", () => {

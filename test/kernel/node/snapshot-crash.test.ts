@@ -1,49 +1,16 @@
 import { assert, test } from "vitest"
 import type { ReadView } from "#kernel/engine/engine.ts"
 import { SPACE_STAGING } from "#kernel/engine/engine.ts"
-import type { KernelConfig } from "#kernel/node/config.ts"
 import { StateHash } from "#kernel/range/state-hash.ts"
 import { ROW_SPACES } from "#kernel/snapshot/head.ts"
-import { Cluster, configOf, TENANT_VOLUME, type Store } from "../../support/store-rig.ts"
-
-/** Small enough that a snapshot takes some twenty chunks, and checkpoints fall between them. */
-function configFor(id: number): KernelConfig {
-  const config = configOf(id)
-  return {
-    ...config,
-    limits: {
-      ...config.limits,
-      checkpointLogBytes: 700,
-      logKeepEntries: 2,
-      snapshotChunkBytes: 200,
-      snapshotWindowChunks: 2,
-    },
-  }
-}
-
-type Lagging = { readonly cluster: Cluster; readonly leader: Store; readonly follower: Store }
+import { lagging, type Lagging } from "../../support/lagging.ts"
+import { TENANT_VOLUME, type Store } from "../../support/store-rig.ts"
 
 /** Entries the follower sleeps through. */
 const WRITES = 40
 
-/** A cluster whose follower is before the start of its leader's log, and can hear it again. */
-function lagging(): Lagging {
-  const cluster = new Cluster([1, 2, 3], configFor)
-  const leader = cluster.elect()
-  const follower = cluster.stores.find((store) => store !== leader)!
-  leader.request([{ type: "put", key: "k0", value: "old" }], { id: 1 })
-  cluster.settle()
-  cluster.cut.add(follower.id)
-  for (let i = 0; i < WRITES; i++) {
-    leader.request([{ type: "put", key: `k${i}`, value: "v".repeat(100) }], { id: i + 2 })
-    cluster.settle()
-  }
-  cluster.pass(300_000)
-  assert.isAbove(leader.status!.firstIndex, follower.status!.lastIndex + 1)
-  cluster.cut.clear()
-  for (const store of cluster.stores) store.marks.length = 0
-  return { cluster, leader, follower }
-}
+/** Small enough that a snapshot takes some twenty chunks, and checkpoints fall between them. */
+const LIMITS = { checkpointLogBytes: 700, snapshotChunkBytes: 200, snapshotWindowChunks: 2 }
 
 /** The rows are exactly those whose sum the range keeps: a state of one moment, whole. */
 function assertWhole(store: Store, context: string): void {
@@ -140,14 +107,14 @@ test.each(Object.keys(SIDES))(
   (side) => {
     const marks = new Set<string>()
     const victimsOf = SIDES[side]!
-    const whole = lagging()
+    const whole = lagging(LIMITS, WRITES)
     const points = live(whole, victimsOf(whole), [], "nobody dies")
     assertDone(whole, "nobody dies")
     assert.isAbove(points, 20)
     for (let first = 0; first < points; first++) {
       // Again in the life that follows, at once or a little later.
       for (const crashes of [[first], [first, first + 1 + (first % 5)]]) {
-        const again = lagging()
+        const again = lagging(LIMITS, WRITES)
         const about = `${side} at ${crashes.join(" and ")} of ${points}`
         live(again, victimsOf(again), crashes, about)
         assertDone(again, about)
