@@ -20,6 +20,7 @@ const LEVELS: Readonly<Record<Observation["type"], Level | null>> = {
   leaseRead: null,
   memberRefused: "warn",
   replicaRemoved: "info",
+  drained: "info",
   recovered: "info",
   fenced: "warn",
   lowWaterSet: "debug",

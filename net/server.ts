@@ -1,9 +1,8 @@
 import { randomBytes } from "node:crypto"
-import { DEFAULT_LIMITS, DEFAULT_TIMING, NO_SWITCHES, type KernelConfig, type StoreId } from "#kernel"
+import { DEFAULT_LIMITS, DEFAULT_TIMING, NO_SWITCHES, type KernelConfig } from "#kernel"
 import type { NodeConfig } from "./cluster/node-config.ts"
 import { BirthError, readBirth, writeBirth } from "./host/birth.ts"
 import { MachineClock } from "./host/clock.ts"
-import { handOver } from "./host/hand-over.ts"
 import { Host, type HostStop } from "./host/host.ts"
 import type { AnswerDoor, BirthRecord, HostWatcher, PeerLinks, StoreDisk } from "./host/ports.ts"
 import type { NodeLog } from "./log.ts"
@@ -12,7 +11,7 @@ import { messageOf } from "./thrown.ts"
 /** How long a node that was asked to stop still waits for the answers it owes. */
 const DRAIN_MS_MAX = 3_000
 
-/** How long it still leads while it looks for others that will. */
+/** How long it waits for others to take over what it leads. */
 const HAND_OVER_MS_MAX = 2_000
 
 /** The door for clients, once it is open. */
@@ -55,7 +54,6 @@ export class NodeServer {
   readonly host: Host
   /** Resolves when the store has stopped itself; a node that is closed does not. */
   readonly stopped: Promise<HostStop>
-  readonly #store: StoreId
   readonly #disk: StoreDisk
   readonly #links: PeerLinks
   readonly #api: ClientDoor
@@ -63,13 +61,11 @@ export class NodeServer {
 
   constructor(
     host: Host,
-    store: StoreId,
     stopped: Promise<HostStop>,
     parts: { readonly disk: StoreDisk; readonly links: PeerLinks; readonly api: ClientDoor },
   ) {
     this.host = host
     this.stopped = stopped
-    this.#store = store
     this.#disk = parts.disk
     this.#links = parts.links
     this.#api = parts.api
@@ -82,7 +78,7 @@ export class NodeServer {
   }
 
   async #close(): Promise<void> {
-    await handOver(this.host, this.#store, () => this.#links.reachable(), HAND_OVER_MS_MAX)
+    await this.host.handOver(HAND_OVER_MS_MAX)
     await this.host.drain(DRAIN_MS_MAX)
     await this.#api.close()
     await this.host.close()
@@ -138,7 +134,7 @@ export async function startNode(
     host.answerTo(api)
     undo.push(() => api.close())
     throwIf(stop)
-    return new NodeServer(host, config.store, stopped.promise, { disk, links, api })
+    return new NodeServer(host, stopped.promise, { disk, links, api })
   } catch (error) {
     for (const close of undo.toReversed()) {
       try {

@@ -37,6 +37,7 @@ import { main as transferStorm } from "./membership/transfer-storm.ts"
 import { main as lateDuplicates } from "./clients/late-duplicates.ts"
 import { main as storms } from "./membership/storms.ts"
 import { main as zombies } from "./network/zombies.ts"
+import { main as rollingRestart } from "./processes/rolling-restart.ts"
 import { main as longPause } from "./processes/long-pause.ts"
 import { main as rarePaths } from "./code/rare-paths.ts"
 import { main as scale100 } from "./scale/scale-100.ts"
@@ -84,6 +85,7 @@ export const SCENARIOS: readonly Scenario[] = [
   lateDuplicates,
   storms,
   zombies,
+  rollingRestart,
   longPause,
   rarePaths,
   scale100,

@@ -23,6 +23,8 @@ export interface StoreKernel {
   save(sink: Sink): void
   identity(): Identity
   status(): readonly GroupStatus[]
+  /** It was told to drain, and there is nothing more to wait for. */
+  isDrained(): boolean
   /** The term in which this store leads the group and may serve reads alone at this moment; 0: it may not. */
   leaseTerm(group: GroupId, stamp: Stamp): Term
   /** What the volume's engine answers now: for checks only. */

@@ -223,6 +223,11 @@ export class StoreHost {
     if (this.kernel !== null) this.process.arrive("admin", session, 0, request)
   }
 
+  /** It is to be stopped soon: its kernel is told, and says when it is ready. */
+  drain(): void {
+    if (this.kernel !== null) this.process.arrive("drain", 0, 0, null)
+  }
+
   /** The disk has finished an operation: barriers may be met, and the kernel is told. */
   diskDone(operation: DiskOperation): void {
     const outcome = this.disk.complete(operation)
@@ -338,6 +343,8 @@ export class StoreHost {
         return { type: "request", mono, wall, session: id, request: payload as KvRequest }
       case "admin":
         return { type: "admin", mono, wall, session: id, request: payload as AdminRequest }
+      case "drain":
+        return { type: "drain", mono, wall }
       case "appendSynced":
         return { type: "appendSynced", mono, wall, volume: id, lsn: number }
       case "appendFailed":

@@ -213,6 +213,7 @@ const REPLIES: readonly KvReply[] = [
 const stamp = { mono: 1_000, wall: 1_700_000_000_000_000 }
 const INPUTS: readonly Input[] = [
   { type: "wake", ...stamp },
+  { type: "drain", ...stamp },
   { type: "turnEnded", ...stamp },
   ...FRAMES.map((frame) => ({ type: "frame", ...stamp, frame }) as const),
   ...REQUESTS.map((each) => ({ type: "request", ...stamp, session: 7, request: each }) as const),

@@ -64,6 +64,7 @@ const INPUTS: readonly Input[] = [
   { type: "appendSynced", ...STAMP, volume: 1, lsn: 300 },
   { type: "segmentRefused", ...STAMP, volume: 1, segment: 2, code: "diskFull" },
   { type: "checkpointSynced", ...STAMP, volume: 1, checkpoint: 3 },
+  { type: "drain", ...STAMP },
   { type: "turnEnded", ...STAMP },
 ]
 const HEAD: Head = {

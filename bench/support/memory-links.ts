@@ -57,10 +57,6 @@ class MemoryLinks implements PeerLinks {
     this.#wire.listen(this.#store, listener)
   }
 
-  reachable(): ReadonlySet<number> {
-    return new Set(this.#wire.stores.filter((store) => store !== this.#store))
-  }
-
   close(): Promise<void> {
     this.kill()
     return Promise.resolve()

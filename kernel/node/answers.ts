@@ -1,6 +1,7 @@
-import type { Incarnation, StoreId } from "../ids.ts"
+import { SYSTEM_VOLUME, type Incarnation, type Lsn, type StoreId } from "../ids.ts"
 import type { Heartbeat } from "../raft/message.ts"
 import type { Effect } from "./effect.ts"
+import type { Phase } from "./phase.ts"
 
 /** What a store says for itself, and not for one of its replicas. Nothing it says so rests on its disk. */
 
@@ -25,3 +26,20 @@ export function sayOutdated(store: StoreId, incarnation: Incarnation, boot: numb
     message: { type: "outdated", incarnation, boot },
   }
 }
+
+/** No replica of what was asked for is here. Before a store runs none is yet, and nothing leaves before its start is durable. */
+export function sayNotHere(
+  type: "reply" | "adminReply",
+  session: number,
+  id: number,
+  phase: Phase,
+  phaseLsn: Lsn,
+): Effect {
+  const isRunning = phase === "running"
+  const isUnknown = !isRunning && type === "reply"
+  const error = isUnknown ? ({ code: "recovering" } as const) : NOT_HERE
+  const barrier = isRunning ? null : { volume: SYSTEM_VOLUME, lsn: phaseLsn }
+  return { type, session, reply: { type: "error", id, error }, barrier }
+}
+
+const NOT_HERE = { code: "notLeader", hint: null, term: 0 } as const

@@ -1,7 +1,9 @@
 import type { GroupId, Lsn, ReplicaId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { readPairs, writePairs } from "../lib/pairs.ts"
+import type { Effect } from "./effect.ts"
 import type { Replica } from "./replica.ts"
+import type { Replicas } from "./replicas.ts"
 import type { Volume } from "./volume.ts"
 
 /**
@@ -60,6 +62,24 @@ export class Graveyard {
   static load(reader: ByteReader): Graveyard {
     const tombstones = readPairs(reader)
     return new Graveyard(tombstones, readPairs(reader))
+  }
+}
+
+/** What was buried durably goes, with all that it held. */
+export function destroyBuried(
+  graveyard: Graveyard,
+  replicas: Replicas,
+  durableLsn: Lsn,
+  out: Effect[],
+): void {
+  for (const group of graveyard.takeBuried(durableLsn)) {
+    const replica = replicas.get(group)!
+    graveyard.raise(group, replica.replica)
+    replica.machine.destroy()
+    replica.volume.append({ type: "replicaRemoved", group, replica: replica.replica })
+    replicas.delete(replica)
+    const removed = { type: "replicaRemoved", group, replica: replica.replica } as const
+    out.push({ type: "observe", observation: removed })
   }
 }
 

@@ -50,6 +50,8 @@ export type Input = Stamp &
         readonly code: "diskFull"
       }
     | { readonly type: "checkpointFailed"; readonly volume: VolumeId; readonly checkpoint: number }
+    /** This store is to be stopped: it hands over what it leads, and takes nothing new. Once asked for, it stands. */
+    | { readonly type: "drain" }
     /** The host has handed over what it had: the kernel frames log batches here and nowhere else. */
     | { readonly type: "turnEnded" }
   )

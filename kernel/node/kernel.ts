@@ -12,34 +12,28 @@ import type { RaftMessage } from "../raft/message.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
 import { SnapshotTraffic } from "../snapshot/traffic.ts"
 import { ClockGuard } from "../time/clock-guard.ts"
-import { sayAbsent, sayOutdated } from "./answers.ts"
+import { sayAbsent, sayNotHere, sayOutdated } from "./answers.ts"
 import { bearReplica, bootstrapReplica, unborn } from "./birth.ts"
 import { bootStore, rowMark } from "./boot.ts"
 import type { KernelConfig } from "./config.ts"
-import type { Barrier, Effect } from "./effect.ts"
+import { Drain } from "./drain.ts"
+import type { Effect } from "./effect.ts"
 import { FRAME_VERSION } from "./frame-codec.ts"
-import { giveUpImage, Graveyard } from "./graveyard.ts"
+import { destroyBuried, giveUpImage, Graveyard } from "./graveyard.ts"
 import type { Frame, Input, Stamp } from "./input.ts"
 import { identityOf, lifeOf, Peers } from "./peers.ts"
 import type { Moment, Replica } from "./replica.ts"
 import { Replicas } from "./replicas.ts"
+import { PHASES, type Phase } from "./phase.ts"
 import type { BootStamp, GroupStatus, Identity, VolumeImage } from "./status.ts"
 import { Timers } from "./timers.ts"
 import type { Volume } from "./volume.ts"
 import { areTenantsDurable, loadVolumes, saveVolumes, witnessDurable } from "./volumes.ts"
 
-/**
- * How far a start has come. Nothing is sent or answered before `running`: first the boot number is made
- * durable, then what the bootstrap document places here, then the list of volumes that may acknowledge.
- */
-type Phase = "booting" | "bootstrapping" | "listing" | "running" | "outdated" | "stopped"
-const PHASES: readonly Phase[] = ["booting", "bootstrapping", "listing", "running", "outdated", "stopped"]
-
 /** Keys of the store's own timers; groups have ids between them. */
 const HOUSEKEEPING = 0
 const SUPPORT_ENDS: number = Number.MAX_SAFE_INTEGER
 
-const NOT_HERE = { code: "notLeader", hint: null, term: 0 } as const
 /** Where effects gather between two steps: nothing is ever added to it. */
 const NO_EFFECTS: Effect[] = []
 
@@ -59,6 +53,7 @@ export class Kernel {
   #volumes = new Map<VolumeId, Volume>()
   #replicas = new Replicas()
   #graveyard = new Graveyard()
+  #drain = new Drain()
   #unlisted = new Map<VolumeId, Incarnation>()
   #peers = new Peers()
   #pulse: Pulse
@@ -129,6 +124,11 @@ export class Kernel {
     return this.#replicas.all().map((replica) => replica.status())
   }
 
+  /** It was told to drain, and there is nothing more to wait for: stop it. */
+  isDrained(): boolean {
+    return this.#drain.isOver
+  }
+
   /** The term in which this store leads the group and may serve reads alone at this moment; 0: it may not. */
   leaseTerm(group: GroupId, stamp: Stamp): Term {
     const replica = this.#replicas.get(group)
@@ -159,7 +159,8 @@ export class Kernel {
   #moment(stamp: Stamp): Moment {
     const { mono, wall } = stamp
     const { isFenced } = this.#guard
-    return { mono, wall, isFenced, support: this.#pulse.support, out: this.#out, traffic: this.#traffic }
+    const [isDraining, support] = [this.#drain.isOn, this.#pulse.support]
+    return { mono, wall, isFenced, isDraining, support, out: this.#out, traffic: this.#traffic }
   }
 
   #handle(input: Exclude<Input, { type: "turnEnded" }>): void {
@@ -194,6 +195,8 @@ export class Kernel {
         return this.#volume(input.volume).checkpointRefused(input.checkpoint)
       case "checkpointFailed":
         return this.#stop("checkpointFailed", `The base of volume ${input.volume} could not be written`)
+      case "drain":
+        return this.#drain.begin(this.#replicas)
       default:
         return unreachable(input)
     }
@@ -287,7 +290,7 @@ export class Kernel {
   #beat(stamp: Stamp): void {
     const wasAsking = this.#pulse.support.isAsking
     const volumes = this.#volumes.values()
-    this.#supportChanged(this.#pulse.beat(volumes, this.#guard.isFenced, stamp, this.#out), stamp)
+    this.#supportChanged(this.#pulse.beat(volumes, this.#isOut, stamp, this.#out), stamp)
     if (wasAsking && !this.#pulse.support.isAsking) this.#standDown(stamp)
   }
 
@@ -307,8 +310,21 @@ export class Kernel {
     this.#out.push({ type: "observe", observation: { type: "fenced", reason: "clock", fenced: isFenced } })
     this.#mark(isFenced ? "clock.fenced" : "clock.unfenced")
     if (this.#phase !== "running") return
-    this.#supportChanged(this.#pulse.fencingChanged(isFenced, stamp, this.#out), stamp)
+    this.#supportChanged(this.#pulse.fencingChanged(this.#isOut, stamp, this.#out), stamp)
     if (isFenced) this.#standDown(stamp)
+  }
+
+  /** It asks nobody to count on it. */
+  get #isOut(): boolean {
+    return this.#guard.isFenced || this.#drain.hasLeft
+  }
+
+  #goOnDraining(stamp: Stamp): void {
+    const { heartbeatUs } = this.#config.timing
+    const offered = this.#drain.step(this.#replicas, this.#timers, heartbeatUs, this.#moment(stamp))
+    for (const replica of offered) this.#touched(replica, stamp)
+    if (this.#drain.hasLeft && this.#phase === "running")
+      this.#supportChanged(this.#pulse.fencingChanged(true, stamp, this.#out), stamp)
   }
 
   /** This store leads nothing any more. */
@@ -324,6 +340,7 @@ export class Kernel {
   #touched(replica: Replica, stamp: Stamp): void {
     if (replica.isRemoved) return this.#bury(replica, stamp)
     if (replica.isDirty) this.#dirty.add(replica.group)
+    this.#drain.note(replica)
     this.#pulse.note(replica.group, replica.raft.configuration, replica.raft.promisedTo)
     if (!replica.isAwake) {
       this.#awake.delete(replica.group)
@@ -335,6 +352,7 @@ export class Kernel {
 
   #turnEnded(stamp: Stamp): void {
     if (this.#phase !== "running") this.#advancePhase(stamp)
+    if (this.#drain.isUnderWay) this.#goOnDraining(stamp)
     while (this.#dirty.size > 0) {
       const groups = [...this.#dirty]
       this.#dirty.clear()
@@ -470,20 +488,6 @@ export class Kernel {
     if (replica.raft.owesDeFortify) this.#supportChanged(this.#pulse.giveUp(stamp, this.#out), stamp)
   }
 
-  #destroyBuried(): void {
-    for (const group of this.#graveyard.takeBuried(this.#system.wal.durableLsn)) {
-      const replica = this.#replicas.get(group)!
-      this.#graveyard.raise(group, replica.replica)
-      replica.machine.destroy()
-      replica.volume.append({ type: "replicaRemoved", group, replica: replica.replica })
-      this.#replicas.delete(replica)
-      this.#out.push({
-        type: "observe",
-        observation: { type: "replicaRemoved", group, replica: replica.replica },
-      })
-    }
-  }
-
   // ── Clients ──────────────────────────────────────────────────────────────────────────────────────
 
   #request(session: number, request: KvRequest, stamp: Stamp): void {
@@ -493,9 +497,7 @@ export class Kernel {
       this.#touched(replica, stamp)
       return
     }
-    const error = this.#phase === "running" ? NOT_HERE : ({ code: "recovering" } as const)
-    const reply = { type: "error", id: request.id, error } as const
-    this.#out.push({ type: "reply", session, reply, barrier: this.#phaseBarrier })
+    this.#out.push(sayNotHere("reply", session, request.id, this.#phase, this.#phaseLsn))
   }
 
   #admin(session: number, request: AdminRequest, stamp: Stamp): void {
@@ -505,12 +507,7 @@ export class Kernel {
       this.#touched(replica, stamp)
       return
     }
-    const reply = { type: "error", id: request.id, error: NOT_HERE } as const
-    this.#out.push({ type: "adminReply", session, reply, barrier: this.#phaseBarrier })
-  }
-
-  get #phaseBarrier(): Barrier | null {
-    return this.#phase === "running" ? null : { volume: SYSTEM_VOLUME, lsn: this.#phaseLsn }
+    this.#out.push(sayNotHere("adminReply", session, request.id, this.#phase, this.#phaseLsn))
   }
 
   // ── Disk ─────────────────────────────────────────────────────────────────────────────────────────
@@ -524,7 +521,8 @@ export class Kernel {
       if (replica.raft.needsSync(volume.wal.durableLsn)) volume.stillAwaits(group)
       if (this.#phase === "running") this.#touched(replica, stamp)
     }
-    if (id === SYSTEM_VOLUME && this.#graveyard.hasDying) this.#destroyBuried()
+    if (id === SYSTEM_VOLUME && this.#graveyard.hasDying)
+      destroyBuried(this.#graveyard, this.#replicas, this.#system.wal.durableLsn, this.#out)
   }
 
   #checkpointSynced(id: VolumeId, checkpoint: number, stamp: Stamp): void {
@@ -557,6 +555,7 @@ export class Kernel {
     saveVolumes(this.#volumes, this.#unlisted, sink)
     this.#replicas.save(sink)
     this.#graveyard.save(sink)
+    this.#drain.save(sink)
     this.#peers.save(sink)
     this.#traffic.save(sink)
     sink.uint(this.#dirty.size)
@@ -583,6 +582,7 @@ export class Kernel {
     loadVolumes(reader, config, salts, bases, kernel.#volumes, kernel.#unlisted)
     kernel.#replicas = Replicas.load(reader, config, (id) => kernel.#volumes.get(id)!)
     kernel.#graveyard = Graveyard.load(reader)
+    kernel.#drain = Drain.load(reader)
     kernel.#peers = Peers.load(reader)
     kernel.#traffic = SnapshotTraffic.load(reader, config.limits)
     for (const { group, raft, isRemoved, isAwake } of kernel.#replicas.all()) {

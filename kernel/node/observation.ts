@@ -74,6 +74,8 @@ export type Observation =
       readonly store: StoreId
     }
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
+  /** Groups that this store led when it was told to drain, or since: what others lead now, and what it kept. */
+  | { readonly type: "drained"; readonly handed: number; readonly kept: number }
   | { readonly type: "recovered"; readonly volume: VolumeId; readonly verdict: string; readonly lsn: number }
   | { readonly type: "fenced"; readonly reason: string; readonly fenced: boolean }
   | {

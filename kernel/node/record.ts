@@ -80,6 +80,9 @@ export function writeInput(input: Input, sink: Sink, whole: boolean): void {
     case "turnEnded":
       sink.u8(12)
       break
+    case "drain":
+      sink.u8(13)
+      break
     default:
       unreachable(input)
   }
@@ -126,6 +129,8 @@ export function readInput(reader: ByteReader): Input {
       return { type: "checkpointFailed", ...stamp, volume: reader.uint(), checkpoint: reader.uint() }
     case 12:
       return { type: "turnEnded", ...stamp }
+    case 13:
+      return { type: "drain", ...stamp }
     default:
       reader.fail()
       return { type: "turnEnded", ...stamp }

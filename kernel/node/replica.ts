@@ -3,6 +3,7 @@ import type { GroupId, LogIndex, ReplicaId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { Support, SupportChange } from "../liveness/support.ts"
 import { unreachable } from "../lib/invariant.ts"
+import type { Offer } from "../raft/hand-over.ts"
 import { isScrubMessage, type RaftMessage, type SnapshotChunk, type SnapshotOffer } from "../raft/message.ts"
 import { Raft, type RaftEvent } from "../raft/raft.ts"
 import type { RaftEffect, StepContext } from "../raft/state.ts"
@@ -26,6 +27,7 @@ import type { Volume } from "./volume.ts"
 /** One moment, as every replica of the store sees it. */
 export type Moment = Stamp & {
   readonly isFenced: boolean
+  readonly isDraining: boolean
   /** The support between this store and the others. */
   readonly support: Support
   readonly out: Effect[]
@@ -225,6 +227,15 @@ export class Replica {
     this.#settle(moment)
   }
 
+  /** Begins to hand leadership over, after so many tries. */
+  offer(tries: number, moment: Moment): Offer {
+    this.isDirty = true
+    const { offer, effects } = this.raft.offer(tries, this.#raftContext(moment))
+    this.#carryOut(effects, moment)
+    this.#settle(moment)
+    return offer
+  }
+
   /** The next step on the way to members that all remember. */
   replaceLost(moment: Moment): void {
     this.isDirty = true
@@ -270,6 +281,7 @@ export class Replica {
       nextLsn: this.volume.wal.nextLsn,
       durableLsn: this.volume.wal.durableLsn,
       fenced: !mayLead(moment),
+      draining: moment.isDraining,
       support: moment.support,
       highWater: this.service.highWater,
       budget: this.#budget,

@@ -1,5 +1,6 @@
 import type { LogIndex, Mono, Term } from "../ids.ts"
 import type { Member } from "../range/descriptor.ts"
+import { othersLive } from "./hand-over.ts"
 import { awaitRival, awaitStagger, mayNotVote, sendDeFortify } from "./lease.ts"
 import type { TimeoutNow, VoteReply, VoteRequest } from "./message.ts"
 import { hasQuorum, includes, isVoter, members, quorumLost } from "./quorum.ts"
@@ -42,6 +43,10 @@ export function electionTimedOut(state: RaftState, context: StepContext, out: Ou
     // It can win nothing. But whoever was removed, or given a place by an entry that was never committed,
     // hears of it when it asks; else it would wait for ever.
     requestVotes(state, true, false, out)
+    return
+  }
+  if (context.draining && othersLive(state, context)) {
+    out.push({ type: "observe", observation: { type: "mark", name: "raft.election.leftToOthers" } })
     return
   }
   out.push({ type: "observe", observation: { type: "mark", name: "raft.election.timedOut" } })

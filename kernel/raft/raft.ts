@@ -16,6 +16,7 @@ import {
   handleVoteRequest,
 } from "./election.ts"
 import { administer, memberAbsent, promote, replaceLost, transferLeadership } from "./change.ts"
+import { offerLeadership, type Offer } from "./hand-over.ts"
 import {
   endRest,
   handleDeFortify,
@@ -360,6 +361,18 @@ export class Raft {
     if (error === null && this.#state.role === "leader") this.#lead(context, out)
     this.#out = []
     return { error, effects: out }
+  }
+
+  /** Begins to hand leadership over, after so many tries; a leader that is to be stopped asks so. */
+  offer(
+    tries: number,
+    context: StepContext,
+  ): { readonly offer: Offer; readonly effects: readonly RaftEffect[] } {
+    const out = this.#out
+    const offer = offerLeadership(this.#state, tries, context)
+    if (offer === "made") this.#lead(context, out)
+    this.#out = []
+    return { offer, effects: out }
   }
 
   /** Members whose store says that it holds nothing of their name. */

@@ -1,6 +1,7 @@
 import type { Mono } from "../ids.ts"
 import type { Member } from "../range/descriptor.ts"
-import { isJoint, memberOf } from "./quorum.ts"
+import { heirsOf } from "./hand-over.ts"
+import { memberOf } from "./quorum.ts"
 import { becomeFollower, changeRole } from "./role.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
 
@@ -28,17 +29,8 @@ export function stateDamaged(state: RaftState, context: StepContext, out: Outbox
  */
 export function handOver(state: RaftState, context: StepContext, out: Outbox): void {
   if (state.transfer !== null) return
-  const { current } = state.configurations
-  const since = context.mono - state.timing.electionUsMax
-  let target: Member | null = null
-  let matchIndex = -1
-  for (const member of isJoint(current) ? [] : current.voters) {
-    const progress = state.progress.get(member.replica)
-    if (progress === undefined || progress.heardAt < since || progress.matchIndex <= matchIndex) continue
-    target = member
-    matchIndex = progress.matchIndex
-  }
-  if (target === null) {
+  const target = heirsOf(state, context.mono - state.timing.electionUsMax)[0]
+  if (target === undefined) {
     becomeFollower(state, state.term, 0, context, out)
     return
   }

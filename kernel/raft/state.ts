@@ -29,6 +29,8 @@ export type StepContext = {
   readonly durableLsn: Lsn
   /** This store does not trust its own clock, or its disk hangs: it leads nothing. */
   readonly fenced: boolean
+  /** This store is about to be stopped: whoever else can be elected shall be. */
+  readonly draining: boolean
   /** The support between this store and the others, which leases rest on. */
   readonly support: Support
   /** Nothing was assigned or served above this timestamp: what a transfer hands over. */

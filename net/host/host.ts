@@ -109,6 +109,7 @@ export class Host implements RequestDoor {
   /** Requests taken in and not yet answered. */
   #open = 0
   #whenIdle: (() => void) | null = null
+  #whenDrained: (() => void) | null = null
   #isAlarmed = false
   #turns = 0
   #inputs = 0
@@ -208,6 +209,23 @@ export class Host implements RequestDoor {
     }
   }
 
+  /**
+   * Tells the kernel that this store is to be stopped, and waits until it has handed over what it leads, but no longer than
+   * this. It goes on serving. Gives how many groups it still leads.
+   */
+  async handOver(waitMsMax: number): Promise<number> {
+    if (this.#kernel === null) return 0
+    this.#inbox.drain()
+    this.#askForTurn()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, waitMsMax)
+    this.#whenDrained = resolve
+    await promise
+    clearTimeout(timer)
+    this.#whenDrained = null
+    return this.groups().filter(({ role }) => role === "leader").length
+  }
+
   /** Takes no more requests, and waits for the answers to those it took, but no longer than this. */
   async drain(waitMsMax: number): Promise<void> {
     this.#isDraining = true
@@ -235,6 +253,7 @@ export class Host implements RequestDoor {
     this.#unspoken = []
     this.#open = 0
     this.#whenIdle?.()
+    this.#whenDrained?.()
   }
 
   /** Stops it, and waits for what it has begun to write by itself. */
@@ -304,6 +323,7 @@ export class Host implements RequestDoor {
       return
     }
     this.#turns++
+    if (this.#whenDrained !== null && this.#kernel.isDrained()) this.#whenDrained()
     if (inbox.count > 0) this.#askForTurn()
   }
 

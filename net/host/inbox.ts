@@ -61,6 +61,7 @@ class Queue<T> {
 export class Inbox {
   readonly #completions = new Queue<DiskCompletion>()
   #isWoken = false
+  #isDrainAsked = false
   readonly #frames: Readonly<Record<Lane, Queue<Arrived>>> = {
     liveness: new Queue<Arrived>(),
     raft: new Queue<Arrived>(),
@@ -81,7 +82,8 @@ export class Inbox {
   get count(): number {
     const { liveness, raft, bulk } = this.#frames
     const frames = liveness.count + raft.count + bulk.count
-    return this.#completions.count + Number(this.#isWoken) + frames + this.#asked.count
+    const signals = Number(this.#isWoken) + Number(this.#isDrainAsked)
+    return this.#completions.count + signals + frames + this.#asked.count
   }
 
   get requestsWaiting(): number {
@@ -94,6 +96,10 @@ export class Inbox {
 
   woken(): void {
     this.#isWoken = true
+  }
+
+  drain(): void {
+    this.#isDrainAsked = true
   }
 
   frame(frame: Frame, lane: Lane, bytes: Uint8Array | null = null): void {
@@ -115,6 +121,7 @@ export class Inbox {
   clear(): void {
     this.#completions.clear()
     this.#isWoken = false
+    this.#isDrainAsked = false
     for (const queue of Object.values(this.#frames)) queue.clear()
     this.#asked.clear()
     this.#requestBytes = 0
@@ -130,6 +137,10 @@ export class Inbox {
   next(mono: Mono, wall: Wall): Input | null {
     const completion = this.#completions.take()
     if (completion !== null) return inputOf(completion, mono, wall)
+    if (this.#isDrainAsked) {
+      this.#isDrainAsked = false
+      return { type: "drain", mono, wall }
+    }
     if (this.#isWoken && this.#mayWake) {
       this.#isWoken = false
       this.#mayWake = false

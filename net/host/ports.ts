@@ -87,8 +87,6 @@ export interface PeerLinks {
    * bytes: those do not change any more.
    */
   onFrame(listener: (frame: Frame, lane: Lane, bytes: Uint8Array) => void): void
-  /** Stores that what is sent now will reach, as far as is known. */
-  reachable(): ReadonlySet<StoreId>
   close(): Promise<void>
 }
 
@@ -144,5 +142,7 @@ export interface StoreKernel {
   step(input: Input): readonly Effect[]
   identity(): Identity
   status(): readonly GroupStatus[]
+  /** It was told to drain, and there is nothing more to wait for. */
+  isDrained(): boolean
   save(sink: Sink): void
 }

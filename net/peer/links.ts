@@ -76,11 +76,6 @@ export class GrpcPeerLinks implements PeerLinks {
     this.#heard = listener
   }
 
-  reachable(): ReadonlySet<StoreId> {
-    const stores = [...this.#outgoing].filter(([, lanes]) => lanes.liveness.connected && lanes.raft.connected)
-    return new Set(stores.map(([store]) => store))
-  }
-
   stats(): PeerLinksStats {
     const peers = [...this.#outgoing].map(([store, lanes]) => ({
       store,

@@ -237,6 +237,7 @@ const DAMAGES_SYNCED: Readonly<Record<FaultKind, boolean>> = {
   diskFull: false,
   slowDisk: false,
   stalledDisk: false,
+  drain: false,
   lyingSync: true,
   renameNotDurable: true,
   readError: true,

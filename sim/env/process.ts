@@ -11,7 +11,7 @@ const TURN_US = 10
 const INPUT_US = 5
 
 /** What waits in an inbox. `stamp` is taken only when it is handed over. */
-export type Arrival = "wake" | "frame" | "request" | "admin" | DiskOutcome
+export type Arrival = "wake" | "frame" | "request" | "admin" | "drain" | DiskOutcome
 
 /**
  * When the process of one store looks at its inbox: some drawn time after something arrived, never while

@@ -5,6 +5,7 @@ import { diskFull, slowDisk, stalledDisk, syncError } from "./disk.ts"
 import { earlierVolume, fileLoss, laterFormat, shortFile } from "./files.ts"
 import { hold, swizzle } from "./hold.ts"
 import { linkFault } from "./link.ts"
+import { drain } from "./drain.ts"
 import { crash, crashLoop, pause, reload, slowProcess } from "./process.ts"
 import type { FaultKindActions } from "./stage.ts"
 import { replayOld, zombie } from "./stale.ts"
@@ -28,6 +29,7 @@ export const CATALOGUE: Readonly<Record<FaultKind, FaultKindActions>> = {
   replayOld,
   crash,
   crashLoop,
+  drain,
   pause,
   slowProcess,
   zombie,

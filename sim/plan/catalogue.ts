@@ -45,6 +45,7 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
     args: { times: [1, 100], upUs: ANY_US, restartUs: ANY_US, powerLoss: FLAG },
     lasting: true,
   },
+  drain: { family: "process", args: { restartUs: ANY_US }, lasting: true },
   pause: { family: "process", args: {}, lasting: true },
   slowProcess: { family: "process", args: { factor: [1, 1_000] }, lasting: true },
   zombie: { family: "process", args: { restartUs: ANY_US, hearsPpm: RATIO }, lasting: true },
@@ -101,10 +102,11 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
 export const CLIENT_IDS_FROM = 1_000
 
 /**
- * Not drawn by "all". A clock in the far future takes a run out of the fault model: it is drawn only where a plan is to
+ * Not drawn by "all". An operator's restarts are for scenarios that name them. A clock in the far future takes a run out of the fault model: it is drawn only where a plan is to
  * leave it. What people and file systems do to single files is for scenarios that name it.
  */
 const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>([
+  "drain",
   "clockFarFuture",
   "fileLoss",
   "shortFile",

@@ -82,6 +82,7 @@ export type NetworkKind =
 export type ProcessKind =
   | "crash" // stores; back after args.restartUs; args.powerLoss 1: unsynced writes may be lost, torn, reordered
   | "crashLoop" // args.times, args.upUs, args.restartUs, args.powerLoss
+  | "drain" // told that it is to be stopped, and is when it is ready; back after args.restartUs
   | "pause"
   | "slowProcess" // args.factor: turns take this many times longer
   | "zombie" // starts anew after args.restartUs beside its old process, which has no disk, and hears args.hearsPpm

@@ -46,6 +46,9 @@ export const PROCESS_DRAWERS: Drawers<ProcessKind | HostKind> = {
     const lasts = during(ground, span.at, args.times * (args.upUs + args.restartUs))
     return [event(kind, lasts, one(target, ground), args)]
   },
+  drain: ({ span, target, ground, draw }, kind) => [
+    event(kind, span, one(target, ground), { restartUs: draw.spread(20 * MS, SECOND) }),
+  ],
   pause: ({ span, target, ground }, kind) => [event(kind, span, victims(target, ground), {})],
   slowProcess: ({ span, target, ground, draw }, kind) => [
     event(kind, span, victims(target, ground), { factor: draw.spread(2, 50) }),

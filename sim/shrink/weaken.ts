@@ -14,6 +14,8 @@ export function weakerFaults(fault: PlanFault): readonly PlanFault[] {
   // A process that stands still for a while loses less than one that starts again.
   if (kind === "crashLoop")
     weaker.push({ ...fault, kind: "crash", args: pick(args, ["restartUs", "powerLoss"]) })
+  if (kind === "drain")
+    weaker.push({ ...fault, kind: "crash", args: { ...pick(args, ["restartUs"]), powerLoss: 0 } })
   if (kind === "crash" && args["powerLoss"] !== 1) weaker.push({ ...fault, kind: "pause", args: {} })
   if (kind === "zombie") weaker.push({ ...fault, kind: "crash", args: pick(args, ["restartUs"]) })
   if (kind === "hold") weaker.push({ ...fault, kind: "clog", args: pick(args, ["oneWay"]) })

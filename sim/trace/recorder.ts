@@ -68,6 +68,8 @@ export function inputText(input: Input): string {
     case "checkpointRefused":
     case "checkpointFailed":
       return `${input.type} v${input.volume} checkpoint ${input.checkpoint}`
+    case "drain":
+      return "drain"
     default:
       return unreachable(input)
   }

@@ -299,6 +299,7 @@ class Tap {
       save: (sink) => kernel.save(sink),
       identity: () => kernel.identity(),
       status: () => kernel.status(),
+      isDrained: () => kernel.isDrained(),
       leaseTerm: (group, stamp) => kernel.leaseTerm(group, stamp),
       view: (volume) => kernel.view(volume),
     }

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict"
 import { afterEach, describe, test } from "vitest"
-import { DEFAULT_TIMING, type AdminRequest, type GroupStatus } from "#kernel"
-import { handOver } from "#net/host/hand-over.ts"
+import { DEFAULT_TIMING } from "#kernel"
 import { NodeCluster } from "../support/node-cluster.ts"
 import { until } from "../support/peer-rig.ts"
 import { Writers } from "../../bench/support/writers.ts"
@@ -57,41 +56,5 @@ describe("a node that is told to stop", () => {
     const began = performance.now()
     await cluster.stop(1)
     assert.ok(performance.now() - began < DEFAULT_TIMING.electionUsMax / 1_000)
-  })
-})
-
-describe("handing over", () => {
-  const member = (store: number) => ({ replica: store, store, incarnation: store })
-  const status = (part: Partial<GroupStatus>): GroupStatus =>
-    ({
-      group: 1,
-      role: "leader",
-      leader: 1,
-      configuration: { voters: [1, 2, 3].map(member), outgoing: [], learners: [], promoting: [] },
-      sending: [],
-      ...part,
-    }) as unknown as GroupStatus
-
-  test("goes to the voter that lacks least, then to the others, and ends when its time is over", async () => {
-    const orders: AdminRequest["action"][] = []
-    const store = {
-      groups: () => [status({ sending: [{ store: 2, bytes: 9 }] })],
-      admin: (session: number, { action }: AdminRequest) => {
-        assert.equal(session, 0)
-        orders.push(action)
-      },
-    }
-    assert.equal(await handOver(store, 1, () => new Set([2, 3]), 700), 1)
-    assert.deepEqual(orders, [
-      { type: "transferLeader", store: 3 },
-      { type: "transferLeader", store: 2 },
-    ])
-  })
-
-  test("orders nothing where nobody can be reached, and nothing of what it does not lead", async () => {
-    const admin = (): void => assert.fail("nothing was to be ordered")
-    assert.equal(await handOver({ groups: () => [status({})], admin }, 1, () => new Set(), 700), 1)
-    const followed = [status({ role: "follower" }), status({ role: "learner" })]
-    assert.equal(await handOver({ groups: () => followed, admin }, 1, () => new Set([2]), 700), 0)
   })
 })

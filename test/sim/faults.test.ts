@@ -39,6 +39,7 @@ const EXAMPLES: Readonly<Record<Plain, PlanFault>> = {
   replayOld: fault(1, "replayOld", SECOND, 6 * SECOND, { stores: [1] }, { messages: 20, afterUs: 10_000 }),
   crash: instant("crash", { restartUs: 2 * SECOND }),
   crashLoop: instant("crashLoop", { times: 3, upUs: 300_000, restartUs: 400_000, powerLoss: 1 }),
+  drain: lasting("drain", { restartUs: 500_000 }),
   pause: lasting("pause"),
   zombie: lasting("zombie", { restartUs: 300_000, hearsPpm: 500_000 }),
   slowProcess: lasting("slowProcess", { factor: 20 }),

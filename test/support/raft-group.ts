@@ -100,6 +100,7 @@ export class Peer {
   raft: Raft
   mono: number
   isFenced = false
+  isDraining = false
   support: Support = NO_SUPPORT
   budget: StepContext["budget"] = NOTHING_BESIDE
   isRemoved = false
@@ -172,6 +173,7 @@ export class Peer {
       nextLsn,
       durableLsn,
       fenced,
+      draining: this.isDraining,
       support: this.support,
       highWater,
       budget: this.budget,

@@ -60,6 +60,7 @@ export async function recordWorld(
       save: (sink) => kernel.save(sink),
       identity: () => kernel.identity(),
       status: () => kernel.status(),
+      isDrained: () => kernel.isDrained(),
       leaseTerm: (group, stamp) => kernel.leaseTerm(group, stamp),
       view: (volume) => kernel.view(volume),
     }

@@ -10,7 +10,7 @@ const uint = fc.oneof(fc.nat(300), fc.maxSafeNat())
 const stamp = { mono: uint, wall: uint }
 
 const input: fc.Arbitrary<Input> = fc.oneof(
-  fc.record({ type: fc.constantFrom("wake", "turnEnded"), ...stamp }),
+  fc.record({ type: fc.constantFrom("wake", "drain", "turnEnded"), ...stamp }),
   fc.record({ type: fc.constant("frame" as const), ...stamp, frame }),
   fc.record({ type: fc.constant("request" as const), ...stamp, session: uint, request }),
   fc.record({

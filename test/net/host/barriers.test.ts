@@ -34,6 +34,9 @@ class Noted implements StoreKernel {
   status(): ReturnType<StoreKernel["status"]> {
     return this.#kernel.status()
   }
+  isDrained(): boolean {
+    return this.#kernel.isDrained()
+  }
 }
 
 class BarrierCheck {

@@ -146,7 +146,6 @@ describe("the outbox", () => {
       send: (to: number, lane: string, frame: Frame) =>
         sent.push([to, lane, frame.messages, frame.header.wall]),
       onFrame: () => {},
-      reachable: () => new Set<number>(),
       close: () => Promise.resolve(),
     }
     outbox.flush(identity, 99, links)

@@ -227,6 +227,7 @@ class Host {
       // A host that says "durable" of what it has only been handed.
       durableLsn: this.#sabotage === "confirmsUnsynced" ? this.#appendedLsn + 1 : this.#durableLsn,
       fenced: false,
+      draining: false,
       support: NO_SUPPORT,
       highWater: 0,
       budget: NOTHING_BESIDE,

@@ -53,6 +53,7 @@ function withLie(change: (value: string) => string): KernelBuild {
           save: (sink) => kernel.save(sink),
           identity: () => kernel.identity(),
           status: () => kernel.status(),
+          isDrained: () => kernel.isDrained(),
           leaseTerm: (group, stamp) => kernel.leaseTerm(group, stamp),
           view: (volume) => kernel.view(volume),
         },

@@ -145,6 +145,8 @@ export class ToyKernel implements StoreKernel {
         return [{ type: "observe", observation: { type: "mark", name: "toy.refused" } }]
       case "checkpointFailed":
         return [{ type: "fatal", code: "checkpointFailed", detail: "" }]
+      case "drain":
+        return []
       case "turnEnded":
         return this.#endTurn()
       default:
@@ -212,6 +214,10 @@ export class ToyKernel implements StoreKernel {
 
   leaseTerm(): number {
     return 0
+  }
+
+  isDrained(): boolean {
+    return true
   }
 
   identity(): Identity {

@@ -1,0 +1,58 @@
+import type { Mono } from "../ids.ts"
+import type { Member } from "../range/descriptor.ts"
+import { endRest } from "./lease.ts"
+import { isJoint } from "./quorum.ts"
+import type { RaftState, StepContext } from "./state.ts"
+
+/** A leader that gives its office away by itself: who may have it, and when. Raft thesis, §3.10. */
+
+/** Entries that an heir may still lack: more, and the writers would wait for them. */
+const LAG_ENTRIES_MAX = 16
+/** An heir has spoken within so many heartbeats: whoever is asked and does not take over costs an election. */
+const SILENT_HEARTBEATS_MAX = 3
+
+/** Other voters that have spoken since then, those with most of the log first. */
+export function heirsOf(state: RaftState, since: Mono): readonly Member[] {
+  const { current } = state.configurations
+  if (isJoint(current)) return []
+  const spoken = current.voters.filter(({ replica }) => {
+    const progress = state.progress.get(replica)
+    return progress !== undefined && progress.heardAt >= since
+  })
+  const matchOf = ({ replica }: Member): number => state.progress.get(replica)!.matchIndex
+  return spoken.sort((a, b) => matchOf(b) - matchOf(a))
+}
+
+/** Whether the store of another voter lives and may lead, as far as this store knows. */
+export function othersLive(state: RaftState, { support, mono }: StepContext): boolean {
+  return state.configurations.current.voters.some(
+    ({ replica, store }) => replica !== state.replica && support.givenTo(store, mono) !== 0,
+  )
+}
+
+/**
+ * What became of an offer. `made`: a transfer is under way, begun now or before. `later`: nobody is fit to lead at this moment, or
+ * this leader has no office to give yet. `alone`: no other voter lives.
+ */
+export type Offer = "made" | "under way" | "later" | "alone"
+
+/** Begins to hand leadership over to one that is fit; `tries`: how many of them were asked before. */
+export function offerLeadership(state: RaftState, tries: number, context: StepContext): Offer {
+  if (state.transfer !== null) return "under way"
+  if (!othersLive(state, context)) return "alone"
+  // One that rests has not heard of anybody for long.
+  endRest(state, context)
+  if (state.termStartIndex > state.commitIndex) return "later"
+  const { heartbeatUs, electionUsMax } = state.timing
+  const fit = heirsOf(state, context.mono - SILENT_HEARTBEATS_MAX * heartbeatUs).filter(
+    ({ replica, store }) => {
+      const progress = state.progress.get(replica)!
+      const isNear = progress.matchIndex + LAG_ENTRIES_MAX >= state.log.lastIndex
+      return progress.state === "replicate" && isNear && context.support.givenTo(store, context.mono) !== 0
+    },
+  )
+  const heir = fit[tries % fit.length]
+  if (heir === undefined) return "later"
+  state.transfer = { target: heir.replica, deadline: context.mono + electionUsMax, asked: false }
+  return "made"
+}
