@@ -26,7 +26,7 @@ export class Drain {
   /** Something happened since the last look. */
   #isDue = false
   #lookAt: Mono = 0
-  /** What was led here since it began, and how often each was offered; in the order in which it was found. */
+  /** What was led here since it began, in the order in which it was found: how often it was offered, and 1; 0 before the first look. */
   readonly #offers = new Map<GroupId, number>()
 
   /** It elects itself nowhere as long as others can. */
@@ -84,14 +84,15 @@ export class Drain {
     let kept = 0
     let waiting = underWay
     for (const replica of led) {
-      const tries = this.#offers.get(replica.group)!
+      const looks = this.#offers.get(replica.group)!
+      const tries = Math.max(0, looks - 1)
       if (tries >= OFFERS_MAX) {
         kept++
         continue
       }
       waiting++
       if (underWay >= UNDER_WAY_MAX) continue
-      const offer = replica.offer(tries, moment)
+      const offer = replica.offer(tries, looks === 0 || isTime, moment)
       offered.push(replica)
       if (offer === "alone") {
         waiting--
@@ -99,11 +100,9 @@ export class Drain {
         continue
       }
       underWay++
-      if (offer === "made") this.#offers.set(replica.group, tries + 1)
-      else if (isTime) {
-        this.#offers.delete(replica.group)
-        this.#offers.set(replica.group, tries)
-      }
+      // Who is not fit yet gives way.
+      if (offer !== "made" && isTime) this.#offers.delete(replica.group)
+      this.#offers.set(replica.group, 1 + tries + (offer === "made" ? 1 : 0))
     }
     if (waiting === 0) this.#end(kept, moment)
     return offered

@@ -228,9 +228,9 @@ export class Replica {
   }
 
   /** Begins to hand leadership over, after so many tries. */
-  offer(tries: number, moment: Moment): Offer {
+  offer(tries: number, woken: boolean, moment: Moment): Offer {
     this.isDirty = true
-    const { offer, effects } = this.raft.offer(tries, this.#raftContext(moment))
+    const { offer, effects } = this.raft.offer(tries, woken, this.#raftContext(moment))
     this.#carryOut(effects, moment)
     this.#settle(moment)
     return offer

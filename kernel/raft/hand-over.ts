@@ -36,12 +36,19 @@ export function othersLive(state: RaftState, { support, mono }: StepContext): bo
  */
 export type Offer = "made" | "under way" | "later" | "alone"
 
-/** Begins to hand leadership over to one that is fit; `tries`: how many of them were asked before. */
-export function offerLeadership(state: RaftState, tries: number, context: StepContext): Offer {
+/**
+ * Begins to hand leadership over to one that is fit; `tries`: how many of them were asked before. A leader that rests has not
+ * heard of anybody for long: it is `woken` to hear who lives, now and then, since it may rest again at once.
+ */
+export function offerLeadership(
+  state: RaftState,
+  tries: number,
+  woken: boolean,
+  context: StepContext,
+): Offer {
   if (state.transfer !== null) return "under way"
   if (!othersLive(state, context)) return "alone"
-  // One that rests has not heard of anybody for long.
-  endRest(state, context)
+  if (woken) endRest(state, context)
   if (state.termStartIndex > state.commitIndex) return "later"
   const { heartbeatUs, electionUsMax } = state.timing
   const fit = heirsOf(state, context.mono - SILENT_HEARTBEATS_MAX * heartbeatUs).filter(

@@ -366,10 +366,11 @@ export class Raft {
   /** Begins to hand leadership over, after so many tries; a leader that is to be stopped asks so. */
   offer(
     tries: number,
+    woken: boolean,
     context: StepContext,
   ): { readonly offer: Offer; readonly effects: readonly RaftEffect[] } {
     const out = this.#out
-    const offer = offerLeadership(this.#state, tries, context)
+    const offer = offerLeadership(this.#state, tries, woken, context)
     if (offer === "made") this.#lead(context, out)
     this.#out = []
     return { offer, effects: out }

@@ -21,10 +21,5 @@ export const main: Scenario = scenario({
     })),
   },
   phases: { rounds: 2 },
-  marks: [
-    "node.drain.left",
-    "raft.transfer.campaign",
-    "raft.transfer.highWater",
-    "raft.election.leftToOthers",
-  ],
+  marks: ["node.drain.left", "raft.transfer.campaign", "raft.transfer.highWater"],
 })

@@ -221,6 +221,28 @@ describe("a store that is told to drain", () => {
     assert.equal(heir.status!.role, "leader")
   })
 
+  test("asks after those who do not answer now and then, and not all the time", () => {
+    const { cluster, first } = allLed()
+    const answers = holdBack(cluster, ({ to, message }) => to === 1 && message.type === "heartbeatReply")
+    const deliver = cluster.deliver.bind(cluster)
+    let heartbeats = 0
+    cluster.deliver = (from, send) => {
+      // It must not stand still in a storm.
+      if (send.message.type === "heartbeat") assert.isBelow(++heartbeats, 10_000)
+      deliver(from, send)
+    }
+    first.step({ type: "drain" })
+    cluster.pass(SECOND)
+    assert.isFalse(first.kernel.isDrained())
+    assert.isAbove(heartbeats, 0)
+    // To two others, five times in a second, for 64 groups.
+    assert.isBelow(heartbeats, 2 * 6 * 64 + 1)
+    cluster.deliver = deliver
+    answers.release()
+    cluster.pass(SECOND)
+    assert.isTrue(first.kernel.isDrained())
+  })
+
   test("is ready only when it knows who leads instead", () => {
     const { cluster, first } = allLed()
     const words = holdBack(
