@@ -1,6 +1,7 @@
-import type { Incarnation, StoreId } from "../ids.ts"
+import type { StoreId } from "../ids.ts"
 import type { Heartbeat } from "../raft/message.ts"
 import type { Effect } from "./effect.ts"
+import type { Process } from "./process.ts"
 
 /** What a store says for itself, and not for one of its replicas. Nothing it says so rests on its disk. */
 
@@ -16,12 +17,12 @@ export function sayAbsent({ group, from, to, term, sentMono }: Heartbeat, store:
 }
 
 /** Mostly the process that is told so is gone, and the one in its place knows better; but it may be an old image. */
-export function sayOutdated(store: StoreId, incarnation: Incarnation, boot: number): Effect {
+export function sayOutdated(store: StoreId, { incarnation, boot, nonce }: Process): Effect {
   return {
     type: "send",
     to: store,
     lane: "liveness",
     barrier: null,
-    message: { type: "outdated", incarnation, boot },
+    message: { type: "outdated", incarnation, boot, nonce },
   }
 }

@@ -11,7 +11,7 @@ import {
 import type { Identity } from "./status.ts"
 
 /** Format of frames between stores; a reader keeps every version since the last major. */
-export const FRAME_VERSION = 1
+export const FRAME_VERSION = 2
 
 const MAGIC = 0x4f52
 const MESSAGES_MAX = 1 << 16
@@ -28,6 +28,7 @@ export function frameHeader(identity: Identity, to: StoreId, wall: Wall): FrameH
     toStore: to,
     fromIncarnation: identity.incarnation,
     fromBoot: identity.boot,
+    fromNonce: identity.nonce,
     volumes: identity.volumes,
     configEpoch: identity.configEpoch,
     wall,
@@ -52,6 +53,7 @@ export function encodeFrame(frame: Frame, writer: ByteWriter = new ByteWriter())
   writer.uint(header.toStore)
   writer.uint(header.fromIncarnation)
   writer.uint(header.fromBoot)
+  writer.uint(header.fromNonce)
   writeLives(header.volumes, writer)
   writer.uint(header.configEpoch)
   writer.uint(header.wall)
@@ -105,6 +107,7 @@ export function decodeFrame(bytes: Uint8Array): Frame | null {
     toStore: reader.uint(),
     fromIncarnation: reader.uint(),
     fromBoot: reader.uint(),
+    fromNonce: reader.uint(),
     volumes: readLives(reader),
     configEpoch: reader.uint(),
     wall: reader.uint(),

@@ -42,6 +42,7 @@ export function writeInput(input: Input, sink: Sink, whole: boolean): void {
       sink.uint(header.toStore)
       sink.uint(header.fromIncarnation)
       sink.uint(header.fromBoot)
+      sink.uint(header.fromNonce)
       writeLives(header.volumes, sink)
       sink.uint(header.configEpoch)
       sink.uint(header.wall)
@@ -157,6 +158,7 @@ function readFrame(reader: ByteReader): Frame {
     toStore: reader.uint(),
     fromIncarnation: reader.uint(),
     fromBoot: reader.uint(),
+    fromNonce: reader.uint(),
     volumes: readLives(reader),
     configEpoch: reader.uint(),
     wall: reader.uint(),

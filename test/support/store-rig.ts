@@ -15,7 +15,7 @@ import { Kernel } from "#kernel/node/kernel.ts"
 import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { writeEffect } from "#kernel/node/record.ts"
 import type { PeerMessage } from "#kernel/node/peer-message.ts"
-import type { VolumeImage } from "#kernel/node/status.ts"
+import type { Identity, VolumeImage } from "#kernel/node/status.ts"
 import type { KvOp, KvReply, KvRequest } from "#kernel/range/request.ts"
 import { bytesOf } from "./kernel-arbitraries.ts"
 import { configurationOf, DESCRIPTOR } from "./raft-group.ts"
@@ -303,12 +303,13 @@ export class Store {
     const from = header.fromStore ?? 2
     const frame: Frame = {
       header: {
-        version: 1,
+        version: 2,
         cluster: CLUSTER,
         fromStore: from,
         toStore: this.id,
         fromIncarnation: from,
         fromBoot: 1,
+        fromNonce: 1,
         volumes: [],
         configEpoch: 0,
         wall: this.stamp.wall,
@@ -365,14 +366,14 @@ export class Cluster {
     return this.stores.find((store) => store.status?.role === "leader")
   }
 
-  /** One frame for each send, from whoever sent it. */
-  deliver(from: Store, send: SendEffect): void {
+  /** One frame for each send, from the process that sent it. */
+  deliver(from: Store, send: SendEffect, sender: Identity = from.kernel.identity()): void {
     if (this.cut.has(from.id) || this.cut.has(send.to)) return
     const to = this.stores.find((store) => store.id === send.to)
     if (to === undefined) return
-    const { incarnation, boot, volumes } = from.kernel.identity()
-    const whose = { fromStore: from.id, fromIncarnation: incarnation, fromBoot: boot, volumes }
-    const header = { ...whose, wall: from.stamp.wall }
+    const { incarnation, boot, nonce, volumes } = sender
+    const whose = { fromStore: from.id, fromIncarnation: incarnation, fromBoot: boot, fromNonce: nonce }
+    const header = { ...whose, volumes, wall: from.stamp.wall }
     to.frame([send.message], header)
   }
 

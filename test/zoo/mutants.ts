@@ -295,7 +295,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "kernel/node/boot.ts",
-        find: "? drawIncarnation(chance)\n      : (listed?.incarnation",
+        find: "? drawName(chance)\n      : (listed?.incarnation",
         replace: "? (listed?.incarnation ?? incarnation)\n      : (listed?.incarnation",
       },
       {
