@@ -30,6 +30,7 @@ import { main as laterFormat } from "./disks/later-format.ts"
 import { main as unsureVoter } from "./disks/unsure-voter.ts"
 import { main as oldBackupRestored } from "./disks/old-backup-restored.ts"
 import { main as sameBootImage } from "./disks/same-boot-image.ts"
+import { main as unreadableRows } from "./disks/unreadable-rows.ts"
 import { main as hourBack } from "./clocks/hour-back.ts"
 import { main as beyondTheBound } from "./clocks/beyond-the-bound.ts"
 import { main as drift } from "./clocks/drift.ts"
@@ -78,6 +79,7 @@ export const SCENARIOS: readonly Scenario[] = [
   unsureVoter,
   oldBackupRestored,
   sameBootImage,
+  unreadableRows,
   hourBack,
   beyondTheBound,
   drift,

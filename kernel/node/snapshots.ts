@@ -66,10 +66,13 @@ export class Snapshots {
     }
     const head = this.#sender.head
     if (head === null) return
+    // Whoever may have lost some of it has nothing to give.
+    if (this.#machine.isDamaged) return this.#giveUpAll(moment)
     // The log that follows it is gone: whoever takes it in needs another one at once.
     if (head.id.index < log.start.index) return this.#giveUpAll(moment)
     if (this.#sender.deadline > moment.mono) return
     for (const replica of this.#sender.pump(this.#senderContext(moment))) this.#givenUp(replica, moment)
+    if (this.#machine.isDamaged) this.#giveUpAll(moment)
   }
 
   #giveUpAll(moment: Moment): void {
@@ -95,6 +98,8 @@ export class Snapshots {
         moment.out.push({ type: "send", to: to.store, lane: "bulk", message, barrier: null })
       },
       send: (to, id, chunk) => {
+        // Rows that could not be read are missing in it: looked for after reading, and before anything leaves.
+        if (this.#machine.checkDamage()) return mark(moment, "raft.snapshot.unreadable")
         const message = { type: "snapshotChunk", group, from, to: to.replica, term, id, chunk } as const
         moment.out.push({ type: "send", to: to.store, lane: "bulk", message, barrier: null })
       },
@@ -187,8 +192,7 @@ export class Snapshots {
 
   /** The one switch from the old state to the new one. */
   install(message: SnapshotOffer, moment: Moment): void {
-    const { staged } = this.#receiver
-    this.#machine.installSnapshot(message.head, staged!)
+    this.#machine.installSnapshot(message.head, this.#receiver.rows!)
     this.#switchedIn = this.#volume.nextCheckpoint
     this.#receiver.installed()
     moment.traffic.release(this.#raft.group)
