@@ -66,13 +66,10 @@ export class Snapshots {
     }
     const head = this.#sender.head
     if (head === null) return
-    // Whoever may have lost some of it has nothing to give.
-    if (this.#machine.isDamaged) return this.#giveUpAll(moment)
     // The log that follows it is gone: whoever takes it in needs another one at once.
     if (head.id.index < log.start.index) return this.#giveUpAll(moment)
     if (this.#sender.deadline > moment.mono) return
     for (const replica of this.#sender.pump(this.#senderContext(moment))) this.#givenUp(replica, moment)
-    if (this.#machine.isDamaged) this.#giveUpAll(moment)
   }
 
   #giveUpAll(moment: Moment): void {
