@@ -23,7 +23,14 @@ export { decodeFrame, frameHeader, encodeFrame, frameLength, FRAME_VERSION } fro
 export { readInput, writeEffect, writeFrameInput, writeInput } from "./node/record.ts"
 export { TRACE_CHECKPOINT_EVENTS, TraceDigest } from "./node/trace-digest.ts"
 export type { Base } from "./engine/base.ts"
-export { readDamage, withoutDamage, writeDamage, type Damage, type DamageList } from "./engine/damage.ts"
+export {
+  overlaps,
+  readDamage,
+  withoutDamage,
+  writeDamage,
+  type Damage,
+  type DamageList,
+} from "./engine/damage.ts"
 export { SPACE_MAX } from "./engine/layers.ts"
 export { FrozenOverlay } from "./engine/overlay.ts"
 export { LiveBase, MemoryBase, MemoryBaseBuilder } from "./engine/memory-base.ts"

@@ -29,6 +29,8 @@ import { main as earlierLife } from "./disks/earlier-life.ts"
 import { main as laterFormat } from "./disks/later-format.ts"
 import { main as unsureVoter } from "./disks/unsure-voter.ts"
 import { main as oldBackupRestored } from "./disks/old-backup-restored.ts"
+import { main as sameBootImage } from "./disks/same-boot-image.ts"
+import { main as unreadableRows } from "./disks/unreadable-rows.ts"
 import { main as hourBack } from "./clocks/hour-back.ts"
 import { main as beyondTheBound } from "./clocks/beyond-the-bound.ts"
 import { main as drift } from "./clocks/drift.ts"
@@ -77,6 +79,8 @@ export const SCENARIOS: readonly Scenario[] = [
   laterFormat,
   unsureVoter,
   oldBackupRestored,
+  sameBootImage,
+  unreadableRows,
   hourBack,
   beyondTheBound,
   drift,

@@ -1,12 +1,19 @@
-import type { Effect, Frame, Identity, Input, Lane, Mono, PeerMessage } from "#kernel"
+import {
+  frameHeader,
+  type Effect,
+  type Frame,
+  type Identity,
+  type Input,
+  type Lane,
+  type Mono,
+  type PeerMessage,
+} from "#kernel"
 import { chancePpm, draw, PURPOSE } from "./draws.ts"
 import type { Clock } from "./env/clock.ts"
 import type { Tally } from "./env/link-overlay.ts"
 import { EVENT } from "./events.ts"
 import type { StoreKernel } from "./kernel-build.ts"
 import { NO_EVENT, type Handle, type Scheduler } from "./scheduler.ts"
-
-const FRAME_VERSION = 1
 
 /** What a process had in its memory when somebody started its successor. */
 export type Remains = { readonly kernel: StoreKernel; readonly mono: Mono; readonly wakeMono: Mono | null }
@@ -118,20 +125,9 @@ export class Zombie {
   }
 
   #send(to: number, lane: Lane, messages: readonly PeerMessage[]): void {
-    const { cluster, store, incarnation, boot, volumes, configEpoch } = this.#identity
     this.#tally.changes++
-    this.#watcher.sendFrame(store, to, lane, {
-      header: {
-        version: FRAME_VERSION,
-        cluster,
-        fromStore: store,
-        toStore: to,
-        fromIncarnation: incarnation,
-        fromBoot: boot,
-        volumes,
-        configEpoch,
-        wall: this.#stamp().wall,
-      },
+    this.#watcher.sendFrame(this.#store, to, lane, {
+      header: frameHeader(this.#identity, to, this.#stamp().wall),
       messages,
     })
   }

@@ -148,20 +148,21 @@ class Store {
   }
 
   #send(): void {
-    const { cluster, store, incarnation, boot, volumes, configEpoch } = this.kernel.identity()
+    const { cluster, store, incarnation, boot, nonce, volumes, configEpoch } = this.kernel.identity()
     for (let to = 1; to <= STORES; to++) {
       const messages = this.#outgoing[to]!
       if (messages.length === 0) continue
       this.#outgoing[to] = []
       const frame: Frame = {
         header: {
-          version: 1,
+          version: 2,
           cluster,
           fromStore: store,
           toStore: to,
           fromIncarnation: incarnation,
           volumes,
           fromBoot: boot,
+          fromNonce: nonce,
           configEpoch,
           wall: this.#cluster.wall,
         },

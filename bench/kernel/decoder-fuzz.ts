@@ -111,7 +111,7 @@ const MESSAGES: readonly PeerMessage[] = [
   { type: "absent", ...envelope, sentMono: WIDE },
   { type: "stored", ...envelope, matchIndex: 3, lastIndex: 4, sentMono: WIDE },
   { type: "repairAsk", ...envelope, nonce: WIDE },
-  { type: "outdated", incarnation: WIDE, boot: 7 },
+  { type: "outdated", incarnation: WIDE, boot: 7, nonce: WIDE },
   { type: "repairAnswer", ...envelope, nonce: WIDE, index: 4 },
   { type: "timeoutNow", ...envelope, highWater: WIDE },
   { type: "snapshotOffer", ...envelope, head },
@@ -145,13 +145,14 @@ const MESSAGES: readonly PeerMessage[] = [
 ]
 
 const header = {
-  version: 1,
+  version: 2,
   cluster: "orbit",
   fromStore: 2,
   toStore: 3,
   fromIncarnation: WIDE,
   volumes: [{ volume: 2, incarnation: WIDE }],
   fromBoot: 4,
+  fromNonce: WIDE,
   configEpoch: 0,
   wall: 1_700_000_000_000_000,
 }

@@ -88,7 +88,7 @@ function stage({ receiver }: Side, list: readonly Chunk[]): string {
 }
 
 function switchOver({ machine: into, receiver }: Side): void {
-  into.installSnapshot(head, receiver.staged!)
+  into.installSnapshot(head, receiver.rows!)
   receiver.installed()
 }
 

@@ -70,6 +70,7 @@ const good = encodeFrame({
     toStore: 1,
     fromIncarnation: 7,
     fromBoot: 1,
+    fromNonce: 1,
     volumes: [{ volume: 1, incarnation: 8 }],
     configEpoch: 0,
     wall: 1,

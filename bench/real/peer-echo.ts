@@ -35,6 +35,7 @@ function frame(setup: Setup, from: number, to: number): Frame {
     toStore: to,
     fromIncarnation: 1,
     fromBoot: 1,
+    fromNonce: 1,
     volumes: [],
     configEpoch: 0,
     wall: 1,

@@ -46,12 +46,13 @@ export type RecordingFuzz = {
 const STAMP = { mono: 0x1234_5678, wall: 0x1a_2345_6789 }
 const FRAME = {
   header: {
-    version: 1,
+    version: 2,
     cluster: "01a1fbe0-5e9b-7086-9e51-348ced124548",
     fromStore: 2,
     toStore: 1,
     fromIncarnation: 7,
     fromBoot: 1,
+    fromNonce: 1,
     volumes: [{ volume: 1, incarnation: 8 }],
     configEpoch: 0,
     wall: 1,

@@ -67,6 +67,16 @@ export class MemoryBase implements Base {
     return new MemoryBase(changes.checkpoint, trees, withoutDamage(this.damage, changes.cleared))
   }
 
+  /** The base of which a read found that these spans cannot be read: what lay there is gone, and named. */
+  without(lost: DamageList): MemoryBase {
+    const trees = this.#trees.map((tree) => tree.snapshot())
+    for (const { space, from, to } of lost) {
+      const tree = trees[space - 1]!
+      for (const row = this.cursor(space, from, to, false); row.valid; row.next()) tree.delete(row.key)
+    }
+    return new MemoryBase(this.checkpoint, trees, [...this.damage, ...lost])
+  }
+
   /** The same content and checkpoint give the same bytes. */
   encode(): Uint8Array {
     return encodeCheckpoint(this.checkpoint, this.damage, (space) => this.cursor(space, "", "", false))

@@ -26,10 +26,16 @@ export type StoreHeartbeat = {
 }
 
 /**
- * Frames of a later boot than yours, of this same incarnation, were heard before. Either this answers a process that is
- * gone, or your disk is an old image.
+ * Frames of a later boot than yours, of this same incarnation, were heard before, or of another process under the same
+ * boot. Either this answers a process that is gone, or your disk is an old image.
  */
-export type Outdated = { readonly type: "outdated"; readonly incarnation: Incarnation; readonly boot: number }
+export type Outdated = {
+  readonly type: "outdated"
+  /** The process that was heard: its disk's incarnation, its boot and the nonce it drew. */
+  readonly incarnation: Incarnation
+  readonly boot: number
+  readonly nonce: number
+}
 
 /** From one store to another, of no group. */
 export type StoreMessage = StoreHeartbeat | Outdated
@@ -47,6 +53,7 @@ export function writeStoreMessage(message: StoreMessage, sink: Sink): void {
     sink.u8(OUTDATED_TAG)
     sink.uint(message.incarnation)
     sink.uint(message.boot)
+    sink.uint(message.nonce)
     return
   }
   sink.u8(HEARTBEAT_TAG)
@@ -65,7 +72,9 @@ export function writeStoreMessage(message: StoreMessage, sink: Sink): void {
 
 /** What follows the tag. Turns the reader `failed` when the bytes are no message. */
 export function readStoreMessage(tag: number, reader: ByteReader): StoreMessage {
-  if (tag === OUTDATED_TAG) return { type: "outdated", incarnation: reader.uint(), boot: reader.uint() }
+  if (tag === OUTDATED_TAG) {
+    return { type: "outdated", incarnation: reader.uint(), boot: reader.uint(), nonce: reader.uint() }
+  }
   return {
     type: "storeHeartbeat",
     life: reader.uint(),

@@ -1,7 +1,8 @@
-import { SYSTEM_VOLUME, type Incarnation, type Lsn, type StoreId } from "../ids.ts"
+import { SYSTEM_VOLUME, type Lsn, type StoreId } from "../ids.ts"
 import type { Heartbeat } from "../raft/message.ts"
 import type { Effect } from "./effect.ts"
 import type { Phase } from "./phase.ts"
+import type { Process } from "./process.ts"
 
 /** What a store says for itself, and not for one of its replicas. Nothing it says so rests on its disk. */
 
@@ -17,13 +18,13 @@ export function sayAbsent({ group, from, to, term, sentMono }: Heartbeat, store:
 }
 
 /** Mostly the process that is told so is gone, and the one in its place knows better; but it may be an old image. */
-export function sayOutdated(store: StoreId, incarnation: Incarnation, boot: number): Effect {
+export function sayOutdated(store: StoreId, { incarnation, boot, nonce }: Process): Effect {
   return {
     type: "send",
     to: store,
     lane: "liveness",
     barrier: null,
-    message: { type: "outdated", incarnation, boot },
+    message: { type: "outdated", incarnation, boot, nonce },
   }
 }
 

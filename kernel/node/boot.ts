@@ -3,7 +3,7 @@ import type { Base } from "../engine/base.ts"
 import type { FatalCode } from "../errors.ts"
 import type { GroupId, Incarnation, ReplicaId, VolumeId } from "../ids.ts"
 import { SYSTEM_VOLUME, volumeOfTenant } from "../ids.ts"
-import type { Sfc32 } from "../lib/rng.ts"
+import { Sfc32 } from "../lib/rng.ts"
 import { RaftLog } from "../raft/log.ts"
 import type { RaftStart } from "../raft/raft.ts"
 import { newRecovery } from "../raft/repair.ts"
@@ -17,14 +17,14 @@ import { emptyWalStart, Wal, type WalPorts } from "../wal/wal.ts"
 import { makeRaft } from "./birth.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Effect } from "./effect.ts"
+import type { Process } from "./process.ts"
 import { Replica } from "./replica.ts"
 import type { BootStamp, VolumeImage } from "./status.ts"
 import { Volume } from "./volume.ts"
 
 /** What a start found and made of it. */
 export type Booted = {
-  readonly incarnation: Incarnation
-  readonly boot: number
+  readonly process: Process
   readonly volumes: ReadonlyMap<VolumeId, Volume>
   readonly replicas: readonly Replica[]
   readonly tombstones: ReadonlyMap<GroupId, ReplicaId>
@@ -58,8 +58,8 @@ export function walPorts(
 /** Named by no segment. */
 const NO_LIFE: Incarnation = 0
 
-/** 53 random bits, never 0: the name of a disk's content. */
-function drawIncarnation(rng: Sfc32): Incarnation {
+/** 53 random bits, never 0: the name of a disk's content, or of a process. */
+function drawName(rng: Sfc32): Incarnation {
   return (rng.u32() & 0x1f_ffff) * 0x1_0000_0000 + rng.u32() + 1
 }
 
@@ -104,7 +104,7 @@ export function bootStore(
     : undefined
   // A crash may have come between the first segment, which says it, and the first frame, which would have.
   const begun = system.recovered.incarnation
-  const incarnation = known?.incarnation ?? first?.incarnation ?? begun ?? drawIncarnation(chance)
+  const incarnation = known?.incarnation ?? first?.incarnation ?? begun ?? drawName(chance)
   const boot = (ledger.boot?.boot ?? 0) + 1
   const systemVolume = openVolume(config, SYSTEM_VOLUME, incarnation, system, salts)
   if (known === null) {
@@ -137,7 +137,7 @@ export function bootStore(
     const { verdict } = opened.recovered
     const isLost = verdict === "newIncarnation" || (verdict === "empty" && listed !== undefined)
     const itsIncarnation = isLost
-      ? drawIncarnation(chance)
+      ? drawName(chance)
       : (listed?.incarnation ?? opened.recovered.incarnation ?? incarnation)
     const volume = openVolume(config, id, itsIncarnation, isLost ? lost(opened) : opened, salts)
     volumes.set(id, volume)
@@ -172,7 +172,10 @@ export function bootStore(
       replicas.some((replica) => replica.group === group && replica.replica === staged.replica),
     )
   }
-  return { incarnation, boot, volumes, replicas, tombstones, unlisted, effects }
+  // From a sequence of its own: it shifts nothing else that is drawn here.
+  const nonce = drawName(new Sfc32(~stamp.seedHigh, ~stamp.seedLow))
+  const process = { incarnation, boot, nonce }
+  return { process, volumes, replicas, tombstones, unlisted, effects }
 }
 
 type OpenedImage = { readonly recovered: RecoveredVolume; readonly base: Base }
@@ -298,7 +301,7 @@ function openReplica(
             Math.max(damage.firstIndex, applied.index + 1),
             damage.end,
             damage.identified,
-            drawIncarnation(chance),
+            drawName(chance),
           ),
   }
   const raft = makeRaft(config, group, replica, machine.descriptor, start, chance, mono)

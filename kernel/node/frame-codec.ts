@@ -11,7 +11,7 @@ import {
 import type { Identity } from "./status.ts"
 
 /** Format of frames between stores; a reader keeps every version since the last major. */
-export const FRAME_VERSION = 1
+export const FRAME_VERSION = 2
 
 const MAGIC = 0x4f52
 const MESSAGES_MAX = 1 << 16
@@ -28,6 +28,7 @@ export function frameHeader(identity: Identity, to: StoreId, wall: Wall): FrameH
     toStore: to,
     fromIncarnation: identity.incarnation,
     fromBoot: identity.boot,
+    fromNonce: identity.nonce,
     volumes: identity.volumes,
     configEpoch: identity.configEpoch,
     wall,
@@ -59,6 +60,7 @@ export function writeFrameBody({ header, messages }: Frame, sink: Sink, whole: b
   sink.uint(header.toStore)
   sink.uint(header.fromIncarnation)
   sink.uint(header.fromBoot)
+  sink.uint(header.fromNonce)
   writeLives(header.volumes, sink)
   sink.uint(header.configEpoch)
   sink.uint(header.wall)
@@ -75,6 +77,7 @@ export function readFrameBody(reader: ByteReader, messagesMax: number): Frame {
     toStore: reader.uint(),
     fromIncarnation: reader.uint(),
     fromBoot: reader.uint(),
+    fromNonce: reader.uint(),
     volumes: readLives(reader),
     configEpoch: reader.uint(),
     wall: reader.uint(),

@@ -16,6 +16,8 @@ export type FrameHeader = {
   readonly toStore: StoreId
   readonly fromIncarnation: Incarnation
   readonly fromBoot: number
+  /** 53 bits drawn by the process that speaks: two processes under one boot differ in it. */
+  readonly fromNonce: number
   /** Volumes of the sender whose life is not the store's own: they were lost since. Ascending. */
   readonly volumes: readonly VolumeLife[]
   readonly configEpoch: number

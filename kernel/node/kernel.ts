@@ -22,6 +22,7 @@ import { FRAME_VERSION } from "./frame-codec.ts"
 import { destroyBuried, giveUpImage, Graveyard } from "./graveyard.ts"
 import type { Frame, Input, Stamp } from "./input.ts"
 import { identityOf, lifeOf, Peers } from "./peers.ts"
+import { isImage, NO_PROCESS, readProcess, writeProcess, type Process } from "./process.ts"
 import type { Moment, Replica } from "./replica.ts"
 import { Replicas } from "./replicas.ts"
 import { PHASES, type Phase } from "./phase.ts"
@@ -43,8 +44,7 @@ const NO_EFFECTS: Effect[] = []
  */
 export class Kernel {
   readonly #config: KernelConfig
-  #incarnation: Incarnation = 0
-  #boot = 0
+  #process: Process = NO_PROCESS
   /** Said once for all frames: neither a boot nor a life changes while a process runs. */
   #identity: Identity | null = null
   #phase: Phase = "booting"
@@ -88,16 +88,15 @@ export class Kernel {
     const { timing, store } = config
     const guard = new ClockGuard(timing.clockBoundUs, boot.mono, boot.wall)
     const booted = bootStore(config, images, boot, salts, chance)
-    const { incarnation, boot: number } = "code" in booted ? { incarnation: 0, boot: 0 } : booted
-    const support = new StoreSupport(timing, incarnation, number, boot.mono, number <= 1)
+    const self = "code" in booted ? NO_PROCESS : booted.process
+    const support = new StoreSupport(timing, self.incarnation, self.boot, boot.mono, self.boot <= 1)
     const kernel = new Kernel(config, guard, salts, chance, new Pulse(timing, store, support))
     if ("code" in booted) {
       kernel.#phase = "stopped"
       const { code, detail, rows } = booted
       return { kernel, effects: [...rows.map(rowMark), { type: "fatal", code, detail }] }
     }
-    kernel.#incarnation = booted.incarnation
-    kernel.#boot = booted.boot
+    kernel.#process = self
     kernel.#volumes = new Map(booted.volumes)
     kernel.#graveyard = new Graveyard(booted.tombstones)
     kernel.#unlisted = new Map(booted.unlisted)
@@ -116,7 +115,7 @@ export class Kernel {
   }
 
   identity(): Identity {
-    this.#identity ??= identityOf(this.#config, this.#incarnation, this.#boot, [...this.#volumes.values()])
+    this.#identity ??= identityOf(this.#config, this.#process, [...this.#volumes.values()])
     return this.#identity
   }
 
@@ -384,10 +383,10 @@ export class Kernel {
     const { header } = frame
     const isOurs = header.cluster === this.#config.cluster && header.toStore === this.#config.store
     if (this.#phase !== "running" || !isOurs || header.version !== FRAME_VERSION) return
-    if (!this.#peers.heard(header.fromStore, header.fromIncarnation, header.fromBoot)) {
-      this.#mark("frame.oldBoot")
-      const { fromStore, fromIncarnation } = header
-      this.#out.push(sayOutdated(fromStore, fromIncarnation, this.#peers.bootOf(fromStore)))
+    const heard = this.#peers.heard(header)
+    if (heard !== null) {
+      this.#mark(header.fromBoot < heard.boot ? "frame.oldBoot" : "frame.otherProcess")
+      this.#out.push(sayOutdated(header.fromStore, heard))
       return
     }
     this.#guard.frameReceived(header.fromStore, header.wall, stamp.mono)
@@ -440,13 +439,12 @@ export class Kernel {
   }
 
   /**
-   * This very life had a later boot than this one: the disk is an old image of itself, and what it promised since is
-   * not on it. Under its old names it must not say one word more. So everything here is buried, the boot that peers
+   * This very life had a later boot than this one, or another process under the same: the disk is an old image of
+   * itself, and what it promised since is not on it. Under its old names it must not say one word more. So everything here is buried, the boot that peers
    * have seen is taken over, and when that is durable the store starts anew: with nothing, its groups miss it.
    */
   #toldOutdated(message: Outdated): void {
-    if (message.incarnation !== this.#incarnation || message.boot <= this.#boot) return
-    if (this.#phase !== "running") return
+    if (this.#phase !== "running" || !isImage(this.#process, message)) return
     this.#mark("node.image.old")
     const given = giveUpImage(this.#replicas.all(), this.#system, message.boot)
     if (given.type === "alone") return this.#stop("corruptSingleReplica", given.detail)
@@ -544,8 +542,7 @@ export class Kernel {
 
   /** Canonical bytes of everything this store remembers but its base. Only between two steps. */
   save(sink: Sink): void {
-    sink.uint(this.#incarnation)
-    sink.uint(this.#boot)
+    writeProcess(this.#process, sink)
     sink.u8(PHASES.indexOf(this.#phase))
     sink.uint(this.#phaseLsn)
     this.#guard.save(sink)
@@ -568,15 +565,14 @@ export class Kernel {
   /** The store that `save` described, over the same bases. */
   static load(config: KernelConfig, bytes: Uint8Array, bases: ReadonlyMap<VolumeId, Base>): Kernel {
     const reader = new ByteReader(bytes)
-    const [incarnation, boot] = [reader.uint(), reader.uint()]
+    const process = readProcess(reader)
     const phase = PHASES[reader.u8()]!
     const phaseLsn = reader.uint()
     const guard = ClockGuard.load(reader, config.timing.clockBoundUs)
     const salts = Sfc32.load(reader)
     const chance = Sfc32.load(reader)
     const kernel = new Kernel(config, guard, salts, chance, Pulse.load(reader, config.timing, config.store))
-    kernel.#incarnation = incarnation
-    kernel.#boot = boot
+    kernel.#process = process
     kernel.#phase = phase
     kernel.#phaseLsn = phaseLsn
     loadVolumes(reader, config, salts, bases, kernel.#volumes, kernel.#unlisted)

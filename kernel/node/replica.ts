@@ -410,11 +410,11 @@ export class Replica {
         service.proposed(this.#append(batch, moment))
       }
     }
+    snapshots.tidy(moment)
+    snapshots.pump(moment)
     if (machine.isDamaged && !raft.isStateDamaged) {
       this.#carryOut(raft.step({ type: "stateDamaged" }, this.#raftContext(moment)), moment)
     }
-    snapshots.tidy(moment)
-    snapshots.pump(moment)
     this.#budget.note(raft, service.size)
     for (const effect of service.drain()) {
       if (effect.type === "reply") {

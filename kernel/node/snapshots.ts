@@ -95,6 +95,8 @@ export class Snapshots {
         moment.out.push({ type: "send", to: to.store, lane: "bulk", message, barrier: null })
       },
       send: (to, id, chunk) => {
+        // Rows that could not be read are missing in it: looked for after reading, and before anything leaves.
+        if (this.#machine.checkDamage()) return mark(moment, "raft.snapshot.unreadable")
         const message = { type: "snapshotChunk", group, from, to: to.replica, term, id, chunk } as const
         moment.out.push({ type: "send", to: to.store, lane: "bulk", message, barrier: null })
       },
@@ -187,8 +189,7 @@ export class Snapshots {
 
   /** The one switch from the old state to the new one. */
   install(message: SnapshotOffer, moment: Moment): void {
-    const { staged } = this.#receiver
-    this.#machine.installSnapshot(message.head, staged!)
+    this.#machine.installSnapshot(message.head, this.#receiver.rows!)
     this.#switchedIn = this.#volume.nextCheckpoint
     this.#receiver.installed()
     moment.traffic.release(this.#raft.group)

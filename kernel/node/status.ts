@@ -23,6 +23,7 @@ export type Identity = {
   readonly store: StoreId
   readonly incarnation: Incarnation
   readonly boot: number
+  readonly nonce: number
   /** Volumes of another incarnation than the store's. */
   readonly volumes: readonly VolumeLife[]
   readonly configEpoch: number

@@ -8,7 +8,7 @@ import { EMPTY_CONFIGURATION } from "../raft/membership.ts"
 import type { Configuration, Entry } from "../raft/types.ts"
 import { ROW_SPACES, spanOf, type SnapshotHead } from "../snapshot/head.ts"
 import { SnapshotSource } from "../snapshot/source.ts"
-import { clearStaging, stagedRows, type Staged } from "../snapshot/staging.ts"
+import { clearStaging } from "../snapshot/staging.ts"
 import type { RangeSize } from "../node/status.ts"
 import type { RangeDescriptor } from "./descriptor.ts"
 import {
@@ -79,9 +79,10 @@ export class StateMachine {
    * took back, is removed now.
    */
   static open(engine: Engine, group: number, replica: ReplicaId): StateMachine | null {
-    if (isMetaDamaged(engine.damage, group)) return null
     const applied = readApplied(engine, group)
     const shape = readShape(engine, group)
+    // Looked at after reading: a base that is read row by row has found it only now.
+    if (isMetaDamaged(engine.damage, group)) return null
     invariant((applied === null) === (shape === null), "The records of a range come together")
     if (applied === null || shape === null) return null
     const machine = new StateMachine(engine, applied, shape)
@@ -283,24 +284,18 @@ export class StateMachine {
 
   /**
    * Puts the snapshot that was staged in the place of everything this range holds: rows, records and the end
-   * of its staging in one batch, so that a crash finds the old state or the new one.
+   * of its staging in one batch, so that a crash finds the old state or the new one. `rows` add up to its head.
    */
-  installSnapshot(head: SnapshotHead, staged: Staged): void {
+  installSnapshot(head: SnapshotHead, rows: readonly Write[]): void {
     const { id, lowWater, horizon, leaseSequence, descriptor, configuration, configurationIndex } = head
     invariant(id.index >= this.#applied.appliedIndex, "A snapshot would take the applied index back")
     const writes: Write[] = clearRows(this.#shape.descriptor)
     const { start, end } = this.#shape.descriptor
     if (start !== descriptor.start || end !== descriptor.end) writes.push(...clearRows(descriptor))
     // One by one: as arguments of one call they would take a stack as deep as the range is large.
-    const counted = new StateHash()
-    for (const row of stagedRows(this.#engine, descriptor.groupId)) {
-      writes.push(row)
-      counted.add(row.space, row.key, row.value)
-    }
-    const addsUp = counted.high === staged.hashHigh && counted.low === staged.hashLow
-    // As counted from the rows: what it says of itself was checked against that.
-    this.#hash.high = staged.hashHigh
-    this.#hash.low = staged.hashLow
+    for (const row of rows) writes.push(row)
+    this.#hash.high = id.hashHigh
+    this.#hash.low = id.hashLow
     this.#applied = {
       replica: this.#applied.replica,
       appliedIndex: id.index,
@@ -309,8 +304,8 @@ export class StateMachine {
       horizon,
       snapshotIndex: id.index,
       leaseSequence,
-      hashHigh: staged.hashHigh,
-      hashLow: staged.hashLow,
+      hashHigh: id.hashHigh,
+      hashLow: id.hashLow,
     }
     this.#shape = { descriptor, configurationIndex, configuration }
     this.#forgetCounts()
@@ -320,8 +315,7 @@ export class StateMachine {
     this.#engine.apply(writes)
     this.isDiverged = false
     this.#damageSeen = this.#engine.damage
-    // Rows of the staging may have been lost while they lay there: then another snapshot is needed.
-    this.#isDamaged = !addsUp || this.#isTouchedBy(this.#damageSeen)
+    this.#isDamaged = this.#isTouchedBy(this.#damageSeen)
   }
 
   /** Removes every trace of the range from the engine, but what the log says. */

@@ -12,7 +12,7 @@ import {
   type SnapshotHead,
   type SnapshotId,
 } from "./head.ts"
-import { clearStaging, readStaged, stagedWrite, stageRow, type Staged } from "./staging.ts"
+import { clearStaging, readStaged, rowsAsCounted, stagedWrite, stageRow, type Staged } from "./staging.ts"
 
 /** What came of a chunk. `complete`: it was the last, and the whole adds up. */
 export type Taken = "unknown" | "taken" | "gap" | "complete"
@@ -34,6 +34,7 @@ export class SnapshotReceiver {
   #staged: Staged | null
   /** What is staged was there when this life began. */
   #isFound: boolean
+  #rows: readonly Write[] | null = null
 
   constructor(engine: Engine, group: GroupId, replica: ReplicaId) {
     this.#engine = engine
@@ -52,6 +53,11 @@ export class SnapshotReceiver {
   /** What waits in the staging space; null when nothing does. */
   get staged(): Staged | null {
     return this.#staged
+  }
+
+  /** All of it, read back, in the step in which it became complete; null before. */
+  get rows(): readonly Write[] | null {
+    return this.#rows
   }
 
   /** When the room is given back if nothing more is heard. */
@@ -125,9 +131,18 @@ export class SnapshotReceiver {
       last: last === undefined ? staged.last : { space: last.space, key: last.key },
     })
     if (!chunk.last) return "taken"
-    if (hash.high === id.hashHigh && hash.low === id.hashLow) return "complete"
+    if (hash.high === id.hashHigh && hash.low === id.hashLow) return this.#readBack(id, staged.sender, mark)
     mark("raft.snapshot.damaged")
     this.#restart(id, staged.sender)
+    return "gap"
+  }
+
+  /** Some of it may have been lost while it lay in the staging space. */
+  #readBack(id: SnapshotId, sender: ReplicaId, mark: (name: string) => void): Taken {
+    this.#rows = rowsAsCounted(this.#engine, this.#group, this.#staged!)
+    if (this.#rows !== null) return "complete"
+    mark("raft.snapshot.stagingLost")
+    this.#restart(id, sender)
     return "gap"
   }
 
@@ -139,12 +154,14 @@ export class SnapshotReceiver {
   /** The switch has taken the staged rows away. */
   installed(): void {
     invariant(this.#staged !== null, "A snapshot was installed that was not staged")
+    this.#rows = null
     this.#reception = null
     this.#staged = null
   }
 
   /** What is staged is of no use any more. */
   discard(): void {
+    this.#rows = null
     this.#reception = null
     if (this.#staged === null) return
     this.#staged = null

@@ -4,6 +4,7 @@ import { ByteReader, ByteWriter } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import { bytesFromLatin1 } from "../lib/latin1.ts"
 import { decodeUint64, encodeUint64 } from "../mvcc/key.ts"
+import { StateHash } from "../range/state-hash.ts"
 import type { Place, Row } from "./chunk.ts"
 import { readSnapshotId, writeSnapshotId, type SnapshotId } from "./head.ts"
 
@@ -86,6 +87,14 @@ export function stagedRows(view: ReadView, group: GroupId): readonly Write[] {
     writes.push({ space, type: "put", key: cursor.key.slice(GROUP_BYTES + 1), value: cursor.value })
   }
   return writes
+}
+
+/** The rows that wait; null when they are not what was counted when they came: some were lost while they lay there. */
+export function rowsAsCounted(view: ReadView, group: GroupId, staged: Staged): readonly Write[] | null {
+  const rows = stagedRows(view, group)
+  const counted = new StateHash()
+  for (const { space, key, value } of rows) counted.add(space, key, value)
+  return counted.high === staged.hashHigh && counted.low === staged.hashLow ? rows : null
 }
 
 /** Removes all that waits for this group. */

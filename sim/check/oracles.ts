@@ -254,6 +254,7 @@ const DAMAGES_SYNCED: Readonly<Record<FaultKind, boolean>> = {
   shortFile: true,
   earlierVolume: true,
   laterFormat: true,
+  liveReadError: true,
   clockOffset: false,
   clockDrift: false,
   clockStep: false,

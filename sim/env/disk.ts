@@ -1,7 +1,6 @@
 import {
   InvariantError,
   invariant,
-  LiveBase,
   unreachable,
   SYSTEM_VOLUME,
   type Base,
@@ -18,6 +17,7 @@ import type { Tally } from "./link-overlay.ts"
 import {
   astray,
   imageOf,
+  pick,
   readVolumes,
   rot,
   spoil,
@@ -26,6 +26,7 @@ import {
   type Misdirection,
   type Misread,
 } from "./disk-damage.ts"
+import { DiskBase } from "./disk-base.ts"
 import { loseFile, relabel, shortenLast, type Relabelled } from "./file-damage.ts"
 import { handedOver, type SettleKey } from "./sectors.ts"
 import { VolumeFiles, type DiskFile, type Lie } from "./volume-files.ts"
@@ -254,8 +255,7 @@ export class Disk {
     }
     return this.#volumes.map((volume) => {
       const { checkpoint, ...image } = imageOf(volume.files, answers)
-      volume.base = new LiveBase()
-      volume.base.current = checkpoint
+      volume.base = new DiskBase(checkpoint, volume.brittle)
       return { ...image, base: volume.base }
     })
   }
@@ -266,6 +266,23 @@ export class Disk {
     if (index < 0) return
     const [lie] = this.lies.splice(index, 1)
     if (lie!.directoriesOnly) for (const volume of this.#volumes) volume.files.commitJournal(this.lies)
+  }
+
+  /** Some rows of a tenant's base give errors while its process runs. False when nothing is in a base yet. */
+  beginBrittle(id: number, key: DamageKey, rows: number, tally: Tally): boolean {
+    const tenants = this.#volumes.filter((volume) => volume.id !== SYSTEM_VOLUME && volume.base.rowCount > 0)
+    if (tenants.length === 0) return false
+    const volume = tenants[pick(key, 0, tenants.length)]!
+    const { base } = volume
+    volume.brittle.push({ id, spans: [base.stretch(pick(key, 1, base.rowCount), rows)], tally })
+    return true
+  }
+
+  liftBrittle(id: number): void {
+    for (const { brittle } of this.#volumes) {
+      const index = brittle.findIndex((each) => each.id === id)
+      if (index >= 0) brittle.splice(index, 1)
+    }
   }
 
   // Damage to what is at rest. The process must be down where files come, go or change places.
@@ -348,6 +365,7 @@ export class Disk {
   #replace(volume: Volume, files: VolumeFiles): void {
     invariant(volume.underWay.length === 0, "Cannot replace the files of a volume: operations are under way")
     volume.files = files
+    volume.brittle = []
     volume.witnessUnsynced = null
   }
 
@@ -422,7 +440,7 @@ export class Disk {
     }
     if (this.#syncFails()) return "checkpointFailed"
     invariant(operation.changes !== null, "Cannot complete a checkpoint: it has no changes")
-    volume.base.current = volume.base.current.apply(operation.changes)
+    volume.base.advance(operation.changes)
     volume.files.replaceCheckpoint(volume.base.current, this.lies)
     this.#syncWitness(volume, operation)
     this.#flushed()

@@ -1,5 +1,6 @@
-import { LiveBase, type FrozenOverlay, type VolumeId } from "#kernel"
+import type { FrozenOverlay, VolumeId } from "#kernel"
 import type { Handle } from "../scheduler.ts"
+import { DiskBase, type Brittle } from "./disk-base.ts"
 import { VolumeFiles } from "./volume-files.ts"
 
 /** What a volume did for its kernel; `number` is an lsn, a segment or a checkpoint. */
@@ -34,7 +35,9 @@ export type DiskOutcome =
 export class Volume {
   readonly id: VolumeId
   /** Another one for each process: what an old one goes on reading is what it knew. */
-  base: LiveBase = new LiveBase()
+  base: DiskBase = new DiskBase()
+  /** What of its base a running process cannot read. */
+  brittle: Brittle[] = []
   files: VolumeFiles
   witnessUnsynced: DiskOperation | null = null
   readonly underWay: DiskOperation[] = []

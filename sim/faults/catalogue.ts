@@ -1,5 +1,5 @@
 import type { FaultKind } from "../plan/plan.ts"
-import { atRest, lie, loss, misdirectedWrite, misread, oldImage, swapDisks } from "./damage.ts"
+import { atRest, lie, liveReadError, loss, misdirectedWrite, misread, oldImage, swapDisks } from "./damage.ts"
 import { clockFarFuture, clockFault, timerSkew } from "./clock.ts"
 import { diskFull, slowDisk, stalledDisk, syncError } from "./disk.ts"
 import { earlierVolume, fileLoss, laterFormat, shortFile } from "./files.ts"
@@ -53,6 +53,7 @@ export const CATALOGUE: Readonly<Record<FaultKind, FaultKindActions>> = {
   shortFile,
   earlierVolume,
   laterFormat,
+  liveReadError,
   clockOffset: clockFault,
   clockDrift: clockFault,
   clockStep: clockFault,

@@ -33,6 +33,19 @@ export const misread: FaultKindActions = {
   },
 }
 
+/** Some of what a running process reads gives an error. What it has found by then stays found when it is lifted. */
+export const liveReadError: FaultKindActions = {
+  begin(stage, run) {
+    const rows = argument(run, "rows", 8)
+    eachDisk(stage, run, (disk, store) => {
+      disk.beginBrittle(run.fault.id, keyOf(stage, run, store), rows, run.tally)
+    })
+  },
+  lift(stage, run) {
+    eachDisk(stage, run, (disk) => disk.liftBrittle(run.fault.id))
+  },
+}
+
 /** The next append goes to the wrong place, once. */
 export const misdirectedWrite: FaultKindActions = {
   begin(stage, run) {

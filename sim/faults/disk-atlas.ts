@@ -17,6 +17,7 @@ const HARM: Readonly<Partial<Record<FaultKind, Harm>>> = {
   readError: "notices",
   latentSector: "notices",
   bitRot: "notices",
+  liveReadError: "notices",
   diskLoss: "notices",
   volumeLoss: "notices",
   lyingSync: "forgets",

@@ -69,6 +69,7 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   shortFile: { family: "disk", args: { restartUs: ANY_US }, lasting: true },
   earlierVolume: { family: "disk", args: { ageUs: ANY_US, restartUs: ANY_US }, lasting: true },
   laterFormat: { family: "disk", args: { system: FLAG }, lasting: true },
+  liveReadError: { family: "disk", args: { rows: [1, 1_000] }, lasting: true },
   clockOffset: { family: "clock", args: { offsetUs: OFFSET_US }, lasting: true },
   clockDrift: { family: "clock", args: { ppm: [-100_000, 100_000] }, lasting: true },
   clockStep: { family: "clock", args: { offsetUs: OFFSET_US }, lasting: false },
@@ -102,8 +103,9 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
 export const CLIENT_IDS_FROM = 1_000
 
 /**
- * Not drawn by "all". An operator's restarts are for scenarios that name them. A clock in the far future takes a run out of the fault model: it is drawn only where a plan is to
- * leave it. What people and file systems do to single files is for scenarios that name it.
+ * Not drawn by "all". A clock in the far future takes a run out of the fault model: it is drawn only where a plan is to
+ * leave it. What an operator does, what people and file systems do to single files, and errors of a store that runs are
+ * for scenarios that name them.
  */
 const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "drain",
@@ -112,6 +114,7 @@ const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "shortFile",
   "earlierVolume",
   "laterFormat",
+  "liveReadError",
 ])
 
 export const FAULT_KINDS: readonly FaultKind[] = Object.keys(FAULTS) as FaultKind[]

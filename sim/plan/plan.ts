@@ -108,6 +108,7 @@ export type DiskKind =
   | "shortFile" // power is lost, and the end of a tenant's log ends within its last write; back after args.restartUs
   | "earlierVolume" // volumeLoss, and after args.ageUs the lost directory is put back; each time back after args.restartUs
   | "laterFormat" // args.system: the header of a log file is of a later format, until it is lifted
+  | "liveReadError" // args.rows of a base give errors to the process that runs, until it is lifted
 
 export type ClockKind =
   | "clockOffset" // args.offsetUs

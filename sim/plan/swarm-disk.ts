@@ -50,6 +50,11 @@ export const DISK_DRAWERS: Drawers<DiskKind> = {
   laterFormat: ({ span, target, ground, draw }, kind) => [
     event(kind, span, one(target, ground), { system: draw.percent(12) ? 1 : 0 }),
   ],
+  liveReadError(draft, kind) {
+    const store = victim(draft)
+    if (store === null) return []
+    return [event(kind, draft.span, targetStores([store], []), { rows: draft.draw.spread(1, 200) })]
+  },
   swapDisks({ span, target, ground }, kind) {
     const pair = target.sample(storeIds(ground), 2)
     return pair.length < 2 ? [] : [event(kind, span, targetStores(pair, []), {})]

@@ -128,7 +128,8 @@ function observationText(observation: Extract<Effect, { readonly type: "observe"
 function messageText(message: PeerMessage): string {
   if (message.type === "storeHeartbeat")
     return `storeHeartbeat life ${message.life}${message.asks ? "" : " asks nothing"}, supports in ${message.epoch}`
-  if (message.type === "outdated") return `outdated: boot ${message.boot} was heard of`
+  if (message.type === "outdated")
+    return `outdated: boot ${message.boot} of process ${message.nonce} was heard of`
   const about = `g${message.group} t${message.term}`
   switch (message.type) {
     case "appendEntries":

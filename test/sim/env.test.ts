@@ -143,12 +143,13 @@ class Wire {
 
 function frameOf(from: number, to: number, fromBoot: number): Frame {
   const header = {
-    version: 1,
+    version: 2,
     cluster: "c",
     fromStore: from,
     toStore: to,
     fromIncarnation: 1,
     fromBoot,
+    fromNonce: fromBoot,
     volumes: [],
     configEpoch: 0,
     wall: 5,

@@ -4,7 +4,7 @@ import type { AdminRequest, Effect, Input } from "#kernel"
 import { classify, clockSpreadMax } from "#sim/faults/atlas.ts"
 import type { FaultKind, PlanFault } from "#sim/plan/plan.ts"
 import { World } from "#sim/world.ts"
-import type { Damage } from "../support/damage-kinds.ts"
+import type { Damage, LiveDamage } from "../support/damage-kinds.ts"
 import { fault, plan } from "./support/plans.ts"
 import { toyBuild, type ToyBehaviour } from "./support/toy-kernel.ts"
 
@@ -21,7 +21,7 @@ function worldOf(faults: readonly PlanFault[], behaviour: Partial<ToyBehaviour> 
   })
 }
 
-type Plain = Exclude<FaultKind, Damage>
+type Plain = Exclude<FaultKind, Damage | LiveDamage>
 
 /** One of each, in force from the third to the sixth second where it lasts. */
 const EXAMPLES: Readonly<Record<Plain, PlanFault>> = {

@@ -16,3 +16,6 @@ export type Damage =
   | "shortFile"
   | "earlierVolume"
   | "laterFormat"
+
+/** What a store that runs meets: `live-read-error.test.ts`. */
+export type LiveDamage = "liveReadError"

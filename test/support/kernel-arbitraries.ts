@@ -183,7 +183,7 @@ export const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     lastIndex: uint,
     sentMono: uint,
   }),
-  fc.record({ type: fc.constant("outdated" as const), incarnation: uint, boot: uint }),
+  fc.record({ type: fc.constant("outdated" as const), incarnation: uint, boot: uint, nonce: uint }),
   fc.record({ type: fc.constant("repairAsk" as const), ...envelope, nonce: uint }),
   fc.record({ type: fc.constant("repairAnswer" as const), ...envelope, nonce: uint, index: uint }),
   fc.record({ type: fc.constant("snapshotOffer" as const), ...envelope, head: snapshotHead }),
@@ -231,12 +231,13 @@ export const message: fc.Arbitrary<PeerMessage> = fc.oneof(
 
 export const frame: fc.Arbitrary<Frame> = fc.record({
   header: fc.record({
-    version: fc.constant(1),
+    version: fc.constant(2),
     cluster: text,
     fromStore: uint,
     toStore: uint,
     fromIncarnation: uint,
     fromBoot: uint,
+    fromNonce: uint,
     volumes: fc.array(fc.record({ volume: uint, incarnation: uint }), { maxLength: 2 }),
     configEpoch: uint,
     wall: uint,

@@ -93,6 +93,7 @@ export class PeerRig {
         toStore: to,
         fromIncarnation: 1,
         fromBoot: 1,
+        fromNonce: 1,
         volumes: [],
         configEpoch: 0,
         wall: 1,

@@ -1,10 +1,4 @@
 import assert from "node:assert/strict"
-import type { Base } from "#kernel/engine/base.ts"
-import type { Cursor, Space } from "#kernel/engine/engine.ts"
-import { encodeCheckpoint } from "#kernel/engine/checkpoint-file.ts"
-import { overlaps, type Damage } from "#kernel/engine/damage.ts"
-import { MemoryBase } from "#kernel/engine/memory-base.ts"
-import { Tree } from "#kernel/engine/tree.ts"
 import { SYSTEM_VOLUME, volumeOfTenant } from "#kernel/ids.ts"
 import { ByteWriter } from "#kernel/lib/bytes.ts"
 import { invariant } from "#kernel/lib/invariant.ts"
@@ -15,8 +9,9 @@ import { Kernel } from "#kernel/node/kernel.ts"
 import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { writeEffect } from "#kernel/node/record.ts"
 import type { PeerMessage } from "#kernel/node/peer-message.ts"
-import type { VolumeImage } from "#kernel/node/status.ts"
+import type { Identity, VolumeImage } from "#kernel/node/status.ts"
 import type { KvOp, KvReply, KvRequest } from "#kernel/range/request.ts"
+import { DiskBase } from "#sim/env/disk-base.ts"
 import { bytesOf } from "./kernel-arbitraries.ts"
 import { configurationOf, DESCRIPTOR } from "./raft-group.ts"
 import { requestOf } from "./requests.ts"
@@ -43,62 +38,15 @@ export function configOf(store: number, stores: readonly number[] = [1, 2, 3]): 
   }
 }
 
-/** Content changes at the moment a checkpoint is durable, as it does in a host. */
-class HandBase implements Base {
-  current: MemoryBase = MemoryBase.empty()
-  /** The next read here finds that it cannot be read. */
-  brittle: Damage | null = null
-
-  get checkpoint(): number {
-    return this.current.checkpoint
-  }
-  get damage(): MemoryBase["damage"] {
-    return this.current.damage
-  }
-  get(space: Space, key: string): string | null {
-    this.#find(space, key, key + "\0")
-    return this.current.get(space, key)
-  }
-  cursor(space: Space, start: string, end: string, reverse: boolean): Cursor {
-    this.#find(space, start, end)
-    return this.current.cursor(space, start, end, reverse)
-  }
-  snapshot(): MemoryBase {
-    return this.current
-  }
-
-  #find(space: Space, from: string, to: string): void {
-    const { brittle } = this
-    if (brittle === null || !overlaps([brittle], space, from, to)) return
-    this.brittle = null
-    this.damageBy([brittle])
-  }
-
-  /** As if blocks of its file were not what was written: they are answered as absent, and named. */
-  damageBy(damage: readonly Damage[]): void {
-    const { checkpoint, current } = this
-    const file = encodeCheckpoint(checkpoint, [...current.damage, ...damage], (space) => {
-      const rows = new Tree<string>()
-      for (const row = current.cursor(space, "", "", false); row.valid; row.next()) {
-        if (!overlaps(damage, space, row.key, row.key + "\0")) rows.put(row.key, row.value)
-      }
-      return rows.cursor("", "", false)
-    })
-    const damaged = MemoryBase.decode(file)
-    invariant(damaged !== null, "A damaged file is still a file")
-    this.current = damaged
-  }
-}
-
 type VolumeDisk = {
   readonly segments: Map<number, Uint8Array>
   witness: Uint8Array | null
-  readonly base: HandBase
+  readonly base: DiskBase
 }
 export type StoreDisk = Map<number, VolumeDisk>
 
 export function emptyDisk(volumes: readonly number[] = [SYSTEM_VOLUME, TENANT_VOLUME]): StoreDisk {
-  return new Map(volumes.map((id) => [id, { segments: new Map(), witness: null, base: new HandBase() }]))
+  return new Map(volumes.map((id) => [id, { segments: new Map(), witness: null, base: new DiskBase() }]))
 }
 
 type DiskEffect = Extract<Effect, { readonly type: "append" | "createSegment" | "checkpoint" }>
@@ -264,7 +212,7 @@ export class Store {
       const { barrier, checkpoint, changes } = effect
       if (barrier !== null && (this.#durable.get(barrier.volume) ?? 0) < barrier.lsn) return false
       this.doing.splice(at, 1)
-      disk.base.current = disk.base.current.apply(changes)
+      disk.base.advance(changes)
       this.step({ type: "checkpointSynced", volume, checkpoint })
       return true
     }
@@ -303,12 +251,13 @@ export class Store {
     const from = header.fromStore ?? 2
     const frame: Frame = {
       header: {
-        version: 1,
+        version: 2,
         cluster: CLUSTER,
         fromStore: from,
         toStore: this.id,
         fromIncarnation: from,
         fromBoot: 1,
+        fromNonce: 1,
         volumes: [],
         configEpoch: 0,
         wall: this.stamp.wall,
@@ -365,14 +314,14 @@ export class Cluster {
     return this.stores.find((store) => store.status?.role === "leader")
   }
 
-  /** One frame for each send, from whoever sent it. */
-  deliver(from: Store, send: SendEffect): void {
+  /** One frame for each send, from the process that sent it. */
+  deliver(from: Store, send: SendEffect, sender: Identity = from.kernel.identity()): void {
     if (this.cut.has(from.id) || this.cut.has(send.to)) return
     const to = this.stores.find((store) => store.id === send.to)
     if (to === undefined) return
-    const { incarnation, boot, volumes } = from.kernel.identity()
-    const whose = { fromStore: from.id, fromIncarnation: incarnation, fromBoot: boot, volumes }
-    const header = { ...whose, wall: from.stamp.wall }
+    const { incarnation, boot, nonce, volumes } = sender
+    const whose = { fromStore: from.id, fromIncarnation: incarnation, fromBoot: boot, fromNonce: nonce }
+    const header = { ...whose, volumes, wall: from.stamp.wall }
     to.frame([send.message], header)
   }
 

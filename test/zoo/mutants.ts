@@ -295,7 +295,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "kernel/node/boot.ts",
-        find: "? drawIncarnation(chance)\n      : (listed?.incarnation",
+        find: "? drawName(chance)\n      : (listed?.incarnation",
         replace: "? (listed?.incarnation ?? incarnation)\n      : (listed?.incarnation",
       },
       {
@@ -503,8 +503,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: "kernel/snapshot/receiver.ts",
-        find: 'if (hash.high === id.hashHigh && hash.low === id.hashLow) return "complete"',
-        replace: 'if (staged.rowCount >= 0) return "complete"',
+        find: "if (hash.high === id.hashHigh && hash.low === id.hashLow) return",
+        replace: "if (staged.rowCount >= 0) return",
       },
     ],
   },

@@ -97,7 +97,9 @@ test("a replica whose creation is lost is forgotten, and comes back under anothe
   assert.isUndefined(victim.status)
   assert.include(victim.marks, "node.replica.forgotten")
   victim.settle()
-  victim.frame([{ ...appendEntries(leader.id, victim.id, 99, [0, 0]), incarnation: victim.id }])
+  const { nonce: fromNonce } = leader.kernel.identity()
+  const append = { ...appendEntries(leader.id, victim.id, 99, [0, 0]), incarnation: victim.id }
+  victim.frame([append], { fromStore: leader.id, fromNonce })
   assert.isUndefined(victim.status)
   cluster.pass(10 * SECOND)
   write(leader, 3, 50)

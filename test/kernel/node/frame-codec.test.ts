@@ -74,18 +74,19 @@ test("a frame that is cut short, or has something after it, is none", () => {
 test("a frame of an unknown version is none", () => {
   const [original] = fc.sample(frame, { seed: 9, numRuns: 1 })
   const { header, messages } = original!
-  assert.isNull(decodeFrame(encodeFrame({ header: { ...header, version: 2 }, messages })))
+  assert.isNull(decodeFrame(encodeFrame({ header: { ...header, version: 1 }, messages })))
 })
 
 test("what stores say of lives, losses and repairs has its golden bytes", () => {
   const envelope = { group: 1, from: 2, to: 3, term: 300 }
   const header = {
-    version: 1,
+    version: 2,
     cluster: "orbit",
     fromStore: 2,
     toStore: 3,
     fromIncarnation: 0x1234_5678_9abc,
     fromBoot: 7,
+    fromNonce: 0x1f_ffff_ffff_fffe,
     volumes: [{ volume: 1, incarnation: 0x10_0000_0001 }],
     configEpoch: 0,
     wall: 1_700_000_000_000_000,
@@ -95,7 +96,7 @@ test("what stores say of lives, losses and repairs has its golden bytes", () => 
     { type: "stored", ...envelope, matchIndex: 40, lastIndex: 41, sentMono: 0 },
     { type: "repairAsk", ...envelope, nonce: 0x1f_ffff_ffff_ffff },
     { type: "repairAnswer", ...envelope, nonce: 1, index: 42 },
-    { type: "outdated", incarnation: 5, boot: 6 },
+    { type: "outdated", incarnation: 5, boot: 6, nonce: 0x10_0000_0003 },
   ]
   const bytes = encodeFrame({ header, messages })
   const lines: string[] = []

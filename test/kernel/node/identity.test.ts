@@ -44,7 +44,7 @@ function groups(store: Store): readonly (readonly [group: number, replica: numbe
 
 test("a frame of another cluster, for another store or of an unknown version is dropped", () => {
   const store = running()
-  for (const header of [{ cluster: "other" }, { toStore: 2 }, { version: 2 }]) {
+  for (const header of [{ cluster: "other" }, { toStore: 2 }, { version: 1 }]) {
     store.frame([heartbeat(2, 1, 9)], header)
     assert.equal(store.status!.term, 1)
   }
@@ -67,6 +67,35 @@ test("a frame of an earlier boot of its sender is dropped, of the same or a late
   assert.equal(store.status!.term, 7)
   store.frame([heartbeat(3, 1, 9)], { fromStore: 3, fromBoot: 1 })
   assert.equal(store.status!.term, 9, "the boots of one store say nothing of another's")
+})
+
+test("of two processes under one boot the one that was heard first is heard, and the other is told of it", () => {
+  const store = running()
+  store.frame([heartbeat(2, 1, 3)], { fromBoot: 4, fromNonce: 40 })
+  store.take()
+  store.frame([heartbeat(2, 1, 5)], { fromBoot: 4, fromNonce: 41 })
+  assert.deepEqual([store.status!.term, store.marks.includes("frame.otherProcess")], [3, true])
+  const told = { type: "outdated", incarnation: 2, boot: 4, nonce: 40 } as const
+  assert.deepEqual(
+    store.take().map(({ to, message }) => ({ to, message })),
+    [{ to: 2, message: told }],
+  )
+  store.frame([heartbeat(2, 1, 6)], { fromBoot: 4, fromNonce: 40 })
+  assert.equal(store.status!.term, 6)
+  store.frame([heartbeat(2, 1, 7)], { fromBoot: 5, fromNonce: 41 })
+  assert.equal(store.status!.term, 7, "a later boot needs no other word")
+})
+
+test("no two starts of a store draw one nonce", () => {
+  const nonces = new Set<number>()
+  const store = running()
+  for (let start = 0; start < 20; start++) {
+    nonces.add(store.kernel.identity().nonce)
+    store.boot()
+    store.settle()
+  }
+  assert.equal(nonces.size, 20)
+  for (const nonce of nonces) assert.isTrue(Number.isSafeInteger(nonce) && nonce > 0)
 })
 
 test("a member that speaks with another incarnation than its configuration names is not heard", () => {

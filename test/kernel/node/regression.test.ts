@@ -144,22 +144,73 @@ test("an image whose log ends no earlier, but with entries that were cut away si
   assertAlike(cluster)
 })
 
+test("an image that starts under a boot that was used since, with a log that ends as far, is told and comes back above it", () => {
+  const cluster = new Cluster()
+  const victim = cluster.elect()
+  write(cluster, 0, 3)
+  // Entries that nobody else gets, durable here.
+  cluster.cut.add(victim.id)
+  for (let i = 0; i < 4; i++) victim.request([{ type: "put", key: `lost${i}`, value: "x" }], { id: 50 + i })
+  victim.settle()
+  const backup = backupOf(victim)
+  const { lastIndex } = victim.status!
+  for (let i = 0; i < 100 && cluster.leader === victim; i++) cluster.pass(SECOND / 10)
+  for (let i = 0; i < 100 && cluster.leader === undefined; i++) cluster.pass(SECOND / 10)
+  victim.boot()
+  cluster.cut.clear()
+  cluster.pass(2 * SECOND)
+  const leader = cluster.leader!
+  for (let i = 0; i < 20 && leader.status!.lastIndex < lastIndex; i++) write(cluster, 20 + i, 1)
+  cluster.pass(2 * SECOND)
+  assert.notEqual(leader, victim)
+  assert.equal(victim.status!.commitIndex, lastIndex)
+  const { boot } = victim.kernel.identity()
+  restore(victim, backup)
+  assert.deepEqual([victim.kernel.identity().boot, victim.status!.lastIndex], [boot, lastIndex])
+  assert.isBelow(victim.status!.commitIndex, lastIndex)
+  for (let i = 0; i < 50 && victim.fatal === null; i++) cluster.pass(SECOND / 10)
+  assert.equal(victim.fatal, "outdatedImage")
+  victim.boot()
+  assert.isUndefined(victim.status)
+  assert.isAbove(victim.kernel.identity().boot, boot)
+  cluster.pass(15 * SECOND)
+  write(cluster, 50, 3)
+  cluster.pass(SECOND)
+  assertAlike(cluster)
+  assert.isAbove(victim.status!.replica, 3)
+})
+
 test("the answer of a process that is gone is no sign of an old image", () => {
   const store = new Store(configOf(1))
   store.settle()
-  const { incarnation, boot } = store.kernel.identity()
-  const told = { type: "outdated" } as const
+  const { incarnation, boot, nonce } = store.kernel.identity()
+  const told = { type: "outdated", incarnation, nonce } as const
   store.frame([
-    { ...told, incarnation, boot },
+    { ...told, boot },
+    { ...told, boot: boot - 1, nonce: nonce + 1 },
     { ...told, incarnation: incarnation + 1, boot: boot + 5 },
   ])
   store.settle()
   assert.isNull(store.fatal)
   assert.isDefined(store.status)
-  store.frame([{ ...told, incarnation, boot: boot + 5 }, voteRequest(2, 1, 9, [99, 9])])
+  store.frame([{ ...told, boot: boot + 5 }, voteRequest(2, 1, 9, [99, 9])])
   store.settle()
   assert.equal(store.fatal, "outdatedImage")
   assert.isFalse(store.sent.some(({ message }) => message.type === "voteReply"))
+})
+
+test("under its own boot another process was heard: that is an old image, and it says not one word more", () => {
+  const store = new Store(configOf(1))
+  store.settle()
+  const { incarnation, boot, nonce } = store.kernel.identity()
+  store.take()
+  store.frame([{ type: "outdated", incarnation, boot, nonce: nonce + 1 }, voteRequest(2, 1, 9, [99, 9])])
+  store.settle()
+  assert.equal(store.fatal, "outdatedImage")
+  assert.deepEqual(store.take(), [])
+  store.boot()
+  assert.isUndefined(store.status)
+  assert.equal(store.kernel.identity().boot, boot + 1)
 })
 
 /** A leader of term 1 whose entry is committed and durable, to whom 2 has acknowledged it. */

@@ -4,6 +4,7 @@ import { Sfc32 } from "#kernel/lib/rng.ts"
 import { DEFAULT_TIMING } from "#kernel/node/config.ts"
 import type { KvOp, KvRequest } from "#kernel/range/request.ts"
 import { fromWall } from "#kernel/time/hlc.ts"
+import type { Identity } from "#kernel/node/status.ts"
 import { Cluster, configOf, EPOCH_US, type SendEffect, type Store } from "../../support/store-rig.ts"
 
 /** Who was started again grants no vote for a while, or these lives would be spent waiting. */
@@ -18,7 +19,7 @@ const LIMITS = {
   snapshotWindowChunks: 2,
 }
 
-type Flying = { readonly from: Store; readonly send: SendEffect }
+type Flying = { readonly from: Store; readonly send: SendEffect; readonly sender: Identity }
 
 /** One random life of a cluster of which every kernel has a twin that is saved and loaded at random moments. */
 class Life {
@@ -78,7 +79,8 @@ class Life {
   #collect(): void {
     for (const from of this.cluster.stores) {
       assert.isNull(from.fatal)
-      for (const send of from.take()) this.#flying.push({ from, send })
+      const sender = from.kernel.identity()
+      for (const send of from.take()) this.#flying.push({ from, send, sender })
       for (const name of from.marks.splice(0)) this.seen.add(name)
       for (const reply of from.replies.splice(0)) this.seen.add(reply.type === "ok" ? "ok" : reply.error.code)
       from.all.length = 0
@@ -87,12 +89,12 @@ class Life {
 
   #deliver(): void {
     const [flying] = this.#flying.splice(this.#rng.below(Math.max(1, this.#flying.length)), 1)
-    if (flying !== undefined) this.cluster.deliver(flying.from, flying.send)
+    if (flying !== undefined) this.cluster.deliver(flying.from, flying.send, flying.sender)
   }
 
   /** A quiet stretch, or little would ever be committed. */
   #settle(): void {
-    for (const { from, send } of this.#flying.splice(0)) this.cluster.deliver(from, send)
+    for (const { from, send, sender } of this.#flying.splice(0)) this.cluster.deliver(from, send, sender)
     this.cluster.pass(100_000)
   }
 

@@ -43,12 +43,23 @@ function put(cluster: Cluster, leader: Store, key: string, value = "v".repeat(20
 const ALL_ROWS = tableSpan(DESCRIPTOR.tenant, KV_TABLE, "", "")
 const ROWS = tableSpan(DESCRIPTOR.tenant, KV_TABLE, "k05", "k09")
 const SOME_ROWS: Damage = { space: SPACE_VERSIONS, from: ROWS.start, to: ROWS.end }
+const EVERY_ROW: Damage = { space: SPACE_VERSIONS, from: "", to: "" }
 const RECORDS: Damage = { space: SPACE_META, from: "", to: "" }
 
 /** At rest: the file of the base says so when it is opened. */
 function damageAtRest(store: Store, ...damage: readonly Damage[]): void {
   const volume = store.disk.get(TENANT_VOLUME)!
-  volume.base.damageBy(damage)
+  volume.base.current = volume.base.current.without(damage)
+}
+
+/** Of a store that runs: whoever reads there finds it, and nobody knows before. */
+function makeBrittle(store: Store, ...spans: readonly Damage[]): void {
+  store.disk.get(TENANT_VOLUME)!.base.brittle.push({ id: 1, spans, tally: { changes: 0 } })
+}
+
+/** The disk can be read again; what was found stays what it is. */
+function mend(store: Store): void {
+  store.disk.get(TENANT_VOLUME)!.base.brittle.length = 0
 }
 
 function hashes(cluster: Cluster): readonly string[] {
@@ -129,8 +140,7 @@ test("a damaged state never campaigns", () => {
 test("damage that a read finds leaves no wrong answer behind, and the leader hands over", () => {
   const cluster = filled()
   const leader = cluster.elect()
-  const { base } = leader.disk.get(TENANT_VOLUME)!
-  base.brittle = SOME_ROWS
+  makeBrittle(leader, SOME_ROWS)
   leader.replies.length = 0
   leader.request([{ type: "get", key: "k06" }])
   cluster.settle()
@@ -141,19 +151,84 @@ test("damage that a read finds leaves no wrong answer behind, and the leader han
   assert.include(leader.marks, "raft.state.repaired")
 })
 
+test("damage that the chunks of a snapshot come upon leaves in none of them, and another one gives the state", () => {
+  const cluster = filled()
+  const leader = cluster.elect()
+  const [behind] = cluster.stores.filter((store) => store !== leader)
+  cluster.cut.add(behind!.id)
+  for (let i = 0; i < 20; i++) put(cluster, leader, `m${i}`)
+  cluster.pass(500_000)
+  assert.isAbove(leader.status!.firstIndex, behind!.status!.lastIndex + 1)
+  makeBrittle(leader, EVERY_ROW)
+  leader.all.length = 0
+  cluster.cut.clear()
+  for (let i = 0; i < 40 && !leader.marks.includes("raft.state.damaged"); i++) cluster.pass(50_000)
+  assert.include(leader.marks, "raft.snapshot.unreadable")
+  const types = leader.all.map((effect) => (effect.type === "send" ? effect.message.type : effect.type))
+  assert.include(types, "snapshotOffer")
+  assert.notInclude(types, "snapshotChunk")
+  assertWhole(cluster)
+  assert.notEqual(cluster.leader, leader)
+  assert.include(leader.marks, "raft.state.repaired")
+})
+
+test("the only replica whose rows cannot be read any more refuses by name, and writes to other groups go on", () => {
+  const left = { ...DESCRIPTOR, end: "m" }
+  const right = { ...DESCRIPTOR, rangeId: 2, groupId: 2, start: "m" }
+  const config = configOf(1, [1])
+  const groups = [left, right].map((descriptor) => ({ descriptor, configuration: configurationOf([1]) }))
+  const bootstrap = { ...config.bootstrap!, groups }
+  const cluster = new Cluster([1], () => ({ ...config, bootstrap, limits: LIMITS }))
+  const store = cluster.elect()
+  cluster.pass(5_000_000)
+  for (let i = 0; i < 30; i++) put(cluster, store, `k${String(i).padStart(2, "0")}`)
+  cluster.pass(2_000_000)
+  makeBrittle(store, SOME_ROWS)
+  store.replies.length = 0
+  const ask = (): void => {
+    store.request([{ type: "get", key: "k06" }])
+    store.request([{ type: "put", key: "k20", value: "w" }])
+    store.request([{ type: "put", key: "r7", value: "w" }], { rangeId: 2 })
+    cluster.settle()
+  }
+  ask()
+  mend(store)
+  cluster.pass(SCRUB_US)
+  ask()
+  assert.deepEqual(
+    store.replies.map((reply) => (reply.type === "error" ? reply.error.code : "ok")),
+    ["recovering", "corruptSingleReplica", "ok", "corruptSingleReplica", "corruptSingleReplica", "ok"],
+  )
+  assert.isNull(store.fatal)
+})
+
+for (const kind of ["a", "s"] as const) {
+  test(`a record beside the rows (${kind}) that a start alone finds unreadable stops nobody, and comes from a peer`, () => {
+    const cluster = filled()
+    const leader = cluster.elect()
+    const follower = cluster.stores.find((store) => store !== leader)!
+    makeBrittle(follower, { space: SPACE_META, from: kind, to: String.fromCharCode(kind.charCodeAt(0) + 1) })
+    follower.boot()
+    follower.settle()
+    assert.equal(follower.status!.role, "recovering")
+    assertWhole(cluster)
+    assert.include(follower.marks, "raft.state.repaired")
+  })
+}
+
 test("damage that an evaluation or an apply finds proposes and applies nothing", () => {
   const cluster = filled()
   const leader = cluster.elect()
   const follower = cluster.stores.find((store) => store !== leader)!
   const applied = follower.status!.appliedIndex
-  follower.disk.get(TENANT_VOLUME)!.base.brittle = { space: SPACE_VERSIONS, from: "", to: "" }
+  makeBrittle(follower, EVERY_ROW)
   put(cluster, leader, "k06")
   assert.equal(follower.status!.appliedIndex, applied)
   cluster.pass(150_000)
   assert.include(follower.marks, "raft.state.damaged")
   assertWhole(cluster)
   const last = leader.status!.lastIndex
-  leader.disk.get(TENANT_VOLUME)!.base.brittle = { space: SPACE_VERSIONS, from: "", to: "" }
+  makeBrittle(leader, EVERY_ROW)
   leader.replies.length = 0
   leader.request([{ type: "increment", key: "k07", by: 1 }])
   assert.equal(leader.status!.lastIndex, last)

@@ -139,7 +139,7 @@ test("a snapshot taken in gives the state that replaying the log gives: rows, ha
       const receiver = new SnapshotReceiver(engine, 1, 1)
       assert.equal(take(receiver, pinned), "complete")
       assert.deepEqual(hashOf(target), hashBefore, "nothing has changed yet")
-      target.installSnapshot(pinned.head, receiver.staged!)
+      target.installSnapshot(pinned.head, receiver.rows!)
       assert.isFalse(engine.cursor(SPACE_STAGING, "", "", false).valid)
       assert.deepEqual(hashOf(target), hashOf(source))
       assert.isTrue(target.recount())

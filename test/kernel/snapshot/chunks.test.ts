@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { assert, test } from "vitest"
-import { SPACE_STAGING, type Space } from "#kernel/engine/engine.ts"
+import { SPACE_STAGING, SPACE_VERSIONS, type Space } from "#kernel/engine/engine.ts"
 import { MemoryBase } from "#kernel/engine/memory-base.ts"
 import { OverlayEngine } from "#kernel/engine/overlay.ts"
 import { ByteReader, ByteWriter } from "#kernel/lib/bytes.ts"
@@ -10,7 +10,8 @@ import { BEFORE_FIRST, isWhole, makeChunk, readRows, type Chunk, type Row } from
 import { ROW_SPACES, spanOf, type SnapshotHead, type SnapshotId } from "#kernel/snapshot/head.ts"
 import { SnapshotReceiver } from "#kernel/snapshot/receiver.ts"
 import { SnapshotSource } from "#kernel/snapshot/source.ts"
-import { readStaged, stagedRows, sweepStaging } from "#kernel/snapshot/staging.ts"
+import { readStaged, stagedRows, stageRow, sweepStaging } from "#kernel/snapshot/staging.ts"
+import { DiskBase } from "#sim/env/disk-base.ts"
 import { bytesOf } from "../../support/kernel-arbitraries.ts"
 import { configurationOf, DESCRIPTOR } from "../../support/raft-group.ts"
 
@@ -56,6 +57,10 @@ const ignore = (): void => {}
 
 function receiverOver(engine: OverlayEngine, replica = 3): SnapshotReceiver {
   return new SnapshotReceiver(engine, 1, replica)
+}
+
+function stagedKey(row: Row): string {
+  return stageRow(1, row).key
 }
 
 function sorted(rows: readonly Row[]): readonly Row[] {
@@ -321,4 +326,37 @@ test("what nobody goes on with is swept away, and the rest is left alone", () =>
   assert.isTrue(engine.cursor(SPACE_STAGING, "", "", false).valid)
   sweepStaging(engine, () => false)
   assert.isFalse(engine.cursor(SPACE_STAGING, "", "", false).valid)
+})
+
+test("staged rows that cannot be read back are no snapshot: it is asked for again from its first chunk", () => {
+  const rows = Array.from({ length: 30 }, (_, i) => ({
+    space: SPACE_VERSIONS,
+    key: `${spanOf(DESCRIPTOR).start}${String(i).padStart(2, "0")}`,
+    value: "v".repeat(20),
+  }))
+  const source = sourceOf(rows, 100)
+  const chunks = chunksOf(source)
+  const base = new DiskBase()
+  const engine = new OverlayEngine(base)
+  const receiver = receiverOver(engine)
+  const { id } = source.head
+  receiver.begin(source.head, 1, 0, ignore)
+  for (const chunk of chunks.slice(0, -1)) assert.equal(receiver.take(id, chunk, 0, ignore), "taken")
+  base.advance(engine.freeze(1))
+  engine.settle(1, base)
+  const some = { space: SPACE_STAGING, from: stagedKey(rows[4]!), to: stagedKey(rows[7]!) }
+  base.brittle.push({ id: 1, spans: [some], tally: { changes: 0 } })
+  const marks: string[] = []
+  assert.equal(
+    receiver.take(id, chunks.at(-1)!, 0, (name) => marks.push(name)),
+    "gap",
+  )
+  assert.deepEqual([marks, receiver.staged!.nextChunk], [["raft.snapshot.stagingLost"], 0])
+  assert.deepEqual(engine.damage, [], "what is staged next is known again")
+  for (const chunk of chunks.slice(0, -1)) assert.equal(receiver.take(id, chunk, 0, ignore), "taken")
+  assert.equal(receiver.take(id, chunks.at(-1)!, 0, ignore), "complete")
+  assert.deepEqual(
+    receiver.rows!.map(({ space, key, value }) => ({ space, key, value })),
+    rows,
+  )
 })

@@ -11,12 +11,13 @@ import { requestOf } from "../../support/requests.ts"
 
 function frameOf(fromStore: number): Frame {
   const header = {
-    version: 1,
+    version: 2,
     cluster: "orbit",
     fromStore,
     toStore: 1,
     fromIncarnation: 1,
     fromBoot: 1,
+    fromNonce: 1,
     volumes: [],
     configEpoch: 0,
     wall: 0,
@@ -135,7 +136,15 @@ describe("held effects", () => {
 describe("the outbox", () => {
   test("what leaves for one peer on one lane at one moment is one frame, in order", () => {
     const outbox = new Outbox()
-    const identity = { cluster: "orbit", store: 1, incarnation: 7, boot: 2, volumes: [], configEpoch: 0 }
+    const identity = {
+      cluster: "orbit",
+      store: 1,
+      incarnation: 7,
+      boot: 2,
+      nonce: 3,
+      volumes: [],
+      configEpoch: 0,
+    }
     const message = (n: number): never => ({ n }) as never
     outbox.add(2, "raft", message(1))
     outbox.add(3, "raft", message(2))

@@ -29,8 +29,8 @@ function damaged(): ToldCluster {
 /** `candidate` asks store 2 for its vote with a log that ends there. */
 function asked(cluster: ToldCluster, candidate: number, term: number, last: typeof ONE): void {
   const message = voteRequest(candidate, 2, term, last)
-  const header = { version: 1, cluster: "c", fromStore: candidate, toStore: 2, fromIncarnation: candidate }
-  const rest = { fromBoot: 1, volumes: [], configEpoch: 0, wall: 0 }
+  const header = { version: 2, cluster: "c", fromStore: candidate, toStore: 2, fromIncarnation: candidate }
+  const rest = { fromBoot: 1, fromNonce: 1, volumes: [], configEpoch: 0, wall: 0 }
   cluster.step(2, { type: "frame", frame: { header: { ...header, ...rest }, messages: [message] } }, [])
   cluster.say(2, role(2, term, "recovering"), voted(2, term, candidate))
   cluster.write(2, hardState(term, candidate))

@@ -81,12 +81,15 @@ test("a newer leader may take back what an older one was promised", () => {
   cluster.take(3, entry(3, 2))
   // Its follower has said nothing of the new term yet: only the frame it received names it.
   const message = { ...appendReply(3, 2, 2, 0), success: false }
-  const header = { version: 1, cluster: "c", fromStore: 3, toStore: 2, fromIncarnation: 3, fromBoot: 1 }
+  const header = { version: 2, cluster: "c", fromStore: 3, toStore: 2, fromIncarnation: 3 }
   cluster.step(
     2,
     {
       type: "frame",
-      frame: { header: { ...header, volumes: [], configEpoch: 0, wall: 0 }, messages: [message] },
+      frame: {
+        header: { ...header, fromBoot: 1, fromNonce: 1, volumes: [], configEpoch: 0, wall: 0 },
+        messages: [message],
+      },
     },
     [{ type: "observe", observation: log(2, entry(3, 2)) }],
   )

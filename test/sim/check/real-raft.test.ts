@@ -181,14 +181,14 @@ class Host {
     const store: number = message.from
     const from = { replica: message.from, store, incarnation: store }
     const header = {
-      version: 1,
+      version: 2,
       cluster: "c",
       fromStore: store,
       toStore: this.#store,
       fromIncarnation: 1,
     }
     const frame = {
-      header: { ...header, fromBoot: 1, volumes: [], configEpoch: 0, wall: now },
+      header: { ...header, fromBoot: 1, fromNonce: 1, volumes: [], configEpoch: 0, wall: now },
       messages: [message],
     }
     const speaker = { home: header.fromIncarnation, boot: frame.header.fromBoot }

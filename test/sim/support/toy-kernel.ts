@@ -226,6 +226,7 @@ export class ToyKernel implements StoreKernel {
       store: this.config.store,
       incarnation: this.me,
       boot: this.boot,
+      nonce: this.boot,
       volumes: [],
       configEpoch: 0,
     }
