@@ -73,6 +73,21 @@ export type Observation =
       readonly member: ReplicaId
       readonly store: StoreId
     }
+  /**
+   * A damaged state, which had applied up to `index`, is about to be replaced: this is the first row at which it differs
+   * from what replaces it. `space` and `key` are for people, escaped and cut. Unless `isCertain` it may be a row that was
+   * written after `index`.
+   */
+  | {
+      readonly type: "stateDiffered"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly index: LogIndex
+      readonly space: string
+      readonly key: string
+      readonly kind: "missing" | "extra" | "changed" | "unreadable"
+      readonly isCertain: boolean
+    }
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
   | { readonly type: "recovered"; readonly volume: VolumeId; readonly verdict: string; readonly lsn: number }
   | { readonly type: "fenced"; readonly reason: string; readonly fenced: boolean }

@@ -448,6 +448,7 @@ export class Replica {
 
   #installSnapshot(message: SnapshotOffer, from: Member, moment: Moment): void {
     this.#snapshotFrom = from
+    this.scrub.replacing(message.head.id.index, moment)
     this.snapshots.install(message, moment)
     this.raft.descriptor = this.machine.descriptor
     this.scrub.replaced()

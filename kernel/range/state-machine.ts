@@ -11,6 +11,7 @@ import { SnapshotSource } from "../snapshot/source.ts"
 import { clearStaging, stagedRows, type Staged } from "../snapshot/staging.ts"
 import type { RangeSize } from "../node/status.ts"
 import type { RangeDescriptor } from "./descriptor.ts"
+import { firstDifference, type Difference } from "./first-difference.ts"
 import {
   appliedWrite,
   clearMeta,
@@ -279,6 +280,12 @@ export class StateMachine {
       const cursor = this.#engine.cursor(space, span.start, span.end, false)
       for (; cursor.valid; cursor.next()) visit(space, cursor.key, cursor.value)
     }
+  }
+
+  /** Where this state and the snapshot that is staged for its place part; `since` as for `firstDifference`. */
+  differsFromStaged(since: ReadonlySet<string>): Difference | null {
+    const { descriptor } = this.#shape
+    return firstDifference(this.#engine, descriptor.groupId, spanOf(descriptor), since)
   }
 
   /**

@@ -196,6 +196,7 @@ export class SafetyChecker implements OnlineChecker {
       case "lowWaterSet":
       case "leaseRead":
       case "memberRefused":
+      case "stateDiffered":
         return
       case "recovered":
         if (this.#damagesSynced) this.#recoveredAnyhow(store, observation.volume, observation.lsn)
@@ -224,10 +225,7 @@ export class SafetyChecker implements OnlineChecker {
     world: WorldView,
     store: StoreMirror,
     replica: ReplicaMirror,
-    observation: Exclude<
-      Observation,
-      { readonly type: "mark" | "fenced" | "lowWaterSet" | "memberRefused" | "recovered" | "leaseRead" }
-    >,
+    observation: Exclude<Observation, { readonly type: Unplaced }>,
   ): void {
     const booting = store.booting
     if (!booting && observation.type !== "replicaRemoved") checkName(world, replica)
@@ -274,6 +272,16 @@ export class SafetyChecker implements OnlineChecker {
     }
   }
 }
+
+/** What is said of no replica, or changes nothing of one. */
+type Unplaced =
+  | "mark"
+  | "fenced"
+  | "lowWaterSet"
+  | "memberRefused"
+  | "recovered"
+  | "leaseRead"
+  | "stateDiffered"
 
 /** A kernel may be late, woken for several things at one instant, but not for ever. */
 const WAKES_AT_ONCE_MAX = 256

@@ -118,6 +118,8 @@ function observationText(observation: Extract<Effect, { readonly type: "observe"
       return `g${observation.group} votes for ${observation.votedFor} in term ${observation.term}`
     case "recovered":
       return `recovered v${observation.volume} to lsn ${observation.lsn}: ${observation.verdict}`
+    case "stateDiffered":
+      return `g${observation.group} state differed at ${observation.kind} ${observation.space} row "${observation.key}"`
     default:
       return observation.type
   }
