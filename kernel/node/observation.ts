@@ -1,5 +1,7 @@
 import type { GroupId, LogIndex, ReplicaId, StoreId, Term, Timestamp, VolumeId } from "../ids.ts"
 import type { Configuration } from "../raft/types.ts"
+import type { RecoverOrder } from "./config.ts"
+import type { RecoverRefusal } from "./refound.ts"
 
 /**
  * What the kernel has to say for people and checkers. The simulator checks them online, the shell turns
@@ -88,6 +90,20 @@ export type Observation =
       readonly kind: "missing" | "extra" | "changed" | "unreadable"
       readonly isCertain: boolean
     }
+  /** A replica that nobody can repair has lost something: what an order to go on without it must name. */
+  | { readonly type: "recoverable"; readonly order: RecoverOrder }
+  /** By an operator's order its group goes on with what is left, from entry `index` on in this generation. */
+  | {
+      readonly type: "groupRecovered"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly generation: number
+      readonly index: LogIndex
+      /** Entries of the log are lost; rows of the state are, or tokens. */
+      readonly isLogLost: boolean
+      readonly isStateLost: boolean
+    }
+  | { readonly type: "recoverRefused"; readonly order: RecoverOrder; readonly code: RecoverRefusal }
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
   | { readonly type: "recovered"; readonly volume: VolumeId; readonly verdict: string; readonly lsn: number }
   | { readonly type: "fenced"; readonly reason: string; readonly fenced: boolean }

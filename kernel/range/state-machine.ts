@@ -5,7 +5,7 @@ import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import { decodeUint64, encodeUint64 } from "../mvcc/key.ts"
 import { EMPTY_CONFIGURATION } from "../raft/membership.ts"
-import type { Configuration, Entry } from "../raft/types.ts"
+import type { Configuration, Entry, LogEnd } from "../raft/types.ts"
 import { ROW_SPACES, spanOf, type SnapshotHead } from "../snapshot/head.ts"
 import { SnapshotSource } from "../snapshot/source.ts"
 import { clearStaging, stagedRows, type Staged } from "../snapshot/staging.ts"
@@ -331,6 +331,36 @@ export class StateMachine {
     this.#isDamaged = !addsUp || this.#isTouchedBy(this.#damageSeen)
   }
 
+  /**
+   * Goes on with the rows that can be read: the others are given up, and the state counts as the one after entry `end`. No
+   * token born before `horizon` is known any more. By an operator's word alone; durable with the next checkpoint.
+   */
+  salvage(end: LogEnd, horizon: Timestamp): void {
+    const { descriptor } = this.#shape
+    const { groupId } = descriptor
+    this.#hash.reset()
+    // Reading is what finds damage; once all was read, what was found is cleared.
+    this.#eachRow(() => {})
+    this.#engine.apply(clearsOf(this.#engine.damage, descriptor))
+    this.#eachRow((space, key, value) => this.#hash.add(space, key, value))
+    this.#scrub.abandon()
+    this.#isCounted = true
+    const { high: hashHigh, low: hashLow } = this.#hash
+    this.#applied = {
+      ...this.#applied,
+      appliedIndex: end.index,
+      appliedTerm: end.term,
+      horizon: Math.max(this.#applied.horizon, horizon),
+      hashHigh,
+      hashLow,
+    }
+    if (end.index > 0)
+      this.#engine.apply([shapeWrite(groupId, this.#shape), appliedWrite(groupId, this.#applied)])
+    this.isDiverged = false
+    this.#damageSeen = this.#engine.damage
+    this.#isDamaged = this.#isTouchedBy(this.#damageSeen)
+  }
+
   /** Removes every trace of the range from the engine, but what the log says. */
   destroy(): void {
     const { descriptor } = this.#shape
@@ -409,6 +439,19 @@ export class StateMachine {
       StateMachine.create(engine, descriptor, replica)
     return new StateMachine(engine, opened.#applied, opened.#shape, scrub, sum)
   }
+}
+
+/** Clears over what of a range's rows is damaged. */
+function clearsOf(damage: DamageList, range: RangeDescriptor): Write[] {
+  const span = spanOf(range)
+  return damage
+    .filter((each) => ROW_SPACES.includes(each.space) && overlaps([each], each.space, span.start, span.end))
+    .map(({ space, from, to }): Write => ({
+      space,
+      type: "clear",
+      key: from < span.start ? span.start : from,
+      value: to === "" || to > span.end ? span.end : to,
+    }))
 }
 
 function clearRows(range: RangeDescriptor): Write[] {

@@ -197,6 +197,9 @@ export class SafetyChecker implements OnlineChecker {
       case "leaseRead":
       case "memberRefused":
       case "stateDiffered":
+      case "recoverable":
+      case "groupRecovered":
+      case "recoverRefused":
         return
       case "recovered":
         if (this.#damagesSynced) this.#recoveredAnyhow(store, observation.volume, observation.lsn)
@@ -282,6 +285,9 @@ type Unplaced =
   | "recovered"
   | "leaseRead"
   | "stateDiffered"
+  | "recoverable"
+  | "groupRecovered"
+  | "recoverRefused"
 
 /** A kernel may be late, woken for several things at one instant, but not for ever. */
 const WAKES_AT_ONCE_MAX = 256
