@@ -141,7 +141,7 @@ export function bootStore(
     const named = [...witnesses, ...read.recovered.named].filter(isNamed)
     const nameless = isNameless(read.recovered, named)
     const single = nameless ? singleIn(read, named) : null
-    if (single !== null) return corruptSingle(single, null, read.recovered)
+    if (single !== null) return corruptSingle(single, null, read.recovered, effects)
     const opened = nameless ? begunAnew(read) : read
     observeRecovery(id, opened.recovered, effects)
     const { verdict } = opened.recovered
@@ -167,7 +167,7 @@ export function bootStore(
         continue
       }
       const replica = openReplica(config, volume, group, chance, stamp, effects)
-      if ("order" in replica) return corruptSingle(group.group, replica.order, opened.recovered)
+      if ("order" in replica) return corruptSingle(group.group, replica.order, opened.recovered, effects)
       if (!("type" in replica)) {
         replicas.push(replica)
         continue
@@ -395,9 +395,17 @@ function singleIn({ recovered, base }: OpenedImage, named: readonly Identifier[]
 }
 
 /** `order` is what would make the group go on without what is lost; null where nothing would. */
-function corruptSingle(group: GroupId, order: RecoverOrder | null, recovered: RecoveredVolume): BootFailure {
+function corruptSingle(
+  group: GroupId,
+  order: RecoverOrder | null,
+  recovered: RecoveredVolume,
+  before: readonly Effect[],
+): BootFailure {
   const detail = `Group ${group} has no other replica to be repaired from`
-  const effects = [...rowMarks(recovered)]
+  // Nothing of what was done until here is carried out; that an order does not fit is to be known all the same.
+  const isRefusal = (each: Effect): boolean =>
+    each.type === "observe" && each.observation.type === "recoverRefused"
+  const effects = [...rowMarks(recovered), ...before.filter(isRefusal)]
   if (order !== null) effects.push({ type: "observe", observation: { type: "recoverable", order } })
   return { code: "corruptSingleReplica", detail, effects }
 }

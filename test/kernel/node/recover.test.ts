@@ -255,6 +255,11 @@ test("an order that does not fit does nothing, by name", () => {
   ] as const) {
     const store = startedWith(stopped, wrong)
     assert.equal(store.fatal, "corruptSingleReplica", code)
+    assert.deepEqual(
+      said(store, "recoverRefused").map((refused) => refused.code),
+      [code],
+    )
+    assert.deepEqual(orderOf(store), order, "and still says what would fit")
     assert.deepEqual(said(store, "groupRecovered"), [])
   }
   const whole = filled()
