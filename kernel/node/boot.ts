@@ -350,6 +350,7 @@ function recoverByOrder(
   if (order === undefined) return null
   const code = refusalOf(order, found, volume.incarnation, lostState)
   if (code !== null) {
+    effects.push({ type: "observe", observation: { type: "mark", name: "node.recover.refused" } })
     effects.push({ type: "observe", observation: { type: "recoverRefused", order, code } })
     return null
   }

@@ -37,7 +37,7 @@ export type RecoverRefusal =
 /** The founding of a group that is not its first. */
 type Founding = Entry & { readonly payload: { readonly type: "bootstrap" } }
 
-function isRefounding(entry: Entry): entry is Founding {
+export function isRefounding(entry: Entry): entry is Founding {
   return entry.payload.type === "bootstrap" && entry.index > 1
 }
 

@@ -15,7 +15,7 @@ import type { SnapshotTraffic } from "../snapshot/traffic.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Effect } from "./effect.ts"
 import type { FrameHeader, Stamp } from "./input.ts"
-import { refoundedAt } from "./refound.ts"
+import { isRefounding, refoundedAt } from "./refound.ts"
 import { ReplicaScrub } from "./replica-scrub.ts"
 import type { Observation } from "./observation.ts"
 import { Snapshots } from "./snapshots.ts"
@@ -433,6 +433,8 @@ export class Replica {
       const applied = machine.apply(entry)
       if (applied === null) return
       if (entry.payload.type !== "batch") raft.descriptor = machine.descriptor
+      if (isRefounding(entry))
+        moment.out.push({ type: "observe", observation: { type: "mark", name: "range.refounded" } })
       moment.out.push({
         type: "observe",
         observation: {

@@ -6,6 +6,7 @@ import { earlierVolume, fileLoss, laterFormat, shortFile } from "./files.ts"
 import { hold, swizzle } from "./hold.ts"
 import { linkFault } from "./link.ts"
 import { crash, crashLoop, pause, reload, slowProcess } from "./process.ts"
+import { recoverGroup } from "./operator.ts"
 import type { FaultKindActions } from "./stage.ts"
 import { replayOld, zombie } from "./stale.ts"
 import { quorumLoss, topologyStorm } from "./storm.ts"
@@ -78,6 +79,7 @@ export const CATALOGUE: Readonly<Record<FaultKind, FaultKindActions>> = {
   segmentsSmallest: switchFault("segmentsSmallest"),
   keepNoEntries: switchFault("keepNoEntries"),
   reload,
+  recoverGroup,
 }
 
 /**

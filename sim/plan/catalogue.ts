@@ -95,6 +95,7 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   segmentsSmallest: SWITCH,
   keepNoEntries: SWITCH,
   reload: { family: "host", args: {}, lasting: false },
+  recoverGroup: { family: "host", args: { generation: [1, 1_000], restartUs: ANY_US }, lasting: false },
 }
 
 /** Clients have ids from here on in the lists of a target: client 0 is 1000. */
@@ -102,7 +103,8 @@ export const CLIENT_IDS_FROM = 1_000
 
 /**
  * Not drawn by "all". A clock in the far future takes a run out of the fault model: it is drawn only where a plan is to
- * leave it. What people and file systems do to single files is for scenarios that name it.
+ * leave it. What people and file systems do to single files is for scenarios that name it, and so is what an operator
+ * accepts to lose.
  */
 const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "clockFarFuture",
@@ -110,6 +112,7 @@ const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "shortFile",
   "earlierVolume",
   "laterFormat",
+  "recoverGroup",
 ])
 
 export const FAULT_KINDS: readonly FaultKind[] = Object.keys(FAULTS) as FaultKind[]
