@@ -83,7 +83,7 @@ function startedWith(store: Store, ...recover: readonly RecoverOrder[]): Store {
 function orderOf(store: Store): RecoverOrder {
   const [told] = said(store, "recoverable")
   assert.isDefined(told)
-  return told!.order
+  return told.order
 }
 
 /** Flips a bit in the frame of the tenant's log at this share of it, from its beginning. */
@@ -244,6 +244,29 @@ for (const [what, damage, config] of [
     assert.sameMembers([...outcomes], ["0", "1"])
   })
 }
+
+test("who joins a group that lost rows gets what is left of them, though the log has all that made them", () => {
+  const config = { ...PLAIN, limits: { ...LIMITS, logKeepEntries: 4_096 } }
+  const store = filled(config)
+  assert.equal(store.status!.firstIndex, 1)
+  damageRows(store)
+  const again = startedWith(store, { group: 1, replica: 1, incarnation: 1, generation: 1 })
+  const cluster = new Cluster([1], () => config)
+  const other = new Store({ ...configOf(2, [1]), limits: LIMITS, bootstrap: null })
+  cluster.stores.splice(0, 1, again, other)
+  other.mono = again.mono
+  cluster.elect()
+  const { incarnation } = other.kernel.identity()
+  const action = { type: "addLearner", store: 2, incarnation } as const
+  again.step({ type: "admin", session: 1, request: { id: 1, group: 1, action } })
+  cluster.pass(5 * SECOND)
+  assert.include(other.marks, "raft.snapshot.switched")
+  assert.deepEqual(
+    [other.status!.appliedIndex, other.status!.hashHigh, other.status!.hashLow],
+    [again.status!.appliedIndex, again.status!.hashHigh, again.status!.hashLow],
+  )
+  assert.equal(other.status!.descriptor.generation, 2)
+})
 
 test("an order that does not fit does nothing, by name", () => {
   const stopped = withLogLost()
