@@ -292,7 +292,8 @@ function openReplica(
   const log = refounded?.log ?? new RaftLog(recovered.logStart)
   if (refounded === null && recovered.entries.length > 0) log.append(recovered.entries, 0)
   if (refounded === null) log.synced(0)
-  let damage = refounded === null ? recovered.damage : null
+  let damage = recovered.damage
+  if (refounded !== null) damage = null
   if (log.termAt(applied.index) !== applied.term) {
     // A snapshot was taken in and its checkpoint is durable, but not yet what the log says of it; or the log has lost
     // what the checkpoint contains. Where the checkpoint itself is lost the log is all there is.
@@ -343,7 +344,8 @@ function recoverByOrder(
   const { recovered, machine } = found
   const order = recover?.find((each) => each.group === recovered.group)
   const last = refoundingIn(recovered.entries)
-  const isUnderWay = last !== null && last.index > machine.appliedIndex
+  // One that has peers by now is repaired from them.
+  const isUnderWay = last !== null && last.index > machine.appliedIndex && found.isAlone
   const lostState = (): boolean => machine.isDamaged || !machine.recount() || machine.checkDamage()
   const horizon = fromWall(stamp.wall)
   if (isUnderWay) refoundAgain(found, volume, lostState(), horizon)
