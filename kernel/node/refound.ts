@@ -1,3 +1,4 @@
+import type { Write } from "../engine/engine.ts"
 import type { Incarnation, LogIndex, Timestamp } from "../ids.ts"
 import { RaftLog } from "../raft/log.ts"
 import { makeEntry, type Configuration, type Entry, type LogEnd } from "../raft/types.ts"
@@ -166,7 +167,19 @@ function giveUp(found: Found, end: LogEnd, isStateLost: boolean, horizon: Timest
   const { machine, isHeld } = found
   // Nothing says what rows without records are the state of; the log has all that made them.
   if (!isHeld) machine.destroy()
-  machine.salvage(end, isStateLost && isHeld ? horizon : 0)
+  machine.salvage(end, isStateLost && isHeld ? horizon : 0, begun(found))
+}
+
+/**
+ * Keys that the entry after the state puts in where nothing is. It may have been half done when the state was found
+ * damaged, and a checkpoint have what it had put in by then; it is applied again, and they are to be new then.
+ */
+function begun({ recovered, machine }: Found): readonly Write[] {
+  const next = recovered.entries[machine.appliedIndex - recovered.logStart.index]
+  if (next?.payload.type !== "batch") return []
+  return next.payload.batch.writes
+    .filter(({ type }) => type === "insert")
+    .map(({ space, key }): Write => ({ space, type: "delete", key, value: "" }))
 }
 
 function endOf({ appliedIndex, appliedTerm }: StateMachine): LogEnd {

@@ -333,15 +333,16 @@ export class StateMachine {
 
   /**
    * Goes on with the rows that can be read: the others are given up, and the state counts as the one after entry `end`. No
-   * token born before `horizon` is known any more. By an operator's word alone; durable with the next checkpoint.
+   * token born before `horizon` is known any more. `undone` goes before it is counted. By an operator's word alone;
+   * durable with the next checkpoint.
    */
-  salvage(end: LogEnd, horizon: Timestamp): void {
+  salvage(end: LogEnd, horizon: Timestamp, undone: readonly Write[]): void {
     const { descriptor } = this.#shape
     const { groupId } = descriptor
     this.#hash.reset()
     // Reading is what finds damage; once all was read, what was found is cleared.
     this.#eachRow(() => {})
-    this.#engine.apply(clearsOf(this.#engine.damage, descriptor))
+    this.#engine.apply([...clearsOf(this.#engine.damage, descriptor), ...undone])
     this.#eachRow((space, key, value) => this.#hash.add(space, key, value))
     this.#scrub.abandon()
     this.#isCounted = true

@@ -1,11 +1,14 @@
 import { assert, test } from "vitest"
 import type { Damage } from "#kernel/engine/damage.ts"
-import { SPACE_META, SPACE_VERSIONS } from "#kernel/engine/engine.ts"
+import { encodeCheckpoint } from "#kernel/engine/checkpoint-file.ts"
+import { SPACE_META, SPACE_VERSIONS, type ReadView } from "#kernel/engine/engine.ts"
 import { MemoryBase } from "#kernel/engine/memory-base.ts"
+import { OverlayEngine } from "#kernel/engine/overlay.ts"
 import { KV_TABLE, tableSpan } from "#kernel/mvcc/key.ts"
 import type { RecoverOrder } from "#kernel/node/config.ts"
 import type { Observation } from "#kernel/node/observation.ts"
 import { fromWall } from "#kernel/time/hlc.ts"
+import type { Row } from "#kernel/snapshot/chunk.ts"
 import { decodeFrame } from "#kernel/wal/frame.ts"
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from "#kernel/wal/segment.ts"
 import { DESCRIPTOR } from "../../support/raft-group.ts"
@@ -244,6 +247,33 @@ for (const [what, damage, config] of [
     assert.sameMembers([...outcomes], ["0", "1"])
   })
 }
+
+test("an entry that was half done when the damage was found is done once", () => {
+  const store = filled({ ...PLAIN, timing: { ...PLAIN.timing, scrubPeriodUs: 2 * SECOND } })
+  const { base } = store.disk.get(TENANT_VOLUME)!
+  const engine = new OverlayEngine(base.current)
+  const rowsOf = (view: ReadView, start: string, end: string): readonly Row[] => {
+    const rows: Row[] = []
+    for (const row = view.cursor(SPACE_VERSIONS, start, end, false); row.valid; row.next())
+      rows.push({ space: SPACE_VERSIONS, key: row.key, value: row.value })
+    return rows
+  }
+  // The first entry behind the checkpoint has left its row in it all the same.
+  const next = keyAt(rowsOf(engine, "", "").length)
+  const span = tableSpan(DESCRIPTOR.tenant, KV_TABLE, next, next + "\0")
+  const rows = rowsOf(store.kernel.view(TENANT_VOLUME), span.start, span.end)
+  assert.lengthOf(rows, 1)
+  engine.apply(rows.map((row) => ({ type: "put", ...row })))
+  const file = encodeCheckpoint(base.current.checkpoint, [], (space) => engine.cursor(space, "", "", false))
+  base.current = MemoryBase.decode(file)!
+  damageRows(store)
+  const again = led(startedWith(store, { group: 1, replica: 1, incarnation: 1, generation: 1 }))
+  assert.lengthOf(held(again), 26)
+  for (const until = again.mono + 5 * SECOND; again.mono < until; again.settle()) again.wake()
+  assert.isAbove(again.status!.scrub.passes, 0)
+  assert.notInclude(again.marks, "range.scrub.differs")
+  assert.equal(again.status!.state, "whole")
+})
 
 test("who joins a group that lost rows gets what is left of them, though the log has all that made them", () => {
   const config = { ...PLAIN, limits: { ...LIMITS, logKeepEntries: 4_096 } }
