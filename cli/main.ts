@@ -5,6 +5,7 @@ import { addDemo } from "./commands/demo.ts"
 import { addInit } from "./commands/init.ts"
 import { addList } from "./commands/list.ts"
 import { addMerge } from "./commands/merge.ts"
+import { addRecover } from "./commands/recover.ts"
 import { addReplay } from "./commands/replay.ts"
 import { addReplayRecording } from "./commands/replay-recording.ts"
 import { addRun } from "./commands/run.ts"
@@ -47,8 +48,14 @@ function makeProgram(
   addInit(program, host, end)
   addStart(program, host, end)
   addReplayRecording(program, host, end)
+  const range = program
+    .command("range")
+    .summary("ranges of a store")
+    .description("What an operator may do about the ranges of a store.")
+    .helpCommand(false)
+  addRecover(range, host, end)
   for (const add of [addDemo, addStatus, addChaos]) add(program, host, end, loadWorld)
-  const commands = [...new Set([program, ...program.commands, ...sim.commands])]
+  const commands = [...new Set([program, ...program.commands, ...sim.commands, ...range.commands])]
   for (const command of commands) {
     command
       .exitOverride()

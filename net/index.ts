@@ -18,6 +18,7 @@ export {
   type NodeOptions,
   type NodeParts,
 } from "./server.ts"
+export { recoverStore, type RecoverReport } from "./recover.ts"
 export { FileStoreDisk, type FileStoreDiskOptions } from "./disk/store-disk.ts"
 export type { DataDirOwner } from "./disk/data-dir.ts"
 export { DataDirError, type DataDirCode } from "./disk/errors.ts"

@@ -19,6 +19,10 @@ const LEVELS: Readonly<Record<Observation["type"], Level | null>> = {
   configurationChanged: "info",
   leaseRead: null,
   memberRefused: "warn",
+  stateDiffered: "warn",
+  recoverable: "error",
+  groupRecovered: "error",
+  recoverRefused: "error",
   replicaRemoved: "info",
   drained: "info",
   recovered: "info",
@@ -35,8 +39,9 @@ export type LogOptions = {
 }
 
 /**
- * The log of one node: one JSON object a line, with the event's name in `event`. It holds no key, no value and nothing
- * secret: what the kernel says of itself names groups, replicas and numbers, and no request is ever logged.
+ * The log of one node: one JSON object a line, with the event's name in `event`. It holds no value and nothing
+ * secret: what the kernel says of itself names groups, replicas and numbers, and no request is ever logged. One event
+ * names a key, escaped and cut: `stateDiffered`, so that an operator can tell what a repair has changed.
  */
 export class NodeLog implements HostLog {
   readonly #logger: Logger

@@ -27,6 +27,7 @@ import { main as lostFile } from "./disks/lost-file.ts"
 import { main as shortFile } from "./disks/short-file.ts"
 import { main as earlierLife } from "./disks/earlier-life.ts"
 import { main as laterFormat } from "./disks/later-format.ts"
+import { main as lostOnlyReplica } from "./disks/lost-only-replica.ts"
 import { main as unsureVoter } from "./disks/unsure-voter.ts"
 import { main as oldBackupRestored } from "./disks/old-backup-restored.ts"
 import { main as sameBootImage } from "./disks/same-boot-image.ts"
@@ -77,6 +78,7 @@ export const SCENARIOS: readonly Scenario[] = [
   shortFile,
   earlierLife,
   laterFormat,
+  lostOnlyReplica,
   unsureVoter,
   oldBackupRestored,
   sameBootImage,

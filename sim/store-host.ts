@@ -17,6 +17,7 @@ import {
   type Lane,
   type Observation,
   type PeerMessage,
+  type RecoverOrder,
 } from "#kernel"
 import { below, draw, PURPOSE } from "./draws.ts"
 import type { Clock } from "./env/clock.ts"
@@ -91,6 +92,8 @@ export class StoreHost {
   /** Steps since the start of the run. */
   steps = 0
   heldPeak = 0
+  /** What its operator says to the next start, and to no other. */
+  orders: readonly RecoverOrder[] = []
   /** An old process of this store that does not know it was replaced. */
   zombie: Zombie | null = null
   /** How far ahead of what it is its frames claim its wall clock to be. */
@@ -180,7 +183,9 @@ export class StoreHost {
       seedHigh: draw(this.#seed, PURPOSE.bootSeedHigh, this.store, 0, count),
       seedLow: draw(this.#seed, PURPOSE.bootSeedLow, this.store, 0, count),
     }
-    const config = this.#isBorn ? { ...this.#config, bootstrap: null } : this.#config
+    const born = this.#isBorn ? { ...this.#config, bootstrap: null } : this.#config
+    const config = this.orders.length === 0 ? born : { ...born, recover: this.orders }
+    this.orders = []
     try {
       const { kernel, effects } = this.#build.open(config, this.disk.images(), boot)
       this.kernel = kernel

@@ -331,6 +331,16 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
     return true
   }
 
+  recover(store: number, group: number, generation: number, restartAt: number): boolean {
+    const range = this.plan.cluster.ranges.find(({ descriptor }) => descriptor.groupId === group)
+    const member = range?.configuration.voters.find((voter) => voter.store === store)
+    if (member === undefined || this.host(store).boots === 0) return false
+    this.crash(store, false, restartAt)
+    const { replica, incarnation } = member
+    this.host(store).orders = [{ group, replica, incarnation, generation }]
+    return true
+  }
+
   bear(store: number): void {
     const host = this.host(store)
     if (host.boots === 0) this.#boot(store)

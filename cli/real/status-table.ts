@@ -98,7 +98,8 @@ function replicasText(
       if (status === undefined) return paint.red(`${store}: silent`)
       if (status.state !== "whole") return paint.red(`${store}: ${status.state}`)
       if (status.role === "recovering") return paint.yellow(`${store}: recovering`)
-      return `${store}: ${count(Math.max(0, commitIndex - status.appliedIndex))}`
+      const lag = `${store}: ${count(Math.max(0, commitIndex - status.appliedIndex))}`
+      return status.recoveredAt > 0 ? paint.yellow(`${lag}, recovered at ${status.recoveredAt}`) : lag
     })
     .join("  ")
 }

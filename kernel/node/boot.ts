@@ -9,15 +9,25 @@ import type { RaftStart } from "../raft/raft.ts"
 import { newRecovery } from "../raft/repair.ts"
 import { StateMachine } from "../range/state-machine.ts"
 import { sweepStaging } from "../snapshot/staging.ts"
+import { fromWall } from "../time/hlc.ts"
 import type { Identifier } from "../wal/item.ts"
 import { recoverVolume, type RecoveredVolume } from "../wal/recovery.ts"
 import type { RowId } from "../wal/recovery-table.ts"
 import type { RecoveredGroup } from "../wal/replay.ts"
 import { emptyWalStart, Wal, type WalPorts } from "../wal/wal.ts"
 import { makeRaft } from "./birth.ts"
-import type { KernelConfig } from "./config.ts"
+import type { KernelConfig, RecoverOrder } from "./config.ts"
 import type { Effect } from "./effect.ts"
 import type { Process } from "./process.ts"
+import {
+  descriptorOf,
+  refound,
+  refoundAgain,
+  refoundingIn,
+  refusalOf,
+  type Found,
+  type Refounded,
+} from "./refound.ts"
 import { Replica } from "./replica.ts"
 import type { BootStamp, VolumeImage } from "./status.ts"
 import { Volume } from "./volume.ts"
@@ -36,8 +46,8 @@ export type Booted = {
 export type BootFailure = {
   readonly code: FatalCode
   readonly detail: string
-  /** What of the table of recovery led to it. */
-  readonly rows: readonly RowId[]
+  /** What is to be known of it: among others what of the table of recovery led to it. */
+  readonly effects: readonly Effect[]
 }
 
 /** The ports of a volume's log. Salts are drawn per boot, so that no two lives of a log share one. */
@@ -83,7 +93,7 @@ export function bootStore(
     return {
       code: "corruptSystemVolume",
       detail: `The system volume is damaged: ${system.recovered.verdict}`,
-      rows: rowsOf(system.recovered),
+      effects: rowMarks(system.recovered),
     }
   }
   observeRecovery(SYSTEM_VOLUME, system.recovered, effects)
@@ -93,7 +103,7 @@ export function bootStore(
     return {
       code: "identityMismatch",
       detail: `The directory belongs to store ${known.store} of cluster ${known.cluster}`,
-      rows: [],
+      effects: [],
     }
   }
   // The document is for a store that holds nothing; what is found here without a name was someone's.
@@ -131,7 +141,7 @@ export function bootStore(
     const named = [...witnesses, ...read.recovered.named].filter(isNamed)
     const nameless = isNameless(read.recovered, named)
     const single = nameless ? singleIn(read, named) : null
-    if (single !== null) return corruptSingle(single, read.recovered)
+    if (single !== null) return corruptSingle(single, null, read.recovered, effects)
     const opened = nameless ? begunAnew(read) : read
     observeRecovery(id, opened.recovered, effects)
     const { verdict } = opened.recovered
@@ -156,9 +166,9 @@ export function bootStore(
         endBurial(volume, group, effects)
         continue
       }
-      const replica = openReplica(config, volume, group, chance, stamp.mono)
-      if (replica === "single") return corruptSingle(group.group, opened.recovered)
-      if (replica !== "forgotten") {
+      const replica = openReplica(config, volume, group, chance, stamp, effects)
+      if ("order" in replica) return corruptSingle(group.group, replica.order, opened.recovered, effects)
+      if (!("type" in replica)) {
         replicas.push(replica)
         continue
       }
@@ -171,6 +181,11 @@ export function bootStore(
     sweepStaging(volume.engine, (group, staged) =>
       replicas.some((replica) => replica.group === group && replica.replica === staged.replica),
     )
+  }
+  for (const order of config.recover ?? []) {
+    if (replicas.some(({ group }) => group === order.group)) continue
+    const observation = { type: "recoverRefused", order, code: "noSuchReplica" } as const
+    effects.push({ type: "observe", observation })
   }
   // From a sequence of its own: it shifts nothing else that is drawn here.
   const nonce = drawName(new Sfc32(~stamp.seedHigh, ~stamp.seedLow))
@@ -188,7 +203,7 @@ function readVolume(
   systemWitness: Parameters<typeof recoverVolume>[0]["systemWitness"],
 ): OpenedImage | BootFailure {
   if (image === null)
-    return { code: "identityMismatch", detail: `The host has no directory for volume ${volume}`, rows: [] }
+    return { code: "identityMismatch", detail: `The host has no directory for volume ${volume}`, effects: [] }
   const { cluster, store } = config
   const recovered = recoverVolume({
     segments: image.segments,
@@ -198,7 +213,7 @@ function readVolume(
   })
   if (recovered.start !== null) return { recovered, base: image.base }
   const detail = `Volume ${volume} cannot be opened: ${recovered.verdict}`
-  return { code: "identityMismatch", detail, rows: rowsOf(recovered) }
+  return { code: "identityMismatch", detail, effects: rowMarks(recovered) }
 }
 
 /** A volume whose own name is gone begins again under a new one; its replicas are not who they were. */
@@ -224,8 +239,10 @@ function rowsOf(recovered: RecoveredVolume): readonly RowId[] {
 }
 
 /** So that it is counted which rows of the table a campaign reaches. */
-export function rowMark(row: RowId): Effect {
-  return { type: "observe", observation: { type: "mark", name: `wal.recovered.${row}` } }
+function rowMarks(recovered: RecoveredVolume): readonly Effect[] {
+  return rowsOf(recovered).map((row): Effect => {
+    return { type: "observe", observation: { type: "mark", name: `wal.recovered.${row}` } }
+  })
 }
 
 function observeRecovery(volume: VolumeId, recovered: RecoveredVolume, effects: Effect[]): void {
@@ -234,7 +251,7 @@ function observeRecovery(volume: VolumeId, recovered: RecoveredVolume, effects: 
   if (verdict !== "clean" && verdict !== "empty") {
     effects.push({ type: "observe", observation: { type: "mark", name: `wal.recovered.${verdict}` } })
   }
-  for (const row of rowsOf(recovered)) effects.push(rowMark(row))
+  effects.push(...rowMarks(recovered))
 }
 
 /** The tombstone is durable, or about to be; the end of what it buries was not: it is brought to its end now. */
@@ -245,31 +262,41 @@ function endBurial(volume: Volume, { group, replica }: RecoveredGroup, effects: 
     effects.push({ type: "observe", observation: { type: "replicaRemoved", group, replica } })
 }
 
-/**
- * One replica from its log and what the last checkpoint holds of it. `forgotten` when what remains is not enough to
- * be that replica, `single` when it is damaged and nobody else has what it lost.
- */
+/** `forgotten`: what remains is not enough to be that replica. */
+type Forgotten = { readonly type: "forgotten" }
+const FORGOTTEN: Forgotten = { type: "forgotten" }
+/** It is damaged and nobody else has what it lost: only this order would make its group go on. */
+type Single = { readonly order: RecoverOrder }
+
+/** One replica from its log and what the last checkpoint holds of it, or why there is none. */
 function openReplica(
   config: KernelConfig,
   volume: Volume,
   recovered: RecoveredGroup,
   chance: Sfc32,
-  mono: number,
-): Replica | "forgotten" | "single" {
+  stamp: BootStamp,
+  effects: Effect[],
+): Replica | Forgotten | Single {
   const { group, replica } = recovered
   const held = StateMachine.open(volume.engine, group, replica)
   const descriptor = recovered.descriptor ?? held?.descriptor ?? null
-  if (replica === 0 || descriptor === null) return "forgotten"
+  if (replica === 0 || descriptor === null) return FORGOTTEN
   const machine = held ?? StateMachine.create(volume.engine, descriptor, replica)
-  const applied = { index: machine.appliedIndex, term: machine.appliedTerm }
   const isSingle = isAlone(replica, machine, recovered.entries)
+  const found: Found = { recovered, machine, isHeld: held !== null, isAlone: isSingle }
+  const refounded = recoverByOrder(config, volume, found, stamp, effects)
+  const { generation } = descriptorOf(found)
+  const single: Single = { order: { group, replica, incarnation: volume.incarnation, generation } }
+  const applied = { index: machine.appliedIndex, term: machine.appliedTerm }
   // The log goes on where a checkpoint ended that is not here any more. One that is here and cannot be read is another
   // matter: all this replica promised rests on its log, and its state comes from a peer.
-  if (applied.index < recovered.logStart.index && !machine.isDamaged) return isSingle ? "single" : "forgotten"
-  const log = new RaftLog(recovered.logStart)
-  if (recovered.entries.length > 0) log.append(recovered.entries, 0)
-  log.synced(0)
+  if (refounded === null && applied.index < recovered.logStart.index && !machine.isDamaged)
+    return isSingle ? single : FORGOTTEN
+  const log = refounded?.log ?? new RaftLog(recovered.logStart)
+  if (refounded === null && recovered.entries.length > 0) log.append(recovered.entries, 0)
+  if (refounded === null) log.synced(0)
   let damage = recovered.damage
+  if (refounded !== null) damage = null
   if (log.termAt(applied.index) !== applied.term) {
     // A snapshot was taken in and its checkpoint is durable, but not yet what the log says of it; or the log has lost
     // what the checkpoint contains. Where the checkpoint itself is lost the log is all there is.
@@ -286,10 +313,10 @@ function openReplica(
     volume.append({ type: "repaired", group })
     damage = null
   }
-  if (damage !== null && isSingle) return "single"
+  if (damage !== null && isSingle) return single
   const start: RaftStart = {
-    term: recovered.term,
-    votedFor: recovered.votedFor,
+    term: refounded?.term ?? recovered.term,
+    votedFor: refounded === null ? recovered.votedFor : 0,
     log,
     commitIndex: Math.max(applied.index, log.start.index),
     configurationIndex: machine.configurationIndex,
@@ -304,9 +331,38 @@ function openReplica(
             drawName(chance),
           ),
   }
-  const raft = makeRaft(config, group, replica, machine.descriptor, start, chance, mono)
+  const raft = makeRaft(config, group, replica, machine.descriptor, start, chance, stamp.mono)
   if (machine.isDamaged) raft.openedDamaged()
   return new Replica(config, volume, raft, machine)
+}
+
+/** What an operator's order, or one that was carried out and is not in a checkpoint yet, makes of a replica. */
+function recoverByOrder(
+  { recover, store }: KernelConfig,
+  volume: Volume,
+  found: Found,
+  stamp: BootStamp,
+  effects: Effect[],
+): Refounded | null {
+  const { recovered, machine } = found
+  const order = recover?.find((each) => each.group === recovered.group)
+  const last = refoundingIn(recovered.entries)
+  // One that has peers by now is repaired from them.
+  const isUnderWay = last !== null && last.index > machine.appliedIndex && found.isAlone
+  const lostState = (): boolean => machine.isDamaged || !machine.recount() || machine.checkDamage()
+  const horizon = fromWall(stamp.wall)
+  if (isUnderWay) refoundAgain(found, volume, lostState(), horizon)
+  if (order === undefined) return null
+  const code = refusalOf(order, found, volume.incarnation, lostState)
+  if (code !== null) {
+    effects.push({ type: "observe", observation: { type: "mark", name: "node.recover.refused" } })
+    effects.push({ type: "observe", observation: { type: "recoverRefused", order, code } })
+    return null
+  }
+  const refounded = refound(found, volume, lostState(), store, horizon)
+  effects.push({ type: "observe", observation: { type: "mark", name: "node.group.recovered" } })
+  effects.push({ type: "observe", observation: refounded.said })
+  return refounded
 }
 
 /** Rows after which nobody can say which replicas a log spoke of. */
@@ -344,9 +400,20 @@ function singleIn({ recovered, base }: OpenedImage, named: readonly Identifier[]
   return null
 }
 
-function corruptSingle(group: GroupId, recovered: RecoveredVolume): BootFailure {
+/** `order` is what would make the group go on without what is lost; null where nothing would. */
+function corruptSingle(
+  group: GroupId,
+  order: RecoverOrder | null,
+  recovered: RecoveredVolume,
+  before: readonly Effect[],
+): BootFailure {
   const detail = `Group ${group} has no other replica to be repaired from`
-  return { code: "corruptSingleReplica", detail, rows: rowsOf(recovered) }
+  // Nothing of what was done until here is carried out; that an order does not fit is to be known all the same.
+  const isRefusal = (each: Effect): boolean =>
+    each.type === "observe" && each.observation.type === "recoverRefused"
+  const effects = [...rowMarks(recovered), ...before.filter(isRefusal)]
+  if (order !== null) effects.push({ type: "observe", observation: { type: "recoverable", order } })
+  return { code: "corruptSingleReplica", detail, effects }
 }
 
 /** Whether the last configuration that this replica knows of names nobody else. */

@@ -1,4 +1,4 @@
-import type { StoreId, TenantId } from "../ids.ts"
+import type { GroupId, Incarnation, ReplicaId, StoreId, TenantId } from "../ids.ts"
 import type { Bootstrap } from "../raft/types.ts"
 import type { Switches } from "./switches.ts"
 
@@ -16,6 +16,19 @@ export type KernelConfig = {
   readonly timing: Timing
   readonly limits: Limits
   readonly switches: Switches
+  /** What an operator says of groups that have lost their only replica: looked at by a start, and by nobody later. */
+  readonly recover?: readonly RecoverOrder[]
+}
+
+/**
+ * Go on with what is left of this group, whatever acknowledged writes are lost with the rest. All four are as whoever says
+ * so has seen them: a replica, a life of its volume and a generation of its range that are not there any more make it void.
+ */
+export type RecoverOrder = {
+  readonly group: GroupId
+  readonly replica: ReplicaId
+  readonly incarnation: Incarnation
+  readonly generation: number
 }
 
 /** The birth of a cluster: one document, identical everywhere; it becomes entry 1 of each group. */

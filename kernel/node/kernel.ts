@@ -14,7 +14,7 @@ import { SnapshotTraffic } from "../snapshot/traffic.ts"
 import { ClockGuard } from "../time/clock-guard.ts"
 import { sayAbsent, sayNotHere, sayOutdated } from "./answers.ts"
 import { bearReplica, bootstrapReplica, unborn } from "./birth.ts"
-import { bootStore, rowMark } from "./boot.ts"
+import { bootStore } from "./boot.ts"
 import type { KernelConfig } from "./config.ts"
 import { Drain } from "./drain.ts"
 import type { Effect } from "./effect.ts"
@@ -93,8 +93,8 @@ export class Kernel {
     const kernel = new Kernel(config, guard, salts, chance, new Pulse(timing, store, support))
     if ("code" in booted) {
       kernel.#phase = "stopped"
-      const { code, detail, rows } = booted
-      return { kernel, effects: [...rows.map(rowMark), { type: "fatal", code, detail }] }
+      const { code, detail, effects } = booted
+      return { kernel, effects: [...effects, { type: "fatal", code, detail }] }
     }
     kernel.#process = self
     kernel.#volumes = new Map(booted.volumes)

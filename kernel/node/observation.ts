@@ -1,5 +1,7 @@
 import type { GroupId, LogIndex, ReplicaId, StoreId, Term, Timestamp, VolumeId } from "../ids.ts"
 import type { Configuration } from "../raft/types.ts"
+import type { RecoverOrder } from "./config.ts"
+import type { RecoverRefusal } from "./refound.ts"
 
 /**
  * What the kernel has to say for people and checkers. The simulator checks them online, the shell turns
@@ -73,6 +75,35 @@ export type Observation =
       readonly member: ReplicaId
       readonly store: StoreId
     }
+  /**
+   * A damaged state, which had applied up to `index`, is about to be replaced: this is the first row at which it differs
+   * from what replaces it. `space` and `key` are for people, escaped and cut. Unless `isCertain` it may be a row that was
+   * written after `index`.
+   */
+  | {
+      readonly type: "stateDiffered"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly index: LogIndex
+      readonly space: string
+      readonly key: string
+      readonly kind: "missing" | "extra" | "changed" | "unreadable"
+      readonly isCertain: boolean
+    }
+  /** A replica that nobody can repair has lost something: what an order to go on without it must name. */
+  | { readonly type: "recoverable"; readonly order: RecoverOrder }
+  /** By an operator's order its group goes on with what is left, from entry `index` on in this generation. */
+  | {
+      readonly type: "groupRecovered"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly generation: number
+      readonly index: LogIndex
+      /** Entries of the log are lost; rows of the state are, or tokens. */
+      readonly isLogLost: boolean
+      readonly isStateLost: boolean
+    }
+  | { readonly type: "recoverRefused"; readonly order: RecoverOrder; readonly code: RecoverRefusal }
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
   /** Groups that this store led when it was told to drain, or since: what others lead now, and what it kept. */
   | { readonly type: "drained"; readonly handed: number; readonly kept: number }

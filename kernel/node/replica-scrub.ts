@@ -6,6 +6,7 @@ import { isJoint, memberOf, members } from "../raft/quorum.ts"
 import type { Raft } from "../raft/raft.ts"
 import { Comparison, isEqual, type StateSum } from "../range/comparison.ts"
 import type { Member } from "../range/descriptor.ts"
+import { shownRow, writtenSince } from "../range/first-difference.ts"
 import type { StateMachine } from "../range/state-machine.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Effect } from "./effect.ts"
@@ -101,6 +102,35 @@ export class ReplicaScrub {
   /** A store of the group may have started anew: what it agreed to before it did says nothing of what it read then. */
   peersChanged(): void {
     this.#agreedIndex = 0
+  }
+
+  /**
+   * A snapshot up to `index` is about to take the place of the state. What was wrong with one that is damaged is told
+   * while it is still there; it is repaired whether or not that can be said.
+   */
+  replacing(index: LogIndex, moment: Moment): void {
+    const { group, replica, log } = this.#raft
+    const { appliedIndex } = this.#machine
+    if (!this.#machine.isDamaged) return
+    const { rows, isWhole } = writtenSince(log, appliedIndex, index)
+    const difference = this.#machine.differsFromStaged(rows)
+    if (difference === null) return this.#mark("range.repair.sameRows", moment)
+    this.#mark("range.repair.differs", moment)
+    const { space, key } = shownRow(difference.space, difference.key)
+    const { kind } = difference
+    moment.out.push({
+      type: "observe",
+      observation: {
+        type: "stateDiffered",
+        group,
+        replica,
+        index: appliedIndex,
+        space,
+        key,
+        kind,
+        isCertain: isWhole,
+      },
+    })
   }
 
   /** The state was replaced. */

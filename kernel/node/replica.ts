@@ -7,16 +7,16 @@ import type { Offer } from "../raft/hand-over.ts"
 import { isScrubMessage, type RaftMessage, type SnapshotChunk, type SnapshotOffer } from "../raft/message.ts"
 import { Raft, type RaftEvent } from "../raft/raft.ts"
 import type { RaftEffect, StepContext } from "../raft/state.ts"
-import type { Batch, Configuration } from "../raft/types.ts"
+import type { Batch } from "../raft/types.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
-import { members } from "../raft/quorum.ts"
 import { RangeService, type ReadPath, type ServiceContext } from "../range/service.ts"
 import { StateMachine } from "../range/state-machine.ts"
 import type { SnapshotTraffic } from "../snapshot/traffic.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Effect } from "./effect.ts"
 import type { FrameHeader, Stamp } from "./input.ts"
+import { isRefounding, refoundedAt } from "./refound.ts"
 import { ReplicaScrub } from "./replica-scrub.ts"
 import type { Observation } from "./observation.ts"
 import { Snapshots } from "./snapshots.ts"
@@ -60,6 +60,8 @@ export class Replica {
   /** Who sent the snapshot whose checkpoint is awaited. */
   #snapshotFrom: Member | null = null
   #budget = new StoreBudget()
+  /** Where its log, as far as this process has known it, founds the group anew; 0 when it does not. */
+  #recoveredAt: LogIndex
 
   constructor(
     config: KernelConfig,
@@ -75,6 +77,7 @@ export class Replica {
     this.scrub = new ReplicaScrub(raft, machine, config)
     this.service = service ?? new RangeService(machine, config.timing, config.limits)
     this.snapshots = new Snapshots(config, volume, raft, machine)
+    this.#recoveredAt = raft.log.length === 0 ? 0 : refoundedAt(raft.log.slice(raft.log.firstIndex, Infinity))
   }
 
   /** What it has in hand counts with what the other replicas of its store have. */
@@ -118,6 +121,16 @@ export class Replica {
     say({ type: "configurationChanged", group, replica, index, configuration })
     if (this.machine.appliedIndex > 0) this.#sayApplied(out)
     if (this.machine.isDamaged) say({ type: "mark", name: "range.state.openedDamaged" })
+    this.#sayRecoverable(out)
+  }
+
+  /** Nobody can repair it: what an operator must name to have it go on without what is lost. */
+  #sayRecoverable(out: Effect[]): void {
+    if (!this.machine.isDamaged || !this.isAlone) return
+    const { group, replica, machine, volume } = this
+    const { generation } = machine.descriptor
+    const order = { group, replica, incarnation: volume.incarnation, generation }
+    out.push({ type: "observe", observation: { type: "recoverable", order } })
   }
 
   #sayApplied(out: Effect[]): void {
@@ -291,8 +304,7 @@ export class Replica {
 
   get #refusal(): KernelError | null {
     const { raft, machine } = this
-    if (machine.isDamaged)
-      return { code: isAlone(raft.configuration, raft.replica) ? "corruptSingleReplica" : "recovering" }
+    if (machine.isDamaged) return { code: this.isAlone ? "corruptSingleReplica" : "recovering" }
     if (machine.isDiverged) return { code: "replicasDiverged" }
     return raft.role === "recovering" ? { code: "recovering" } : null
   }
@@ -414,6 +426,7 @@ export class Replica {
     snapshots.pump(moment)
     if (machine.isDamaged && !raft.isStateDamaged) {
       this.#carryOut(raft.step({ type: "stateDamaged" }, this.#raftContext(moment)), moment)
+      this.#sayRecoverable(moment.out)
     }
     this.#budget.note(raft, service.size)
     for (const effect of service.drain()) {
@@ -432,6 +445,8 @@ export class Replica {
       const applied = machine.apply(entry)
       if (applied === null) return
       if (entry.payload.type !== "batch") raft.descriptor = machine.descriptor
+      if (isRefounding(entry))
+        moment.out.push({ type: "observe", observation: { type: "mark", name: "range.refounded" } })
       moment.out.push({
         type: "observe",
         observation: {
@@ -460,6 +475,7 @@ export class Replica {
 
   #installSnapshot(message: SnapshotOffer, from: Member, moment: Moment): void {
     this.#snapshotFrom = from
+    this.scrub.replacing(message.head.id.index, moment)
     this.snapshots.install(message, moment)
     this.raft.descriptor = this.machine.descriptor
     this.scrub.replaced()
@@ -502,6 +518,7 @@ export class Replica {
       hashLow: machine.hashLow,
       waitingRequests: service.size,
       sending: raft.sending(),
+      recoveredAt: this.#recoveredAt,
       state: machine.isDamaged ? "damaged" : machine.isDiverged ? "diverged" : "whole",
       size: machine.size,
       checkpoint: this.volume.durable,
@@ -517,6 +534,7 @@ export class Replica {
     this.scrub.save(sink)
     sink.bool(this.isRemoved)
     sink.bool(this.isDirty)
+    sink.uint(this.#recoveredAt)
     sink.bool(this.#snapshotFrom !== null)
     sink.uint(this.#snapshotFrom?.replica ?? 0)
     sink.uint(this.#snapshotFrom?.store ?? 0)
@@ -533,17 +551,11 @@ export class Replica {
     replica.scrub.load(reader)
     replica.isRemoved = reader.bool()
     replica.isDirty = reader.bool()
+    replica.#recoveredAt = reader.uint()
     const hasSender = reader.bool()
     const from = { replica: reader.uint(), store: reader.uint(), incarnation: reader.uint() }
     replica.#snapshotFrom = hasSender ? from : null
     replica.snapshots.load(reader)
     return replica
   }
-}
-
-/** Whether nobody else may have what this replica lost. */
-function isAlone(configuration: Configuration, replica: ReplicaId): boolean {
-  return (
-    members(configuration).every((member) => member.replica === replica) && configuration.voters.length > 0
-  )
 }

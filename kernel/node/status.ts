@@ -51,6 +51,8 @@ export type GroupStatus = {
   readonly sending: readonly { readonly store: StoreId; readonly bytes: number }[]
   /** What a scrub or a read found: only a `whole` state is served from. */
   readonly state: "whole" | "damaged" | "diverged"
+  /** The entry at which an operator had the group go on without what its only replica had lost; 0: none is known. */
+  readonly recoveredAt: LogIndex
   /** How much the range holds here; null until it was counted once since the start or the last snapshot. */
   readonly size: RangeSize | null
   /** Of the volume: the last durable one of this boot; null when there was none. */

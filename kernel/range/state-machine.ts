@@ -5,12 +5,13 @@ import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
 import { decodeUint64, encodeUint64 } from "../mvcc/key.ts"
 import { EMPTY_CONFIGURATION } from "../raft/membership.ts"
-import type { Configuration, Entry } from "../raft/types.ts"
+import type { Configuration, Entry, LogEnd } from "../raft/types.ts"
 import { ROW_SPACES, spanOf, type SnapshotHead } from "../snapshot/head.ts"
 import { SnapshotSource } from "../snapshot/source.ts"
 import { clearStaging } from "../snapshot/staging.ts"
 import type { RangeSize } from "../node/status.ts"
 import type { RangeDescriptor } from "./descriptor.ts"
+import { firstDifference, type Difference } from "./first-difference.ts"
 import {
   appliedWrite,
   clearMeta,
@@ -282,6 +283,12 @@ export class StateMachine {
     }
   }
 
+  /** Where this state and the snapshot that is staged for its place part; `since` as for `firstDifference`. */
+  differsFromStaged(since: ReadonlySet<string>): Difference | null {
+    const { descriptor } = this.#shape
+    return firstDifference(this.#engine, descriptor.groupId, spanOf(descriptor), since)
+  }
+
   /**
    * Puts the snapshot that was staged in the place of everything this range holds: rows, records and the end
    * of its staging in one batch, so that a crash finds the old state or the new one. `rows` add up to its head.
@@ -313,6 +320,37 @@ export class StateMachine {
     writes.push(...clearMeta(group), shapeWrite(group, this.#shape), appliedWrite(group, this.#applied))
     writes.push(clearStaging(group))
     this.#engine.apply(writes)
+    this.isDiverged = false
+    this.#damageSeen = this.#engine.damage
+    this.#isDamaged = this.#isTouchedBy(this.#damageSeen)
+  }
+
+  /**
+   * Goes on with the rows that can be read: the others are given up, and the state counts as the one after entry `end`. No
+   * token born before `horizon` is known any more. `undone` goes before it is counted. By an operator's word alone;
+   * durable with the next checkpoint.
+   */
+  salvage(end: LogEnd, horizon: Timestamp, undone: readonly Write[]): void {
+    const { descriptor } = this.#shape
+    const { groupId } = descriptor
+    this.#hash.reset()
+    // Reading is what finds damage; once all was read, what was found is cleared.
+    this.#eachRow(() => {})
+    this.#engine.apply([...clearsOf(this.#engine.damage, descriptor), ...undone])
+    this.#eachRow((space, key, value) => this.#hash.add(space, key, value))
+    this.#scrub.abandon()
+    this.#isCounted = true
+    const { high: hashHigh, low: hashLow } = this.#hash
+    this.#applied = {
+      ...this.#applied,
+      appliedIndex: end.index,
+      appliedTerm: end.term,
+      horizon: Math.max(this.#applied.horizon, horizon),
+      hashHigh,
+      hashLow,
+    }
+    if (end.index > 0)
+      this.#engine.apply([shapeWrite(groupId, this.#shape), appliedWrite(groupId, this.#applied)])
     this.isDiverged = false
     this.#damageSeen = this.#engine.damage
     this.#isDamaged = this.#isTouchedBy(this.#damageSeen)
@@ -396,6 +434,19 @@ export class StateMachine {
       StateMachine.create(engine, descriptor, replica)
     return new StateMachine(engine, opened.#applied, opened.#shape, scrub, sum)
   }
+}
+
+/** Clears over what of a range's rows is damaged. */
+function clearsOf(damage: DamageList, range: RangeDescriptor): Write[] {
+  const span = spanOf(range)
+  return damage
+    .filter((each) => ROW_SPACES.includes(each.space) && overlaps([each], each.space, span.start, span.end))
+    .map(({ space, from, to }): Write => ({
+      space,
+      type: "clear",
+      key: from < span.start ? span.start : from,
+      value: to === "" || to > span.end ? span.end : to,
+    }))
 }
 
 function clearRows(range: RangeDescriptor): Write[] {

@@ -77,14 +77,33 @@ export function readStaged(view: ReadView, group: GroupId): Staged | null {
   return staged
 }
 
+/** A walk over the rows that wait, in order; `row` is null behind the last. */
+export type StagedWalk = { readonly row: Row | null; next(): void }
+
+export function stagedRowsFrom(view: ReadView, group: GroupId): StagedWalk {
+  const head = encodeUint64(group)
+  const cursor = view.cursor(SPACE_STAGING, head + "\x01", encodeUint64(group + 1), false)
+  const row = (): Row | null => {
+    if (!cursor.valid) return null
+    const space = cursor.key.charCodeAt(GROUP_BYTES) as Space
+    return { space, key: cursor.key.slice(GROUP_BYTES + 1), value: cursor.value }
+  }
+  const walk = {
+    row: row(),
+    next: (): void => {
+      cursor.next()
+      walk.row = row()
+    },
+  }
+  return walk
+}
+
 /** The rows that wait, each as a write to where it belongs. */
 export function stagedRows(view: ReadView, group: GroupId): readonly Write[] {
-  const head = encodeUint64(group)
   const writes: Write[] = []
-  const cursor = view.cursor(SPACE_STAGING, head + "\x01", encodeUint64(group + 1), false)
-  for (; cursor.valid; cursor.next()) {
-    const space = cursor.key.charCodeAt(GROUP_BYTES) as Space
-    writes.push({ space, type: "put", key: cursor.key.slice(GROUP_BYTES + 1), value: cursor.value })
+  for (const walk = stagedRowsFrom(view, group); walk.row !== null; walk.next()) {
+    const { space, key, value } = walk.row
+    writes.push({ space, type: "put", key, value })
   }
   return writes
 }

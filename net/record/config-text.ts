@@ -1,18 +1,19 @@
-import { DEFAULT_LIMITS, DEFAULT_TIMING, NO_SWITCHES, type KernelConfig } from "#kernel"
+import { DEFAULT_LIMITS, DEFAULT_TIMING, NO_SWITCHES, type KernelConfig, type RecoverOrder } from "#kernel"
 
 /** The configuration of a kernel as text. Its switches are those of every shell: none. */
 export function configText(config: KernelConfig): string {
-  const { cluster, store, tenants, bootstrap, timing, limits } = config
-  return JSON.stringify({ cluster, store, tenants, bootstrap, timing, limits })
+  const { cluster, store, tenants, bootstrap, timing, limits, recover } = config
+  return JSON.stringify({ cluster, store, tenants, bootstrap, timing, limits, recover })
 }
 
 /** Null for a text that is no configuration. */
 export function readConfig(json: unknown): KernelConfig | null {
   if (!isRecord(json)) return null
-  const { cluster, store, tenants, bootstrap, timing, limits } = json
+  const { cluster, store, tenants, bootstrap, timing, limits, recover } = json
   if (typeof cluster !== "string" || !isCount(store)) return null
   if (!Array.isArray(tenants) || !tenants.every(isCount)) return null
   if (bootstrap !== null && !isBootstrap(bootstrap)) return null
+  if (recover !== undefined && !(Array.isArray(recover) && recover.every(isOrder))) return null
   if (!hasCounts(timing, DEFAULT_TIMING) || !hasCounts(limits, DEFAULT_LIMITS)) return null
   return {
     cluster,
@@ -22,7 +23,14 @@ export function readConfig(json: unknown): KernelConfig | null {
     timing,
     limits,
     switches: NO_SWITCHES,
+    ...(recover === undefined ? {} : { recover }),
   }
+}
+
+function isOrder(json: unknown): json is RecoverOrder {
+  return (
+    isRecord(json) && ["group", "replica", "incarnation", "generation"].every((name) => isCount(json[name]))
+  )
 }
 
 function hasCounts<Shape extends object>(json: unknown, shape: Shape): json is Shape {

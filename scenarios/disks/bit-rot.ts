@@ -33,5 +33,5 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
-  marks: ["range.state.openedDamaged", "raft.state.asked", "raft.state.repaired"],
+  marks: ["range.state.openedDamaged", "raft.state.asked", "raft.state.repaired", "range.repair.differs"],
 })

@@ -282,6 +282,7 @@ const DAMAGES_SYNCED: Readonly<Record<FaultKind, boolean>> = {
   segmentsSmallest: false,
   keepNoEntries: false,
   reload: false,
+  recoverGroup: false,
 }
 
 /** The online checkers of one run, fresh. `itemsOf` reads the items of a frame's bytes, as the kernel writes it. */

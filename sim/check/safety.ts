@@ -197,6 +197,10 @@ export class SafetyChecker implements OnlineChecker {
       case "leaseRead":
       case "memberRefused":
       case "drained":
+      case "stateDiffered":
+      case "recoverable":
+      case "groupRecovered":
+      case "recoverRefused":
         return
       case "recovered":
         if (this.#damagesSynced) this.#recoveredAnyhow(store, observation.volume, observation.lsn)
@@ -225,19 +229,7 @@ export class SafetyChecker implements OnlineChecker {
     world: WorldView,
     store: StoreMirror,
     replica: ReplicaMirror,
-    observation: Exclude<
-      Observation,
-      {
-        readonly type:
-          | "mark"
-          | "fenced"
-          | "lowWaterSet"
-          | "memberRefused"
-          | "recovered"
-          | "leaseRead"
-          | "drained"
-      }
-    >,
+    observation: Exclude<Observation, { readonly type: Unplaced }>,
   ): void {
     const booting = store.booting
     if (!booting && observation.type !== "replicaRemoved") checkName(world, replica)
@@ -284,6 +276,20 @@ export class SafetyChecker implements OnlineChecker {
     }
   }
 }
+
+/** What is said of no replica, or changes nothing of one. */
+type Unplaced =
+  | "mark"
+  | "fenced"
+  | "lowWaterSet"
+  | "memberRefused"
+  | "recovered"
+  | "leaseRead"
+  | "drained"
+  | "stateDiffered"
+  | "recoverable"
+  | "groupRecovered"
+  | "recoverRefused"
 
 /** A kernel may be late, woken for several things at one instant, but not for ever. */
 const WAKES_AT_ONCE_MAX = 256

@@ -7,6 +7,7 @@ import { hold, swizzle } from "./hold.ts"
 import { linkFault } from "./link.ts"
 import { drain } from "./drain.ts"
 import { crash, crashLoop, pause, reload, slowProcess } from "./process.ts"
+import { recoverGroup } from "./operator.ts"
 import type { FaultKindActions } from "./stage.ts"
 import { replayOld, zombie } from "./stale.ts"
 import { quorumLoss, topologyStorm } from "./storm.ts"
@@ -81,6 +82,7 @@ export const CATALOGUE: Readonly<Record<FaultKind, FaultKindActions>> = {
   segmentsSmallest: switchFault("segmentsSmallest"),
   keepNoEntries: switchFault("keepNoEntries"),
   reload,
+  recoverGroup,
 }
 
 /**

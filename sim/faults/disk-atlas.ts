@@ -100,9 +100,12 @@ function removalsOf({ faults }: DamageGround, group: number): number {
  * and one other; it forgets; a third that was cut off is elected with its vote while the other is away.
  */
 export function isForgotten(ground: DamageGround): boolean {
-  return ground.faults.some(
-    (fault) => harmOf(fault) === "forgets" && !isQuiet(ground.phases, fault.at) && !isSafe(ground, fault),
-  )
+  return ground.faults.some((fault) => {
+    if (isQuiet(ground.phases, fault.at)) return false
+    // What was promised is given up, by somebody who may: no promise is left to look at.
+    if (fault.kind === "recoverGroup") return true
+    return harmOf(fault) === "forgets" && !isSafe(ground, fault)
+  })
 }
 
 /** Nobody is harmed by it, or it is alone and the rest is calm, so that a leader is there to notice. */

@@ -56,6 +56,11 @@ export interface Stage extends CommonStage<StoreHost> {
    * to it. False when it was down.
    */
   raise(store: number, run: FaultRun, hearsPpm: number, restartAt: number): boolean
+  /**
+   * Stops the process and starts it at `restartAt` with the order to go on with what is left of this group in this
+   * generation. False when the plan places no replica of it there.
+   */
+  recover(store: number, group: number, generation: number, restartAt: number): boolean
   /** Starts a spare that was never started. */
   bear(store: number): void
   ask(run: FaultRun, store: number, request: AdminRequest): void

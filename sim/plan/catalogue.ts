@@ -97,6 +97,7 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   segmentsSmallest: SWITCH,
   keepNoEntries: SWITCH,
   reload: { family: "host", args: {}, lasting: false },
+  recoverGroup: { family: "host", args: { generation: [1, 1_000], restartUs: ANY_US }, lasting: false },
 }
 
 /** Clients have ids from here on in the lists of a target: client 0 is 1000. */
@@ -104,8 +105,8 @@ export const CLIENT_IDS_FROM = 1_000
 
 /**
  * Not drawn by "all". A clock in the far future takes a run out of the fault model: it is drawn only where a plan is to
- * leave it. What an operator does, what people and file systems do to single files, and errors of a store that runs are
- * for scenarios that name them.
+ * leave it. What an operator does and accepts, what people and file systems do to single files, and errors of a store
+ * that runs are for scenarios that name them.
  */
 const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "drain",
@@ -115,6 +116,7 @@ const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "earlierVolume",
   "laterFormat",
   "liveReadError",
+  "recoverGroup",
 ])
 
 export const FAULT_KINDS: readonly FaultKind[] = Object.keys(FAULTS) as FaultKind[]

@@ -138,7 +138,10 @@ export type SwitchKind = SwitchName
 
 export type HostKind =
   // the kernel of `stores` is replaced by load(save()): nothing may change
-  "reload"
+  | "reload"
+  // the operator has the replica of `group` on `stores` go on with what is left of it, by an order that names
+  // args.generation of its range; the store starts anew for it, after args.restartUs
+  | "recoverGroup"
 
 /**
  * Whom a fault strikes. With `role` "stores" the lists say it; otherwise `stores` is taken at the moment

@@ -57,6 +57,9 @@ export const PROCESS_DRAWERS: Drawers<ProcessKind | HostKind> = {
     const whom = target.percent(50) ? targetLeader(target, ground) : one(target, ground)
     return [event(kind, span, whom, { restartUs: draw.spread(20 * MS, SECOND), hearsPpm: ZOMBIE_HEARS_PPM })]
   },
+  recoverGroup: ({ span, target, ground, draw }, kind) => [
+    event(kind, span, one(target, ground), { generation: 1, restartUs: draw.spread(50 * MS, SECOND) }),
+  ],
   reload({ span, target, ground }, kind) {
     const at = { at: span.at, until: span.at }
     return [event(kind, at, target.percent(50) ? all(ground) : victims(target, ground), {})]

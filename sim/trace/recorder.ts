@@ -120,6 +120,12 @@ function observationText(observation: Extract<Effect, { readonly type: "observe"
       return `g${observation.group} votes for ${observation.votedFor} in term ${observation.term}`
     case "recovered":
       return `recovered v${observation.volume} to lsn ${observation.lsn}: ${observation.verdict}`
+    case "groupRecovered":
+      return `g${observation.group} goes on with what is left of it, from ${observation.index} in generation ${observation.generation}`
+    case "recoverRefused":
+      return `g${observation.order.group} is not recovered: ${observation.code}`
+    case "stateDiffered":
+      return `g${observation.group} state differed at ${observation.kind} ${observation.space} row "${observation.key}"`
     default:
       return observation.type
   }

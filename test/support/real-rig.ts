@@ -163,6 +163,7 @@ export class RigDoor implements ClusterDoor {
       waitingRequests: 0,
       sending: [],
       state: "whole",
+      recoveredAt: 0,
       size: null,
       checkpoint: null,
       scrub: { passes: 0, mono: 0, key: "" },

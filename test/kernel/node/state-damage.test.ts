@@ -6,6 +6,7 @@ import { MemoryBase } from "#kernel/engine/memory-base.ts"
 import { OverlayEngine } from "#kernel/engine/overlay.ts"
 import { KV_TABLE, tableSpan } from "#kernel/mvcc/key.ts"
 import { encodeVersion } from "#kernel/mvcc/version.ts"
+import type { Observation } from "#kernel/node/observation.ts"
 import { appliedWrite, readApplied } from "#kernel/range/meta.ts"
 import { StateHash } from "#kernel/range/state-hash.ts"
 import { StateMachine } from "#kernel/range/state-machine.ts"
@@ -414,4 +415,62 @@ test("a status tells how much a range holds, as a model counts it, and when it w
   // Written since: counted along the way.
   put(cluster, leader, "zz")
   assert.equal(leader.status!.size!.rows, 33)
+})
+
+type Differed = Extract<Observation, { readonly type: "stateDiffered" }>
+
+function differencesOf(store: Store): readonly Differed[] {
+  return store.all.flatMap((effect) =>
+    effect.type === "observe" && effect.observation.type === "stateDiffered" ? [effect.observation] : [],
+  )
+}
+
+function told({ space, key, kind, isCertain }: Differed): readonly unknown[] {
+  return [space, key, kind, isCertain]
+}
+
+for (const who of ["a follower", "the leader"] as const) {
+  test(`what was wrong with ${who} is named by its first key before the repair replaces it, while writes go on`, () => {
+    const cluster = filled()
+    const leader = cluster.elect()
+    const victim = who === "the leader" ? leader : cluster.stores.find((store) => store !== leader)!
+    changeRow(victim, "k07")
+    changeRow(victim, "k21")
+    for (let i = 0; i < 40; i++) {
+      // Keys before and behind the one that rotted.
+      const now = cluster.leader
+      if (now !== undefined) put(cluster, now, `k0${i % 5}`, `later ${i}`)
+      cluster.pass(SCRUB_US / 10)
+    }
+    assertWhole(cluster)
+    assert.deepEqual(differencesOf(victim).map(told), [["versions", "k07", "changed", true]])
+    assert.include(victim.marks, "range.repair.differs")
+  })
+}
+
+test("rows that could not be read are named as such, and a state that only lost its records has no difference", () => {
+  const cluster = filled()
+  const leader = cluster.elect()
+  const [one, two] = cluster.stores.filter((store) => store !== leader)
+  damageAtRest(one!, SOME_ROWS)
+  one!.boot()
+  assertWhole(cluster)
+  assert.deepEqual(differencesOf(one!).map(told), [["versions", "k05", "unreadable", true]])
+  damageAtRest(two!, RECORDS)
+  two!.boot()
+  assertWhole(cluster)
+  assert.deepEqual(differencesOf(two!), [])
+  assert.include(two!.marks, "range.repair.sameRows")
+})
+
+test("where the leader is gone when the damage is found, the one after it repairs, and the key is named", () => {
+  const cluster = filled()
+  const leader = cluster.elect()
+  const victim = cluster.stores.find((store) => store !== leader)!
+  changeRow(victim, "k07")
+  cluster.cut.add(leader.id)
+  cluster.pass(8_000_000)
+  assert.deepEqual(differencesOf(victim).map(told), [["versions", "k07", "changed", true]])
+  cluster.cut.clear()
+  assertWhole(cluster)
 })

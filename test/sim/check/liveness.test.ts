@@ -27,6 +27,7 @@ function status(replica: number, isLeader: boolean): GroupStatus {
     waitingRequests: 0,
     sending: [],
     state: "whole",
+    recoveredAt: 0,
     size: null,
     checkpoint: null,
     scrub: { passes: 0, mono: 0, key: "" },

@@ -253,6 +253,7 @@ export class ToyKernel implements StoreKernel {
         waitingRequests: 0,
         sending: [],
         state: "whole",
+        recoveredAt: 0,
         size: null,
         checkpoint: null,
         scrub: { passes: 0, mono: 0, key: "" },
