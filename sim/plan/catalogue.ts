@@ -50,6 +50,7 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   zombie: { family: "process", args: { restartUs: ANY_US, hearsPpm: RATIO }, lasting: true },
   syncError: { family: "disk", args: { restartUs: ANY_US }, lasting: true },
   diskFull: { family: "disk", args: {}, lasting: true },
+  diskQuota: { family: "disk", args: { bytes: [0, 1 << 30] }, lasting: true },
   slowDisk: { family: "disk", args: { factor: [1, 1_000] }, lasting: true },
   stalledDisk: { family: "disk", args: {}, lasting: true },
   lyingSync: { family: "disk", args: {}, lasting: true },
@@ -102,10 +103,12 @@ export const CLIENT_IDS_FROM = 1_000
 
 /**
  * Not drawn by "all". A clock in the far future takes a run out of the fault model: it is drawn only where a plan is to
- * leave it. What people and file systems do to single files is for scenarios that name it.
+ * leave it. What people and file systems do to single files is for scenarios that name it, and so is a quota: how much
+ * is little depends on the sizes of segments and on what is written.
  */
 const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "clockFarFuture",
+  "diskQuota",
   "fileLoss",
   "shortFile",
   "earlierVolume",
