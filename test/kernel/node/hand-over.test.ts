@@ -25,7 +25,7 @@ class Rig {
   get leader(): Store {
     const leader = this.cluster.leader
     assert.isDefined(leader)
-    return leader!
+    return leader
   }
 
   others(store: Store): readonly Store[] {
