@@ -9,6 +9,7 @@ import { main as deafLeader } from "./partitions/deaf-leader.ts"
 import { main as minorityLeader } from "./partitions/minority-leader.ts"
 import { main as leaseholderCutOff } from "./partitions/leaseholder-cut-off.ts"
 import { main as lossyReordering } from "./network/lossy-reordering.ts"
+import { main as diskFillsAndCompactionFreesIt } from "./disks/disk-fills-and-compaction-frees-it.ts"
 import { main as diskFull } from "./disks/disk-full.ts"
 import { main as bitRot } from "./disks/bit-rot.ts"
 import { main as syncError } from "./disks/sync-error.ts"
@@ -61,6 +62,7 @@ export const SCENARIOS: readonly Scenario[] = [
   leaseholderCutOff,
   lossyReordering,
   diskFull,
+  diskFillsAndCompactionFreesIt,
   bitRot,
   syncError,
   stalledDisk,

@@ -141,6 +141,7 @@ const MESSAGES: readonly PeerMessage[] = [
     askedMono: 5_000_000,
     askedWall: 1_700_000_000_000_000,
     heldUs: 900_000,
+    full: [1, 300],
   },
 ]
 

@@ -1,4 +1,4 @@
-import type { Incarnation, Mono, Wall } from "../ids.ts"
+import type { Incarnation, Mono, VolumeId, Wall } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 
 /**
@@ -23,6 +23,8 @@ export type StoreHeartbeat = {
   readonly askedWall: Wall
   /** Microseconds for which the sender has had that heartbeat: the way back and forth took the rest. */
   readonly heldUs: number
+  /** Volumes of the sender that their disk gives no more room, ascending: nobody else should lead there. */
+  readonly full: readonly VolumeId[]
 }
 
 /**
@@ -43,6 +45,8 @@ export type StoreMessage = StoreHeartbeat | Outdated
 /** They stand where a message of a group has a tag of its own. */
 const HEARTBEAT_TAG = 11
 const OUTDATED_TAG = 24
+/** Nearly every heartbeat says this. */
+export const NONE_FULL: readonly VolumeId[] = []
 
 export function isStoreTag(tag: number): boolean {
   return tag === HEARTBEAT_TAG || tag === OUTDATED_TAG
@@ -68,6 +72,8 @@ export function writeStoreMessage(message: StoreMessage, sink: Sink): void {
   sink.uint(message.askedMono)
   sink.uint(message.askedWall)
   sink.uint(message.heldUs)
+  sink.uint(message.full.length)
+  for (const volume of message.full) sink.uint(volume)
 }
 
 /** What follows the tag. Turns the reader `failed` when the bytes are no message. */
@@ -88,5 +94,14 @@ export function readStoreMessage(tag: number, reader: ByteReader): StoreMessage 
     askedMono: reader.uint(),
     askedWall: reader.uint(),
     heldUs: reader.uint(),
+    full: readVolumes(reader),
   }
+}
+
+function readVolumes(reader: ByteReader): readonly VolumeId[] {
+  const count = reader.count()
+  if (count === 0) return NONE_FULL
+  const volumes: VolumeId[] = []
+  for (let left = count; left > 0; left--) volumes.push(reader.uint())
+  return volumes
 }

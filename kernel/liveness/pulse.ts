@@ -6,6 +6,7 @@ import type { FrameHeader, Stamp } from "../node/input.ts"
 import type { Configuration } from "../raft/types.ts"
 import { GroupIndex } from "./group-index.ts"
 import type { StoreHeartbeat } from "./message.ts"
+import { RoomWatch } from "./room.ts"
 import { heldAtLeastUs, StoreSupport, type Support, type SupportChange } from "./support.ts"
 import { SyncWatch } from "./sync-watch.ts"
 
@@ -17,6 +18,8 @@ export type WatchedVolume = {
   readonly id: VolumeId
   readonly barrier: { readonly lsn: Lsn } | null
   readonly wal: { readonly durableLsn: Lsn; readonly full: boolean }
+  /** Its disk refused what would make it larger. */
+  readonly isFull: boolean
 }
 
 const NO_CHANGES: readonly GroupChange[] = []
@@ -30,13 +33,21 @@ export class Pulse {
   readonly #store: StoreId
   readonly #support: StoreSupport
   readonly #syncs: SyncWatch
+  readonly room: RoomWatch
   readonly #index = new GroupIndex()
 
-  constructor(timing: Timing, store: StoreId, support: StoreSupport, syncs: SyncWatch = new SyncWatch()) {
+  constructor(
+    timing: Timing,
+    store: StoreId,
+    support: StoreSupport,
+    syncs: SyncWatch = new SyncWatch(),
+    room: RoomWatch = new RoomWatch(timing.livenessUs),
+  ) {
     this.#timing = timing
     this.#store = store
     this.#support = support
     this.#syncs = syncs
+    this.room = room
   }
 
   get support(): Support {
@@ -64,10 +75,13 @@ export class Pulse {
     stamp: Stamp,
     out: Effect[],
   ): readonly GroupChange[] {
-    for (const { id, barrier, wal } of volumes) {
+    const full: VolumeId[] = []
+    for (const { id, barrier, wal, isFull } of volumes) {
+      if (isFull) full.push(id)
       // A disk without space has answered.
       this.#syncs.look(id, wal.durableLsn, barrier !== null && !wal.full, stamp.mono)
     }
+    this.room.look(full, stamp.mono)
     const isOverdue = this.#syncs.isOverdue(stamp.mono, this.#timing.syncOverdueUs)
     const changes = [...this.timePassed(stamp), ...this.#ask(!isFenced && !isOverdue, out)]
     this.#tellPeers(stamp, out)
@@ -104,13 +118,14 @@ export class Pulse {
   }
 
   #tell(to: StoreId, stamp: Stamp, out: Effect[]): void {
-    const message = this.#support.heartbeatTo(to, stamp.mono, stamp.wall)
+    const message = this.#support.heartbeatTo(to, stamp.mono, stamp.wall, this.room.full)
     out.push({ type: "send", to, lane: "liveness", message, barrier: null })
   }
 
   heard(header: FrameHeader, message: StoreHeartbeat, stamp: Stamp, out: Effect[]): readonly GroupChange[] {
     const { fromStore, fromIncarnation, fromBoot } = header
     const { mono, wall } = stamp
+    this.room.heard(fromStore, fromIncarnation, fromBoot, message, mono)
     const { changes, isNew } = this.#support.heard(fromStore, fromIncarnation, fromBoot, message, mono, wall)
     if (isNew) this.#tell(fromStore, stamp, out)
     return this.#forGroups(changes)
@@ -135,12 +150,14 @@ export class Pulse {
   save(sink: Sink): void {
     this.#support.save(sink)
     this.#syncs.save(sink)
+    this.room.save(sink)
   }
 
   /** The index follows when the replicas are noted. */
   static load(reader: ByteReader, timing: Timing, store: StoreId): Pulse {
     const support = StoreSupport.load(reader, timing)
-    return new Pulse(timing, store, support, SyncWatch.load(reader))
+    const syncs = SyncWatch.load(reader)
+    return new Pulse(timing, store, support, syncs, RoomWatch.load(reader, timing.livenessUs))
   }
 }
 

@@ -1,7 +1,7 @@
-import type { Incarnation, Mono, StoreId, Wall } from "../ids.ts"
+import type { Incarnation, Mono, StoreId, VolumeId, Wall } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { Timing } from "../node/config.ts"
-import type { StoreHeartbeat } from "./message.ts"
+import { NONE_FULL, type StoreHeartbeat } from "./message.ts"
 
 /** Support this store gives to another: it counts it alive until then, by its own clock. */
 type Given = {
@@ -173,7 +173,7 @@ export class StoreSupport implements Support {
     return changes.sort(byStore)
   }
 
-  heartbeatTo(store: StoreId, mono: Mono, wall: Wall): StoreHeartbeat {
+  heartbeatTo(store: StoreId, mono: Mono, wall: Wall, full: readonly VolumeId[] = NONE_FULL): StoreHeartbeat {
     const given = this.#given.get(store)
     const isLive = given !== undefined && given.isLive && given.until > mono
     return {
@@ -190,6 +190,7 @@ export class StoreSupport implements Support {
       askedMono: given?.askedMono ?? 0,
       askedWall: given?.askedWall ?? 0,
       heldUs: given === undefined ? 0 : Math.max(0, mono - given.heardAt),
+      full,
     }
   }
 

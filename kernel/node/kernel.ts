@@ -182,11 +182,11 @@ export class Kernel {
           `A write or sync of the log of volume ${input.volume} failed at frame ${input.lsn}`,
         )
       case "segmentCreated":
-        if (this.#volume(input.volume).isFull) this.#mark("wal.spaceReturned")
-        return this.#volume(input.volume).wal.segmentCreated(input.segment)
+        for (const name of this.#volume(input.volume).segmentCreated(input.segment)) this.#mark(name)
+        return
       case "segmentRefused":
         this.#mark("wal.diskFull")
-        return this.#volume(input.volume).wal.segmentRefused(input.segment)
+        return this.#volume(input.volume).segmentRefused(input.segment)
       case "checkpointSynced":
         return this.#checkpointSynced(input.volume, input.checkpoint, input)
       case "checkpointRefused":
@@ -277,12 +277,8 @@ export class Kernel {
     if (this.#phase !== "running") return
     this.#beat(stamp)
     const awake = [...this.#awake].sort((a, b) => a - b).map((group) => this.#replicas.get(group)!)
-    for (const replica of awake) {
-      if (!replica.raft.isLeader || replica.isRemoved) continue
-      replica.tidy(this.#moment(stamp))
-      this.#touched(replica, stamp)
-    }
-    for (const replica of this.#replicas.tend(awake, this.#moment(stamp))) this.#touched(replica, stamp)
+    const tended = this.#replicas.tend(awake, this.#pulse.room, this.#moment(stamp))
+    for (const replica of tended) this.#touched(replica, stamp)
   }
 
   /** Heartbeats to the stores this one shares groups with. */

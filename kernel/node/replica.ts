@@ -1,5 +1,5 @@
 import type { KernelError } from "../errors.ts"
-import type { GroupId, LogIndex, ReplicaId } from "../ids.ts"
+import type { GroupId, LogIndex, ReplicaId, StoreId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { Support, SupportChange } from "../liveness/support.ts"
 import { unreachable } from "../lib/invariant.ts"
@@ -256,6 +256,19 @@ export class Replica {
     this.#settle(moment)
   }
 
+  /** Who could lead in its place from now on, as far as the group can tell. */
+  heirs(moment: Moment): readonly Member[] {
+    return this.raft.heirs(this.#raftContext(moment))
+  }
+
+  /** Leaves its office to the voter on this store, if that is ready soon. */
+  handOver(store: StoreId, moment: Moment): void {
+    this.isDirty = true
+    const action = { type: "transferLeader", store } as const
+    this.#carryOut(this.raft.administer(action, this.#raftContext(moment)).effects, moment)
+    this.#settle(moment)
+  }
+
   /** Counts some rows again; gives how many. */
   countRows(limit: number, moment: Moment): number {
     const rows = this.scrub.countRows(limit, moment)
@@ -486,9 +499,11 @@ export class Replica {
   compact(durableApplied: LogIndex, moment: Moment): void {
     if (this.machine.isDamaged) return
     const { limits, switches } = this.#config
-    const isPinning = this.volume.isPinning(this.group, limits.pinnedSegmentsMax)
-    // A few entries of a group that writes little would keep all that others wrote since.
-    if (isPinning) moment.out.push({ type: "observe", observation: { type: "mark", name: "wal.unpinned" } })
+    const { isFull } = this.volume
+    const isPinning = isFull || this.volume.isPinning(this.group, limits.pinnedSegmentsMax)
+    // A few entries of a group that writes little would keep all that others wrote since; on a full disk any would.
+    if (isPinning && !isFull)
+      moment.out.push({ type: "observe", observation: { type: "mark", name: "wal.unpinned" } })
     const spares = isPinning ? 0 : limits.logKeepEntries
     const keep = spares > 0 && switches.on("keepNoEntries") ? 0 : spares
     const wanted = Math.min(durableApplied, this.raft.commitIndex) - keep

@@ -1,6 +1,8 @@
 import type { GroupId, LogIndex, RangeId, VolumeId } from "../ids.ts"
+import type { RoomWatch } from "../liveness/room.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { KernelConfig } from "./config.ts"
+import { HandOver } from "./hand-over.ts"
 import { Replica, type Moment } from "./replica.ts"
 import { replaceLost } from "./repair.ts"
 import { Scrubber } from "./scrubber.ts"
@@ -10,6 +12,7 @@ import type { Volume } from "./volume.ts"
 /** The replicas of one store, by group and by range. Walks go by group, in ascending order. */
 export class Replicas {
   #scrubber = new Scrubber()
+  #handOver = new HandOver()
   readonly #budget = new StoreBudget()
   readonly #byGroup = new Map<GroupId, Replica>()
   readonly #groupOfRange = new Map<RangeId, GroupId>()
@@ -57,13 +60,24 @@ export class Replicas {
     return applied
   }
 
-  /** Housekeeping: lost members are replaced, states scrubbed. Gives the replicas with which it had to do. */
-  tend(awake: readonly Replica[], moment: Moment): readonly Replica[] {
-    return [...replaceLost(awake, moment), ...this.#scrubber.step(this.all(), moment)]
+  /**
+   * Housekeeping: horizons move, lost members are replaced, who has no room hands over, states are scrubbed. Gives the
+   * replicas with which it had to do.
+   */
+  tend(awake: readonly Replica[], room: RoomWatch, moment: Moment): readonly Replica[] {
+    const leading = awake.filter((replica) => replica.raft.isLeader && !replica.isRemoved)
+    for (const replica of leading) replica.tidy(moment)
+    return [
+      ...leading,
+      ...replaceLost(awake, moment),
+      ...this.#handOver.step(this.all(), room, moment),
+      ...this.#scrubber.step(this.all(), moment),
+    ]
   }
 
   save(sink: Sink): void {
     this.#scrubber.save(sink)
+    this.#handOver.save(sink)
     sink.uint(this.#byGroup.size)
     for (const replica of this.all()) replica.save(sink)
   }
@@ -71,6 +85,7 @@ export class Replicas {
   static load(reader: ByteReader, config: KernelConfig, volumeOf: (id: VolumeId) => Volume): Replicas {
     const replicas = new Replicas()
     replicas.#scrubber = Scrubber.load(reader)
+    replicas.#handOver = HandOver.load(reader)
     for (let left = reader.count(); left > 0; left--) replicas.add(Replica.load(reader, config, volumeOf))
     return replicas
   }

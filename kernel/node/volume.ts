@@ -13,6 +13,12 @@ import type { Barrier, Effect } from "./effect.ts"
 /** What each group had applied when the checkpoint under way was frozen. */
 type Checkpoint = { readonly id: number; readonly applied: ReadonlyMap<GroupId, LogIndex> }
 
+/** A full disk is asked once a second: so often it refuses before another checkpoint is taken for it. */
+const REFUSALS_PER_CHECKPOINT = 8
+const NOTHING_TOLD: readonly string[] = []
+const SPACE_RETURNED: readonly string[] = ["wal.spaceReturned"]
+const MADE_ROOM: readonly string[] = [...SPACE_RETURNED, "wal.madeRoom"]
+
 /** One tenant's directory: a log, an engine, and the checkpoints that let the log be forgotten. */
 export class Volume {
   readonly id: VolumeId
@@ -36,6 +42,10 @@ export class Volume {
   /** Not asked again before `retry`. */
   #isRefused = false
   #isCheckpointRefused = false
+  /** Segments the disk has refused since it gave one. */
+  #refusals = 0
+  /** It was full and has let go of segments since: what comes back now may be that. */
+  #hasReleased = false
   /** Groups that wait for something to be durable, in the order they began to. */
   #awaiting = new Set<GroupId>()
 
@@ -121,6 +131,25 @@ export class Volume {
     this.#logBytes += bytes
   }
 
+  /** The disk has given a segment. What is worth to be told: after it was full, and after the log itself made room. */
+  segmentCreated(sequence: number): readonly string[] {
+    const isReturned = this.isFull
+    const isMade = isReturned && this.#hasReleased
+    this.#refusals = 0
+    this.#hasReleased = false
+    this.wal.segmentCreated(sequence)
+    return isMade ? MADE_ROOM : isReturned ? SPACE_RETURNED : NOTHING_TOLD
+  }
+
+  /**
+   * No space for a segment: a checkpoint lets the log go that it contains. Now and then another one, as what kept the
+   * log may have gone, and what was deleted since takes no place in it.
+   */
+  segmentRefused(sequence: number): void {
+    this.wal.segmentRefused(sequence)
+    if (this.#refusals++ % REFUSALS_PER_CHECKPOINT === 0) this.#isWanted = true
+  }
+
   /** The next turn may ask again for what the disk refused. */
   retry(): void {
     this.wal.retry()
@@ -148,6 +177,7 @@ export class Volume {
     }
     for (const effect of this.wal.endTurn()) {
       if (effect.type === "append") this.#logBytes += effect.bytes.length
+      else if (effect.type === "releaseSegments" && this.isFull) this.#hasReleased = true
       out.push(effect satisfies WalEffect)
     }
   }
@@ -193,6 +223,8 @@ export class Volume {
     sink.bool(this.#isWanted)
     sink.bool(this.#isRefused)
     sink.bool(this.#isCheckpointRefused)
+    sink.uint(this.#refusals)
+    sink.bool(this.#hasReleased)
     sink.uint(this.#awaiting.size)
     for (const group of this.#awaiting) sink.uint(group)
   }
@@ -220,6 +252,8 @@ export class Volume {
     volume.#isWanted = reader.bool()
     volume.#isRefused = reader.bool()
     volume.#isCheckpointRefused = reader.bool()
+    volume.#refusals = reader.uint()
+    volume.#hasReleased = reader.bool()
     for (let left = reader.count(); left > 0; left--) volume.#awaiting.add(reader.uint())
     return volume
   }

@@ -21,8 +21,8 @@ import type { Outbox, RaftState, StepContext, Transfer } from "./state.ts"
  * itself when a member's memory is gone. Raft (extended version), §6; Raft thesis, §3.10 and §4.2.
  */
 
-/** Entries a learner may lag by and still be promoted. */
-const CATCH_UP_ENTRIES = 16
+/** Entries a learner may lag by and still be promoted, and a voter and still take over. */
+export const CATCH_UP_ENTRIES = 16
 
 /** One change at a time, and none before this leader has committed an entry of its own term. */
 function isBusy(state: RaftState): boolean {

@@ -29,6 +29,7 @@ import {
   type Statement,
 } from "./lease.ts"
 import { RaftLog } from "./log.ts"
+import { heirs } from "./heirs.ts"
 import { ConfigurationLog, EMPTY_CONFIGURATION, isGone } from "./membership.ts"
 import { isScrubMessage, type RaftMessage, type SnapshotOffer } from "./message.ts"
 import { includes, memberOf } from "./quorum.ts"
@@ -384,6 +385,11 @@ export class Raft {
   /** A learner is on its way to take the place of a lost voter, or of any other. */
   get isPromoting(): boolean {
     return this.isLeader && this.configuration.promoting.length > 0
+  }
+
+  /** Voters that may take over from this leader at once, by replica. */
+  heirs(context: StepContext): readonly Member[] {
+    return heirs(this.#state, context)
   }
 
   /** The next step on the way to whole membership, if one may be taken now. */

@@ -6,7 +6,7 @@ const SECOND = 1_000_000
 export const main: Scenario = scenario({
   name: "disk-full",
   about:
-    "The leader's disk is full when its log needs a new segment. It refuses what makes a range larger, takes deletes, and goes on when space returns.",
+    "The leader's disk is full when its log needs a new segment. It refuses what makes a range larger, takes deletes, hands over to a store that has room, and goes on when space returns.",
   cluster: {
     stores: [3, 5],
     limits: { segmentBytesFirst: 8_192, segmentBytesMax: 8_192, checkpointLogBytes: 8_192 },
@@ -33,5 +33,12 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
-  marks: ["wal.diskFull", "range.diskFull.refused", "range.diskFull.deletes", "wal.spaceReturned"],
+  marks: [
+    "wal.diskFull",
+    "range.diskFull.refused",
+    "range.diskFull.deletes",
+    "wal.spaceReturned",
+    "node.handOver.asked",
+    "node.handOver.nobodyHasRoom",
+  ],
 })

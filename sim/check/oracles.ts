@@ -235,6 +235,7 @@ const DAMAGES_SYNCED: Readonly<Record<FaultKind, boolean>> = {
   zombie: false,
   syncError: false,
   diskFull: false,
+  diskQuota: false,
   slowDisk: false,
   stalledDisk: false,
   drain: false,

@@ -28,6 +28,7 @@ import {
 } from "./disk-damage.ts"
 import { DiskBase } from "./disk-base.ts"
 import { loseFile, relabel, shortenLast, type Relabelled } from "./file-damage.ts"
+import { usedBytes, type Quota } from "./quota.ts"
 import { handedOver, type SettleKey } from "./sectors.ts"
 import { VolumeFiles, type DiskFile, type Lie } from "./volume-files.ts"
 import { Volume, type DiskOperation, type DiskOutcome } from "./volume.ts"
@@ -64,6 +65,7 @@ export class Disk {
   /** Faults in force. The restart delay of a sync error goes with the store it stops. */
   readonly syncErrors: { readonly id: number; readonly restartUs: number; readonly tally: Tally }[] = []
   readonly full: { readonly id: number; readonly tally: Tally }[] = []
+  readonly quotas: Quota[] = []
   readonly slow: { readonly id: number; readonly factor: number; readonly tally: Tally }[] = []
   readonly stalled: { readonly id: number; readonly tally: Tally }[] = []
   readonly lies: Lie[] = []
@@ -373,6 +375,11 @@ export class Disk {
     return this.#volumes.map((volume) => volume.files)
   }
 
+  /** What its files take up. */
+  get usedBytes(): number {
+    return usedBytes(this.#files())
+  }
+
   /** Everything durable and everything on its way there. */
   digest(sink: Sink): void {
     for (const volume of this.#volumes) {
@@ -423,10 +430,7 @@ export class Disk {
   }
 
   #completeSegment(volume: Volume, operation: DiskOperation): DiskOutcome {
-    if (this.full.length > 0) {
-      for (const fault of this.full) fault.tally.changes++
-      return "segmentRefused"
-    }
+    if (this.#hasNoRoom(volume, operation)) return "segmentRefused"
     volume.files.addSegment(operation.number, operation.bytes, operation.sizeBytes, this.lies)
     this.#syncWitness(volume, operation)
     this.#flushed()
@@ -434,10 +438,7 @@ export class Disk {
   }
 
   #completeCheckpoint(volume: Volume, operation: DiskOperation): DiskOutcome {
-    if (this.full.length > 0) {
-      for (const fault of this.full) fault.tally.changes++
-      return "checkpointRefused"
-    }
+    if (this.#hasNoRoom(volume, operation)) return "checkpointRefused"
     if (this.#syncFails()) return "checkpointFailed"
     invariant(operation.changes !== null, "Cannot complete a checkpoint: it has no changes")
     volume.base.advance(operation.changes)
@@ -445,6 +446,20 @@ export class Disk {
     this.#syncWitness(volume, operation)
     this.#flushed()
     return "checkpointSynced"
+  }
+
+  /** For a segment, or for a checkpoint beside the one it is to replace. */
+  #hasNoRoom(volume: Volume, operation: DiskOperation): boolean {
+    for (const fault of this.full) fault.tally.changes++
+    if (this.full.length > 0 || this.quotas.length === 0) return this.full.length > 0
+    const { changes, number, sizeBytes } = operation
+    // What a crash left under its name makes way for a new segment.
+    const left = changes === null ? (volume.files.segment(number)?.bytes.length ?? 0) : 0
+    const added = changes === null ? sizeBytes - left : volume.base.current.apply(changes).encode().length
+    const needed = this.usedBytes + added
+    const broken = this.quotas.filter(({ bytes }) => needed > bytes)
+    for (const quota of broken) quota.tally.changes++
+    return broken.length > 0
   }
 
   /** An honest sync empties the cache of the whole disk, whichever file it was asked for. */

@@ -1,7 +1,7 @@
 import type { FaultKind } from "../plan/plan.ts"
 import { atRest, lie, liveReadError, loss, misdirectedWrite, misread, oldImage, swapDisks } from "./damage.ts"
 import { clockFarFuture, clockFault, timerSkew } from "./clock.ts"
-import { diskFull, slowDisk, stalledDisk, syncError } from "./disk.ts"
+import { diskFull, diskQuota, slowDisk, stalledDisk, syncError } from "./disk.ts"
 import { earlierVolume, fileLoss, laterFormat, shortFile } from "./files.ts"
 import { hold, swizzle } from "./hold.ts"
 import { linkFault } from "./link.ts"
@@ -36,6 +36,7 @@ export const CATALOGUE: Readonly<Record<FaultKind, FaultKindActions>> = {
   zombie,
   syncError,
   diskFull,
+  diskQuota,
   slowDisk,
   stalledDisk,
   lyingSync: lie,

@@ -23,6 +23,21 @@ export const diskFull: FaultKindActions = {
   },
 }
 
+/**
+ * So many bytes more, and it is full. Who makes room for itself has it: nobody needs to lift this for writes to go on.
+ */
+export const diskQuota: FaultKindActions = {
+  begin(stage, run) {
+    const free = argument(run, "bytes", 1 << 20)
+    each(stage, run, (disk) =>
+      disk.quotas.push({ id: run.fault.id, bytes: disk.usedBytes + free, tally: run.tally }),
+    )
+  },
+  lift(stage, run) {
+    each(stage, run, (disk) => removeById(disk.quotas, run.fault.id))
+  },
+}
+
 /** What begins while it lasts takes longer, as long as it lasts. */
 export const slowDisk: FaultKindActions = {
   begin(stage, run) {

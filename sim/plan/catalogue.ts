@@ -51,6 +51,7 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   zombie: { family: "process", args: { restartUs: ANY_US, hearsPpm: RATIO }, lasting: true },
   syncError: { family: "disk", args: { restartUs: ANY_US }, lasting: true },
   diskFull: { family: "disk", args: {}, lasting: true },
+  diskQuota: { family: "disk", args: { bytes: [0, 1 << 30] }, lasting: true },
   slowDisk: { family: "disk", args: { factor: [1, 1_000] }, lasting: true },
   stalledDisk: { family: "disk", args: {}, lasting: true },
   lyingSync: { family: "disk", args: {}, lasting: true },
@@ -106,11 +107,13 @@ export const CLIENT_IDS_FROM = 1_000
 /**
  * Not drawn by "all". A clock in the far future takes a run out of the fault model: it is drawn only where a plan is to
  * leave it. What an operator does and accepts, what people and file systems do to single files, and errors of a store
- * that runs are for scenarios that name them.
+ * that runs are for scenarios that name them, and so is a quota: how much is little depends on the sizes of segments and
+ * on what is written.
  */
 const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "drain",
   "clockFarFuture",
+  "diskQuota",
   "fileLoss",
   "shortFile",
   "earlierVolume",

@@ -90,6 +90,7 @@ export type ProcessKind =
 export type DiskKind =
   | "syncError" // the next sync fails: fatal for the store, which restarts after args.restartUs
   | "diskFull"
+  | "diskQuota" // it holds args.bytes more than when it began, and no more
   | "slowDisk" // args.factor
   | "stalledDisk"
   | "lyingSync" // syncs say ok and nothing is durable: the next power loss may take it, sector by sector

@@ -29,6 +29,9 @@ export const DISK_DRAWERS: Drawers<DiskKind> = {
     event(kind, span, one(target, ground), { restartUs: draw.spread(50 * MS, 3 * SECOND) }),
   ],
   diskFull: ({ span, target, ground }, kind) => [event(kind, span, victims(target, ground), {})],
+  diskQuota: ({ span, target, ground, draw }, kind) => [
+    event(kind, span, victims(target, ground), { bytes: draw.spread(16 << 10, 1 << 20) }),
+  ],
   slowDisk: ({ span, target, ground, draw }, kind) => [
     event(kind, span, victims(target, ground), { factor: draw.spread(10, 500) }),
   ],

@@ -2,8 +2,8 @@ import { FAULTS } from "../plan/catalogue.ts"
 import type { PlanFault, PlanOp } from "../plan/plan.ts"
 import type { PlanLike } from "./passes.ts"
 
-/** Arguments that say which, not how much. */
-const PLACES: ReadonlySet<string> = new Set(["zone", "reach", "order"])
+/** Arguments that say which, not how much; and room, of which less is worse. */
+const PLACES: ReadonlySet<string> = new Set(["zone", "reach", "order", "bytes"])
 /** Shorter than this tells nobody more. */
 const SHORTEST_US = 20_000
 

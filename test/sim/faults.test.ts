@@ -46,6 +46,7 @@ const EXAMPLES: Readonly<Record<Plain, PlanFault>> = {
   slowProcess: lasting("slowProcess", { factor: 20 }),
   syncError: lasting("syncError", { restartUs: 500_000 }),
   diskFull: lasting("diskFull"),
+  diskQuota: lasting("diskQuota", { bytes: 0 }),
   slowDisk: lasting("slowDisk", { factor: 30 }),
   stalledDisk: lasting("stalledDisk"),
   clockOffset: lasting("clockOffset", { offsetUs: 100_000 }),

@@ -109,6 +109,7 @@ const storeHeartbeat: fc.Arbitrary<StoreHeartbeat> = fc.record({
   askedMono: uint,
   askedWall: uint,
   heldUs: uint,
+  full: fc.array(uint, { maxLength: 4 }),
 })
 
 export const message: fc.Arbitrary<PeerMessage> = fc.oneof(

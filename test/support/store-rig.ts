@@ -74,6 +74,8 @@ export class Store {
   readonly all: Effect[] = []
   wakeAt: number | null = null
   fatal: string | null = null
+  /** Volumes whose disk gives neither a segment nor a checkpoint its place. */
+  readonly full: Set<number> = new Set()
   #durable = new Map<number, number>()
   /** Starts so far: no two draw the same. */
   boots: number
@@ -212,12 +214,20 @@ export class Store {
       const { barrier, checkpoint, changes } = effect
       if (barrier !== null && (this.#durable.get(barrier.volume) ?? 0) < barrier.lsn) return false
       this.doing.splice(at, 1)
+      if (this.full.has(volume)) {
+        this.step({ type: "checkpointRefused", volume, checkpoint, code: "diskFull" })
+        return true
+      }
       disk.base.advance(changes)
       this.step({ type: "checkpointSynced", volume, checkpoint })
       return true
     }
     this.doing.splice(at, 1)
     if (effect.type === "createSegment") {
+      if (this.full.has(volume)) {
+        this.step({ type: "segmentRefused", volume, segment: effect.segment, code: "diskFull" })
+        return true
+      }
       const bytes = new Uint8Array(effect.sizeBytes)
       bytes.set(effect.header)
       disk.segments.set(effect.segment, bytes)

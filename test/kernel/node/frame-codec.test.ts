@@ -77,35 +77,61 @@ test("a frame of an unknown version is none", () => {
   assert.isNull(decodeFrame(encodeFrame({ header: { ...header, version: 1 }, messages })))
 })
 
-test("what stores say of lives, losses and repairs has its golden bytes", () => {
-  const envelope = { group: 1, from: 2, to: 3, term: 300 }
-  const header = {
-    version: 2,
-    cluster: "orbit",
-    fromStore: 2,
-    toStore: 3,
-    fromIncarnation: 0x1234_5678_9abc,
-    fromBoot: 7,
-    fromNonce: 0x1f_ffff_ffff_fffe,
-    volumes: [{ volume: 1, incarnation: 0x10_0000_0001 }],
-    configEpoch: 0,
-    wall: 1_700_000_000_000_000,
-  }
-  const messages: Frame["messages"] = [
-    { type: "absent", ...envelope, sentMono: 1_000_000 },
-    { type: "stored", ...envelope, matchIndex: 40, lastIndex: 41, sentMono: 0 },
-    { type: "repairAsk", ...envelope, nonce: 0x1f_ffff_ffff_ffff },
-    { type: "repairAnswer", ...envelope, nonce: 1, index: 42 },
-    { type: "outdated", incarnation: 5, boot: 6, nonce: 0x10_0000_0003 },
-  ]
+const HEADER: Frame["header"] = {
+  version: 2,
+  cluster: "orbit",
+  fromStore: 2,
+  toStore: 3,
+  fromIncarnation: 0x1234_5678_9abc,
+  fromBoot: 7,
+  fromNonce: 0x1f_ffff_ffff_fffe,
+  volumes: [{ volume: 1, incarnation: 0x10_0000_0001 }],
+  configEpoch: 0,
+  wall: 1_700_000_000_000_000,
+}
+
+function assertGolden(name: string, messages: Frame["messages"]): void {
+  const header = HEADER
   const bytes = encodeFrame({ header, messages })
   const lines: string[] = []
   for (let at = 0; at < bytes.length; at += 16) {
     lines.push([...bytes.subarray(at, at + 16)].map((byte) => byte.toString(16).padStart(2, "0")).join(" "))
   }
   const text = `${lines.join("\n")}\n`
-  const path = new URL("../../golden/frame-lives.hex", import.meta.url)
+  const path = new URL(`../../golden/${name}.hex`, import.meta.url)
   if (process.env["ORRERY_GOLDEN"] === "write") writeFileSync(path, text)
   assert.equal(text, readFileSync(path, "utf8"))
   assert.deepEqual(decodeFrame(bytes), { header, messages })
+}
+
+test("what stores say of lives, losses and repairs has its golden bytes", () => {
+  const envelope = { group: 1, from: 2, to: 3, term: 300 }
+  assertGolden("frame-lives", [
+    { type: "absent", ...envelope, sentMono: 1_000_000 },
+    { type: "stored", ...envelope, matchIndex: 40, lastIndex: 41, sentMono: 0 },
+    { type: "repairAsk", ...envelope, nonce: 0x1f_ffff_ffff_ffff },
+    { type: "repairAnswer", ...envelope, nonce: 1, index: 42 },
+    { type: "outdated", incarnation: 5, boot: 6, nonce: 0x10_0000_0003 },
+  ])
+})
+
+test("the heartbeat between stores has its golden bytes, with and without volumes that are full", () => {
+  const heartbeat = {
+    type: "storeHeartbeat",
+    life: 2,
+    asks: true,
+    sentMono: 1_000_000,
+    sentWall: 1_700_000_000_000_000,
+    epoch: 3,
+    ofIncarnation: 0x1f_ffff_ffff_ffff,
+    ofBoot: 4,
+    ofLife: 1,
+    askedMono: 900_000,
+    askedWall: 1_699_999_999_900_000,
+    heldUs: 99_000,
+  } as const
+  assertGolden("frame-heartbeat", [
+    { ...heartbeat, full: [] },
+    { ...heartbeat, full: [1, 300] },
+  ])
 })
