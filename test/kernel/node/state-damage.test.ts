@@ -7,6 +7,7 @@ import { OverlayEngine } from "#kernel/engine/overlay.ts"
 import { KV_TABLE, tableSpan } from "#kernel/mvcc/key.ts"
 import { encodeVersion } from "#kernel/mvcc/version.ts"
 import type { Observation } from "#kernel/node/observation.ts"
+import { makeEntry } from "#kernel/raft/types.ts"
 import { appliedWrite, readApplied } from "#kernel/range/meta.ts"
 import { StateHash } from "#kernel/range/state-hash.ts"
 import { StateMachine } from "#kernel/range/state-machine.ts"
@@ -217,15 +218,30 @@ for (const kind of ["a", "s"] as const) {
   })
 }
 
-test("damage that an evaluation or an apply finds proposes and applies nothing", () => {
+test("damage that an apply finds applies nothing", () => {
+  const cluster = filled()
+  const [store] = cluster.stores
+  const { base } = store!.disk.get(TENANT_VOLUME)!
+  const machine = StateMachine.open(new OverlayEngine(base), DESCRIPTOR.groupId, store!.status!.replica)!
+  const row = base.cursor(SPACE_VERSIONS, ROWS.start, ROWS.end, false)
+  makeBrittle(store!, SOME_ROWS)
+  const { descriptor, leaseSequence } = machine
+  const writes = [{ space: SPACE_VERSIONS, type: "delete", key: row.key, value: "" } as const]
+  const batch = { generation: descriptor.generation, leaseSequence, closedTs: 0, minVersion: 1, writes }
+  const index = machine.appliedIndex
+  assert.isNull(machine.apply(makeEntry(index + 1, machine.appliedTerm, { type: "batch", batch })))
+  assert.deepEqual([machine.appliedIndex, machine.isDamaged], [index, true])
+})
+
+test("damage that an evaluation finds proposes nothing, and a follower that finds it serves nothing", () => {
   const cluster = filled()
   const leader = cluster.elect()
   const follower = cluster.stores.find((store) => store !== leader)!
-  const applied = follower.status!.appliedIndex
   makeBrittle(follower, EVERY_ROW)
-  put(cluster, leader, "k06")
-  assert.equal(follower.status!.appliedIndex, applied)
-  cluster.pass(150_000)
+  follower.replies.length = 0
+  follower.request([{ type: "get", key: "k06" }], { read: "eventual" })
+  const [refusal] = follower.replies
+  assert.isTrue(refusal!.type === "error" && refusal!.error.code === "recovering")
   assert.include(follower.marks, "raft.state.damaged")
   assertWhole(cluster)
   const last = leader.status!.lastIndex
