@@ -1,13 +1,12 @@
 import type { Mono } from "../ids.ts"
 import type { Member } from "../range/descriptor.ts"
+import { couldLead } from "./heirs.ts"
 import { endRest } from "./lease.ts"
 import { isJoint } from "./quorum.ts"
 import type { RaftState, StepContext } from "./state.ts"
 
 /** A leader that gives its office away by itself: who may have it, and when. Raft thesis, §3.10. */
 
-/** Entries that an heir may still lack: more, and the writers would wait for them. */
-const LAG_ENTRIES_MAX = 16
 /** An heir has spoken within so many heartbeats: whoever is asked and does not take over costs an election. */
 const SILENT_HEARTBEATS_MAX = 3
 
@@ -51,12 +50,8 @@ export function offerLeadership(
   if (woken) endRest(state, context)
   if (state.termStartIndex > state.commitIndex) return "later"
   const { heartbeatUs, electionUsMax } = state.timing
-  const fit = heirsOf(state, context.mono - SILENT_HEARTBEATS_MAX * heartbeatUs).filter(
-    ({ replica, store }) => {
-      const progress = state.progress.get(replica)!
-      const isNear = progress.matchIndex + LAG_ENTRIES_MAX >= state.log.lastIndex
-      return progress.state === "replicate" && isNear && context.support.givenTo(store, context.mono) !== 0
-    },
+  const fit = heirsOf(state, context.mono - SILENT_HEARTBEATS_MAX * heartbeatUs).filter((member) =>
+    couldLead(state, member, context),
   )
   const heir = fit[tries % fit.length]
   if (heir === undefined) return "later"
