@@ -41,6 +41,14 @@ const WITNESS_DELAY_US_MEAN = 500_000
 
 const NO_BYTES = new Uint8Array(0)
 
+/** A sync that is to fail: the next one, or the next one of a checkpoint. */
+export type SyncError = {
+  readonly id: number
+  readonly restartUs: number
+  readonly checkpoint: boolean
+  readonly tally: Tally
+}
+
 /**
  * The disk of one store: durable bytes, and over them what was written but not synced.
  *
@@ -61,7 +69,7 @@ export class Disk {
   readonly #backups: Map<number, readonly VolumeFiles[]> = new Map()
 
   /** Faults in force. The restart delay of a sync error goes with the store it stops. */
-  readonly syncErrors: { readonly id: number; readonly restartUs: number; readonly tally: Tally }[] = []
+  readonly syncErrors: SyncError[] = []
   readonly full: { readonly id: number; readonly tally: Tally }[] = []
   readonly slow: { readonly id: number; readonly factor: number; readonly tally: Tally }[] = []
   readonly stalled: { readonly id: number; readonly tally: Tally }[] = []
@@ -381,7 +389,7 @@ export class Disk {
     const file = volume.files.segment(segment)
     invariant(file !== null, "Cannot complete an append: its segment was released")
     volume.appending = false
-    if (this.#syncFails()) {
+    if (this.#syncFails(false)) {
       file.settle(offset, bytes, this.#settleKey(volume))
       return "appendFailed"
     }
@@ -420,7 +428,7 @@ export class Disk {
       for (const fault of this.full) fault.tally.changes++
       return "checkpointRefused"
     }
-    if (this.#syncFails()) return "checkpointFailed"
+    if (this.#syncFails(true)) return "checkpointFailed"
     invariant(operation.changes !== null, "Cannot complete a checkpoint: it has no changes")
     volume.base.current = volume.base.current.apply(operation.changes)
     volume.files.replaceCheckpoint(volume.base.current, this.lies)
@@ -481,9 +489,11 @@ export class Disk {
     return latency
   }
 
-  #syncFails(): boolean {
-    const fault = this.syncErrors.shift()
+  #syncFails(isCheckpoint: boolean): boolean {
+    const index = this.syncErrors.findIndex((error) => isCheckpoint || !error.checkpoint)
+    const fault = this.syncErrors[index]
     if (fault === undefined) return false
+    this.syncErrors.splice(index, 1)
     fault.tally.changes++
     this.failedRestartUs = fault.restartUs
     return true
