@@ -19,6 +19,8 @@ export type ZooOptions = {
   readonly shrink: boolean
   /** What the hunt goes on from and writes to. */
   readonly json: string
+  /** Takes nothing of it over. */
+  readonly isFresh: boolean
   readonly report: string | null
   /** Earlier results that must not be better. */
   readonly against: string | null
@@ -66,6 +68,7 @@ export function addZoo(sim: Command, host: Host, end: (code: number) => void): v
     )
     .option("--no-shrink", "leave the failing plans as they were drawn")
     .option("--json <file>", "results, and what to go on from", join(".orrery", "zoo.json"))
+    .option("--fresh", "begin anew, whatever the results hold")
     .option("--report <file>", "results as one HTML page, with the plot")
     .option("--against <file>", "fail if a bug is found less often than in these results (p < 0.01)")
     .option("-q, --quiet", "no progress")
@@ -83,6 +86,7 @@ export function addZoo(sim: Command, host: Host, end: (code: number) => void): v
             jobs: options.jobs ?? host.cores,
             shrink: options.shrink,
             json: options.json,
+            isFresh: options.fresh === true,
             report: options.report ?? null,
             against: options.against ?? null,
             isQuiet: options.quiet === true,
@@ -102,6 +106,7 @@ type RawOptions = {
   readonly scenario: string
   readonly shrink: boolean
   readonly json: string
+  readonly fresh?: true
   readonly report?: string
   readonly against?: string
   readonly quiet?: true

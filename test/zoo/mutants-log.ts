@@ -24,7 +24,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     id: "W04",
     tier: "A",
     title: "a torn tail keeps a store from starting",
-    oracles: ["LIVE-store-up"],
+    oracles: ["WAL-recoverable", "LIVE-store-up"],
     source: "etcd-io/etcd#5230; etcd-io/etcd#6515; etcd-io/etcd#14098",
     about: "What a crash leaves of the last frame is damage, like any other: a store with such a log stops.",
     schedule: "A power loss while a frame is written.",
@@ -93,7 +93,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     id: "W10",
     tier: "B",
     title: "log released before its checkpoint",
-    oracles: ["WAL-release", "IDENT-name", "RAFT-leader-completeness"],
+    oracles: ["WAL-release", "IDENT-name", "RAFT-ack-durable", "RAFT-commit-quorum"],
     source: "tigerbeetle/tigerbeetle#2600",
     about:
       "When a checkpoint becomes durable the log goes up to what is applied by then, not up to what the checkpoint contains.",

@@ -533,7 +533,7 @@ const FIRST: readonly Mutant[] = [
     ],
   },
   {
-    id: "S01",
+    id: "D01",
     tier: "B",
     title: "damage that is alarmed and never repaired",
     oracles: ["HASH-scrub"],
@@ -550,7 +550,7 @@ const FIRST: readonly Mutant[] = [
     ],
   },
   {
-    id: "S02",
+    id: "D02",
     tier: "B",
     title: "a damaged span answered as absent",
     oracles: ["HASH-replicas-agree", "LIN-linearizable", "ONCE-exactly-once"],

@@ -33,7 +33,7 @@ export const runZoo: ZooModule["runZoo"] = async (options, host) => {
   for (const mutant of MUTANTS) for (const { file } of mutant.edits) patchedText(mutant.edits, file)
   const { scenario, from, seeds: seedsMax } = options
   const start = { version: 2, build: buildId(), scenario, from, seedsMax } as const
-  const before = existsSync(options.json) ? readResults(options.json) : null
+  const before = !options.isFresh && existsSync(options.json) ? readResults(options.json) : null
   // All of them are in the file, so that a hunt for one forgets nothing of the others.
   let results = goingOn(before, start, MUTANTS)
   const isHunted = (result: MutantResult): boolean => mutants.some(({ id }) => id === result.id)
