@@ -114,7 +114,7 @@ export const HARNESS_MUTANTS: readonly HarnessMutant[] = [
   {
     id: "H07",
     title: "a checker that believes what it is told",
-    about: "A vote that left before its sync would pass.",
+    about: "A commit that only its leader's memory holds would pass.",
     test: {
       file: "test/sim/check/raft.test.ts",
       name: "a commit that only the leader's memory holds fires commit quorum",

@@ -3,7 +3,8 @@ import * as fc from "fast-check"
 import { describe, test } from "vitest"
 import { dropProbability, drops, sightingOf, type Sighting } from "./sensitivity.ts"
 
-const seen = (detections: number, seeds: number): Sighting => ({ detections, seeds })
+const seen = (detections: number, seeds: number): Sighting => ({ detections, seeds, isOpen: false })
+const open = (detections: number, seeds: number): Sighting => ({ detections, seeds, isOpen: true })
 
 describe("how likely so many seeds are by chance", () => {
   test("as counted by hand", () => {
@@ -28,12 +29,15 @@ describe("how likely so many seeds are by chance", () => {
   })
 
   test("what was never found before cannot be found less often, and nothing run says nothing", () => {
-    assert.equal(dropProbability(seen(0, 1_000), seen(0, 5_000)), 1)
+    assert.equal(dropProbability(open(0, 1_000), open(0, 5_000)), 1)
     assert.equal(dropProbability(seen(5, 5), seen(0, 0)), 1)
   })
 
   test("a find that is still to come is taken to come next", () => {
-    assert.equal(dropProbability(seen(3, 30), seen(0, 400)), dropProbability(seen(3, 30), seen(1, 401)))
+    assert.equal(dropProbability(seen(3, 30), open(0, 400)), dropProbability(seen(3, 30), seen(1, 401)))
+    assert.equal(dropProbability(seen(3, 30), open(2, 400)), dropProbability(seen(3, 30), seen(3, 401)))
+    // What came before is held to what it found.
+    assert.equal(dropProbability(open(3, 30), seen(3, 40)), dropProbability(seen(3, 30), seen(3, 40)))
   })
 
   test("more seeds for as many finds are never more likely", () => {
@@ -81,7 +85,7 @@ describe("a drop in sensitivity", () => {
   })
 
   test("a new mutant, and one that was not hunted, are held against nothing", () => {
-    assert.deepEqual(drops([{ id: "R01", before: seen(0, 0), now: seen(0, 500) }]), [])
+    assert.deepEqual(drops([{ id: "R01", before: seen(0, 0), now: open(0, 500) }]), [])
     assert.deepEqual(drops([{ id: "R01", before: seen(3, 9), now: seen(0, 0) }]), [])
   })
 
@@ -90,7 +94,8 @@ describe("a drop in sensitivity", () => {
       { seeds: 7, found: {} },
       { seeds: 1_000, found: null },
     ]
-    assert.deepEqual(sightingOf(windows), seen(1, 1_007))
+    assert.deepEqual(sightingOf(windows), open(1, 1_007))
+    assert.deepEqual(sightingOf(windows.toReversed()), seen(1, 1_007))
   })
 })
 

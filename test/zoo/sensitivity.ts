@@ -8,6 +8,8 @@ export type Sighting = {
   readonly detections: number
   /** Seeds that were run for it. */
   readonly seeds: number
+  /** The last of them were run in vain: the next find is still to come. */
+  readonly isOpen: boolean
 }
 
 type Seen = { readonly seeds: number; readonly found: unknown }
@@ -20,23 +22,23 @@ export function sightingOf(windows: readonly Seen[]): Sighting {
     seeds += window.seeds
     if (window.found !== null) detections++
   }
-  return { detections, seeds }
+  return { detections, seeds, isOpen: windows.at(-1)?.found === null }
 }
 
 /**
  * How likely it is that finding it as often as in `now` takes that many seeds or more, if a seed finds it with the same
- * chance as one of `before`. Exact: given how many seeds there were in all, every way to divide them is equally likely,
- * whatever that chance is (Clopper and Pearson's argument, for inverse sampling).
+ * chance as one of `before`. Exact: given how many seeds and finds there were in all, every place for the finds is
+ * equally likely, whatever that chance is (the negative hypergeometric distribution).
  *
- * Seeds behind the last detection make both sides look better for the one who is judged: those of `before` count as if
- * that detection had come with the last of them, those of `now` as if the next one had found it where nothing was found.
+ * Seeds behind the last find are taken in favour of `now`: for `before` as if that find had come with the last of them,
+ * for `now` as if the very next seed were another one.
  */
 export function dropProbability(before: Sighting, now: Sighting): number {
   if (before.detections === 0 || now.seeds === 0) return 1
-  const isFound = now.detections > 0
+  const more = now.isOpen ? 1 : 0
   const k1 = before.detections
-  const k2 = isFound ? now.detections : 1
-  const n2 = isFound ? now.seeds : now.seeds + 1
+  const k2 = now.detections + more
+  const n2 = now.seeds + more
   const n = before.seeds + n2
   const whole = logChoose(n - 1, k1 + k2 - 1)
   let sum = 0
