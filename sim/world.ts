@@ -97,6 +97,7 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
   readonly #halts: (string | null)[]
   readonly #onCrash: readonly OnlineChecker[]
   readonly #onBoot: readonly OnlineChecker[]
+  readonly #onStop: readonly OnlineChecker[]
   readonly #onStep: readonly OnlineChecker[]
   readonly #onObserve: readonly OnlineChecker[]
   readonly #onRelease: readonly OnlineChecker[]
@@ -118,6 +119,7 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
     this.#listener = options.listener
     this.#onCrash = checkers.filter((checker) => checker.storeCrashed !== undefined)
     this.#onBoot = checkers.filter((checker) => checker.storeBooted !== undefined)
+    this.#onStop = checkers.filter((checker) => checker.storeStopped !== undefined)
     this.#onStep = checkers.filter((checker) => checker.stepped !== undefined)
     this.#onObserve = checkers.filter((checker) => checker.observed !== undefined)
     this.#onSync = checkers.filter((checker) => checker.synced !== undefined)
@@ -421,6 +423,7 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
   fatal(store: number, code: string, detail: string, restartUs: number): void {
     this.fatals.set(code, (this.fatals.get(code) ?? 0) + 1)
     this.#listener?.happened(this.now, this.event, `store ${store} stops itself: ${code}, ${detail}`)
+    for (const checker of this.#onStop) checker.storeStopped!(this, store, code)
     const waits = WAITS_FOR_OPERATOR.has(code)
     this.#halts[store - 1] = waits ? code : null
     if (waits && !this.quiet) {

@@ -101,6 +101,13 @@ describe.skipIf(!existsSync(join(ROOT, "scenarios/smoke")))("in an empty project
     await run("npx", ["orrery", "sim", "run", "smoke", "--seeds", "2"], PROJECT)
   })
 
+  test("npx orrery sim zoo, which plants bugs in sources, asks for a checkout", async () => {
+    await assert.rejects(run("npx", ["orrery", "sim", "zoo"], PROJECT), (ended: Ended & { code: number }) => {
+      assert.match(ended.stderr, /The zoo needs a checkout/)
+      return ended.code === 4
+    })
+  })
+
   test("orrery/sim runs a scenario, and the same seed twice gives the same trace hash", async () => {
     writeFileSync(
       join(PROJECT, "own.js"),

@@ -30,6 +30,8 @@ export interface OnlineChecker {
   /** The store's process died; `powerLoss` when unsynced writes may be gone. */
   storeCrashed?(world: WorldView, store: number, powerLoss: boolean): void
   storeBooted?(world: WorldView, store: number, boot: number): void
+  /** The store stopped itself, with this code. */
+  storeStopped?(world: WorldView, store: number, code: string): void
   stepped?(world: WorldView, store: number, input: Input, effects: readonly Effect[]): void
   observed?(world: WorldView, store: number, observation: Observation): void
   /** A volume's log is on the disk up to `lsn`; the kernel hears of it later, by its completion. */

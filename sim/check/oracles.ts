@@ -108,7 +108,8 @@ export const ORACLES: readonly Oracle[] = [
   },
   {
     id: "WAL-recoverable",
-    promises: "Every frame synced before a crash is in the log a boot recovers.",
+    promises:
+      "Every frame synced before a crash is in the log a boot recovers, and no boot takes what a crash left for damage.",
     notVerified: "Runs whose plan damages synced bytes. The frame's content: WAL-release, WAL-no-invention.",
   },
   {

@@ -29,7 +29,7 @@ import {
   checkpointSynced,
   checkpointTaken,
 } from "./replicas-agree.ts"
-import { appended, bootEnded, recovered, synced, type FrameItems } from "./wal.ts"
+import { appended, bootEnded, recovered, stopped, synced, type FrameItems } from "./wal.ts"
 
 export type SafetyOptions = {
   readonly births: readonly Bootstrap[]
@@ -66,6 +66,10 @@ export class SafetyChecker implements OnlineChecker {
   storeBooted(world: WorldView, storeId: number): void {
     // A store that stopped itself crashed as well.
     if (!this.#mirror.store(storeId).booting) this.storeCrashed(world, storeId)
+  }
+
+  storeStopped(world: WorldView, storeId: number, code: string): void {
+    if (!this.#damagesSynced) stopped(world, storeId, code)
   }
 
   stepped(world: WorldView, storeId: number, input: Input, effects: readonly Effect[]): void {
@@ -204,7 +208,7 @@ export class SafetyChecker implements OnlineChecker {
         return
       case "recovered":
         if (this.#damagesSynced) this.#recoveredAnyhow(store, observation.volume, observation.lsn)
-        else recovered(world, store, observation.volume, observation.lsn)
+        else recovered(world, store, observation.volume, observation.verdict, observation.lsn)
         return
       default: {
         const known = this.#mirror.replica(store.id, observation.group, observation.replica)

@@ -51,8 +51,33 @@ function settle(store: StoreMirror, volume: VolumeMirror, lsn: number): void {
   if (done > 0) volume.pending.splice(0, done)
 }
 
-export function recovered(world: WorldView, store: StoreMirror, volumeId: number, lsn: number): void {
+/** Codes by which a store says at its start that its disk is not what it left there. */
+const CALLS_DAMAGED: ReadonlySet<string> = new Set([
+  "corruptSystemVolume",
+  "corruptSingleReplica",
+  "identityMismatch",
+])
+
+/** Nothing damaged any disk: a store that will not start for damage has taken a crash for it. */
+export function stopped(world: WorldView, store: number, code: string): void {
+  if (!CALLS_DAMAGED.has(code)) return
+  world.report("WAL-recoverable", `Store ${store} stops with ${code}; a crash is all that befell its disk.`)
+}
+
+export function recovered(
+  world: WorldView,
+  store: StoreMirror,
+  volumeId: number,
+  verdict: string,
+  lsn: number,
+): void {
   const volume = store.volume(volumeId)
+  if (verdict === "corruption") {
+    world.report(
+      "WAL-recoverable",
+      `Store ${store.id} takes volume ${volumeId} for damaged; a crash is all that befell its disk.`,
+    )
+  }
   volume.saidRecovered = true
   if (lsn < volume.durableLsn) {
     world.report(

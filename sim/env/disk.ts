@@ -43,6 +43,14 @@ const WITNESS_DELAY_US_MEAN = 500_000
 
 const NO_BYTES = new Uint8Array(0)
 
+/** A sync that is to fail: the next one, or the next one of a checkpoint. */
+export type SyncError = {
+  readonly id: number
+  readonly restartUs: number
+  readonly checkpoint: boolean
+  readonly tally: Tally
+}
+
 /**
  * The disk of one store: durable bytes, and over them what was written but not synced.
  *
@@ -63,7 +71,7 @@ export class Disk {
   readonly #backups: Map<number, readonly VolumeFiles[]> = new Map()
 
   /** Faults in force. The restart delay of a sync error goes with the store it stops. */
-  readonly syncErrors: { readonly id: number; readonly restartUs: number; readonly tally: Tally }[] = []
+  readonly syncErrors: SyncError[] = []
   readonly full: { readonly id: number; readonly tally: Tally }[] = []
   readonly quotas: Quota[] = []
   readonly slow: { readonly id: number; readonly factor: number; readonly tally: Tally }[] = []
@@ -406,7 +414,7 @@ export class Disk {
     const file = volume.files.segment(segment)
     invariant(file !== null, "Cannot complete an append: its segment was released")
     volume.appending = false
-    if (this.#syncFails()) {
+    if (this.#syncFails(false)) {
       file.settle(offset, bytes, this.#settleKey(volume))
       return "appendFailed"
     }
@@ -439,7 +447,7 @@ export class Disk {
 
   #completeCheckpoint(volume: Volume, operation: DiskOperation): DiskOutcome {
     if (this.#hasNoRoom(volume, operation)) return "checkpointRefused"
-    if (this.#syncFails()) return "checkpointFailed"
+    if (this.#syncFails(true)) return "checkpointFailed"
     invariant(operation.changes !== null, "Cannot complete a checkpoint: it has no changes")
     volume.base.advance(operation.changes)
     volume.files.replaceCheckpoint(volume.base.current, this.lies)
@@ -514,9 +522,11 @@ export class Disk {
     return latency
   }
 
-  #syncFails(): boolean {
-    const fault = this.syncErrors.shift()
+  #syncFails(isCheckpoint: boolean): boolean {
+    const index = this.syncErrors.findIndex((error) => isCheckpoint || !error.checkpoint)
+    const fault = this.syncErrors[index]
     if (fault === undefined) return false
+    this.syncErrors.splice(index, 1)
     fault.tally.changes++
     this.failedRestartUs = fault.restartUs
     return true

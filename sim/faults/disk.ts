@@ -2,11 +2,14 @@ import type { Disk } from "../env/disk.ts"
 import { removeById } from "./process.ts"
 import { argument, storesOf, type FaultKindActions, type FaultRun, type Stage } from "./stage.ts"
 
-/** The next sync fails, once. It waits for one until it is lifted. */
+/** The next sync, or the next one of a checkpoint, fails, once. It waits for one until it is lifted. */
 export const syncError: FaultKindActions = {
   begin(stage, run) {
     const restartUs = argument(run, "restartUs", 1_000_000)
-    each(stage, run, (disk) => disk.syncErrors.push({ id: run.fault.id, restartUs, tally: run.tally }))
+    const checkpoint = argument(run, "checkpoint", 0) === 1
+    each(stage, run, (disk) =>
+      disk.syncErrors.push({ id: run.fault.id, restartUs, checkpoint, tally: run.tally }),
+    )
   },
   lift(stage, run) {
     each(stage, run, (disk) => removeById(disk.syncErrors, run.fault.id))

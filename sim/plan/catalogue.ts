@@ -49,7 +49,7 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   pause: { family: "process", args: {}, lasting: true },
   slowProcess: { family: "process", args: { factor: [1, 1_000] }, lasting: true },
   zombie: { family: "process", args: { restartUs: ANY_US, hearsPpm: RATIO }, lasting: true },
-  syncError: { family: "disk", args: { restartUs: ANY_US }, lasting: true },
+  syncError: { family: "disk", args: { restartUs: ANY_US, checkpoint: FLAG }, lasting: true },
   diskFull: { family: "disk", args: {}, lasting: true },
   diskQuota: { family: "disk", args: { bytes: [0, 1 << 30] }, lasting: true },
   slowDisk: { family: "disk", args: { factor: [1, 1_000] }, lasting: true },

@@ -88,7 +88,7 @@ export type ProcessKind =
   | "zombie" // starts anew after args.restartUs beside its old process, which has no disk, and hears args.hearsPpm
 
 export type DiskKind =
-  | "syncError" // the next sync fails: fatal for the store, which restarts after args.restartUs
+  | "syncError" // the next sync fails, or the next one of a checkpoint: fatal for the store, which restarts after args.restartUs
   | "diskFull"
   | "diskQuota" // it holds args.bytes more than when it began, and no more
   | "slowDisk" // args.factor

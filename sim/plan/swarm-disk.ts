@@ -23,11 +23,19 @@ const SIDE_SLOT = 2
 const LAST_WRITE = 4
 /** Of the damage that a start finds, so much is done while the power of everybody is off. */
 const POWER_CUT_PERCENT = 40
+/** So often somebody was cut off and is behind when the power of everybody fails: network goes before machines. */
+const BROWNOUT_PERCENT = 50
+/** Of the syncs that fail, so many are those of checkpoints. */
+const CHECKPOINT_PERCENT = 30
 
 export const DISK_DRAWERS: Drawers<DiskKind> = {
-  syncError: ({ span, target, ground, draw }, kind) => [
-    event(kind, span, one(target, ground), { restartUs: draw.spread(50 * MS, 3 * SECOND) }),
-  ],
+  syncError({ span, target, ground, draw }, kind) {
+    const restartUs = draw.spread(50 * MS, 3 * SECOND)
+    const checkpoint = draw.percent(CHECKPOINT_PERCENT) ? 1 : 0
+    // There are hundreds of other syncs for one of a checkpoint: it waits for one as long as it may.
+    const until = checkpoint === 1 ? ground.untilUs : span.until
+    return [event(kind, { at: span.at, until }, one(target, ground), { restartUs, checkpoint })]
+  },
   diskFull: ({ span, target, ground }, kind) => [event(kind, span, victims(target, ground), {})],
   diskQuota: ({ span, target, ground, draw }, kind) => [
     event(kind, span, victims(target, ground), { bytes: draw.spread(16 << 10, 1 << 20) }),
@@ -97,7 +105,7 @@ function drawAtRest(draft: Draft, kind: FaultKind): readonly FaultSketch[] {
 
 /**
  * The power of the whole cluster fails, and one disk does not come through it whole: mostly what was written last is
- * bad, often what vouches for it too.
+ * bad, often what vouches for it too. Often the network had failed first, so that another store is behind by then.
  * All come back together, so an election comes before any repair.
  */
 function drawPowerCut(
@@ -112,7 +120,17 @@ function drawPowerCut(
   const at = Math.floor((down.at + down.until) / 2)
   const struck = own.percent(70) ? [LAST_WRITE] : [args["zone"]!]
   if (own.percent(60)) struck.push(SIDE_SLOT)
+  const others = storeIds(ground).filter((other) => other !== store)
+  const isBrownout = own.percent(BROWNOUT_PERCENT) && others.length > 0
+  const behind = own.pick(others.length > 0 ? others : [store])
+  const forUs = own.spread(200 * MS, 5 * SECOND)
+  const cutOff = { at: Math.max(ground.fromUs, down.at - forUs), until: down.at }
+  const rest = targetStores(
+    [behind],
+    storeIds(ground).filter((other) => other !== behind),
+  )
   return [
+    ...(isBrownout ? [event("partition", cutOff, rest, { oneWay: 0 })] : []),
     event("crash", down, all(ground), { restartUs, powerLoss: 1 }),
     ...struck.map((zone) =>
       event(kind, { at, until: at }, targetStores([store], []), { ...args, zone, system: 0 }),

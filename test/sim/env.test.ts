@@ -448,7 +448,7 @@ test("a failed sync is told, leaves some of its sectors, and is over", () => {
   const counts = new Set<number>()
   for (let seed = 0; seed < 60; seed++) {
     const bench = new Bench(seed).prepared()
-    bench.disk.syncErrors.push({ id: 1, restartUs: 77, tally })
+    bench.disk.syncErrors.push({ id: 1, restartUs: 77, checkpoint: false, tally })
     bench.disk.append(1, 1, 1, 512, new Uint8Array(4 * SECTOR_BYTES).fill(9))
     assert.deepEqual(bench.runUntil(bench.scheduler.now + 1e6), ["appendFailed"])
     assert.equal(bench.disk.durableLsn(1), 0)
@@ -459,6 +459,20 @@ test("a failed sync is told, leaves some of its sectors, and is over", () => {
   }
   assert.equal(tally.changes, 60)
   assert.ok(counts.size >= 4, "whole, none and parts")
+})
+
+test("a sync error that is for a checkpoint lets those of the log pass", () => {
+  const tally = { changes: 0 }
+  const bench = new Bench().prepared()
+  bench.disk.syncErrors.push({ id: 1, restartUs: 77, checkpoint: true, tally })
+  bench.disk.append(1, 1, 1, 512, new Uint8Array(SECTOR_BYTES))
+  assert.deepEqual(bench.runUntil(bench.scheduler.now + 1e6), ["appendSynced"])
+  bench.disk.checkpoint(1, 1, frozen(1, "lost"))
+  assert.deepEqual(bench.runUntil(bench.scheduler.now + 1e6), ["checkpointFailed"])
+  assert.equal(bench.disk.base(1).get(1, "heard"), null)
+  bench.disk.checkpoint(1, 1, frozen(1, "kept"))
+  assert.deepEqual(bench.runUntil(bench.scheduler.now + 1e6), ["checkpointSynced"])
+  assert.equal(tally.changes, 1)
 })
 
 test("a full disk refuses segments and checkpoints, takes appends, and has room again when lifted", () => {

@@ -156,11 +156,20 @@ export class ToldCluster {
     this.checker.storeCrashed?.(this.#world, store, true)
   }
 
+  /** It stops itself, with this code. */
+  stop(store: number, code: string): void {
+    this.checker.storeStopped?.(this.#world, store, code)
+  }
+
   /** A boot that says this, and one step after it. */
   boot(store: number, lsn: number, ...observations: readonly Observation[]): void {
+    this.bootAs("clean", store, lsn, ...observations)
+  }
+
+  bootAs(verdict: string, store: number, lsn: number, ...observations: readonly Observation[]): void {
     this.#lsns.set(store, lsn)
     this.checker.storeBooted?.(this.#world, store, 2)
-    const recovered: Observation = { type: "recovered", volume: VOLUME, verdict: "clean", lsn }
+    const recovered: Observation = { type: "recovered", volume: VOLUME, verdict, lsn }
     for (const observation of [recovered, ...observations])
       this.checker.observed?.(this.#world, store, observation)
     this.step(store, { type: "wake" }, [])

@@ -1,15 +1,18 @@
 import assert from "node:assert/strict"
 import { Worker } from "node:worker_threads"
-import { expectedProbe } from "./load.ts"
 import type { Mutant } from "./mutant.ts"
-import type { Report, Task } from "./worker.ts"
+import { expectedProbe } from "./patch.ts"
+import type { PlanSize, Report, Task } from "./worker.ts"
 
-export type Hunt = {
-  readonly mutant: Mutant
-  /** The intended oracle that fired, on which seed, saying what; null when none did. */
-  readonly found: { readonly oracle: string; readonly seed: number; readonly message: string } | null
-  /** Seeds it took, the last one included. */
+/** One look for one mutant: from one seed on, up to the first that shows it. */
+export type Window = {
+  readonly from: number
+  /** How many seeds it took, the last one included; as many as were run when it was not found. */
   readonly seeds: number
+  /** The intended oracle that fired on the last of them, saying what; null when none did. */
+  readonly found: { readonly oracle: string; readonly seed: number; readonly message: string } | null
+  /** The first of them on which anything fired, of the mutant's making; 0: none. */
+  readonly firstSeed: number
   /** Seeds on which something else spoke first, by what spoke. */
   readonly others: Readonly<Record<string, number>>
   /** Seeds that say nothing, since the shipped kernel fails there too. */
@@ -19,78 +22,101 @@ export type Hunt = {
   readonly hash: string
 }
 
+/** What was left of the first plan that failed. */
+export type Shrinking = {
+  readonly seed: number
+  readonly oracle: string
+  readonly before: PlanSize
+  readonly after: PlanSize
+  readonly runs: number
+  readonly minimal: boolean
+  readonly wallSeconds: number
+}
+
 /** A seed takes about a second. One that takes so long will not end: the mutant livelocks faster than time goes on. */
 const SEED_WALL_MS_MAX = 60_000
 
 /** Counted among what spoke first when a seed had to be given up. */
 const HUNG = "hung"
 
-/** The one that knows of no mutant, and that all of tier A are measured by. */
+/** The one that knows of no mutant, and that all are measured by. */
 export const UNHINTED: string = "campaign"
 
-/** Runs a mutant over seeds in order, up to the first on which an intended oracle fires and the shipped kernel is clean. */
+/** What shrinking may take: §5 of the issue asks for less. */
+export const SHRINK_WALL_MS_MAX = 60_000
+const SHRINK_RUNS_MAX = 3_000
+
+export type HuntOptions = {
+  readonly scenario: string
+  readonly onSeed?: (seed: number) => void
+  /** Asked between two seeds; what is broken off is as if it had never been begun. */
+  readonly shouldStop?: () => boolean
+}
+
+/**
+ * Runs a mutant over seeds in order, up to the first on which an intended oracle fires and the shipped kernel is clean.
+ * Null when it was told to stop before.
+ */
 export async function hunt(
   mutant: Mutant,
   from: number,
   count: number,
-  onSeed: (seed: number) => void = () => undefined,
-  scenario: string = UNHINTED,
-): Promise<Hunt> {
+  options: HuntOptions = { scenario: UNHINTED },
+): Promise<Window | null> {
+  const { scenario, onSeed, shouldStop } = options
   const started = performance.now()
   const others: Record<string, number> = {}
   const voided: number[] = []
-  let found: Hunt["found"] = null
+  let found: Window["found"] = null
+  let firstSeed = 0
   let hash = ""
   let next = from
   while (found === null && next < from + count) {
-    const task: Task = {
-      mutant: mutant.id,
-      scenario,
-      seeds: { from: next, count: from + count - next },
-      until: mutant.oracles,
-    }
-    let candidate: Hunt["found"] = null
+    const seeds = { from: next, count: from + count - next }
+    const task: Task = { type: "run", mutant: mutant.id, scenario, seeds, until: mutant.oracles }
+    let candidate: Window["found"] = null
     const outcome = await run(task, (report) => {
       if (report.type === "loaded") {
         assert.deepEqual(
           report.probe,
-          expectedProbe(mutant, report.probe.files),
+          expectedProbe(mutant.edits, report.probe.files),
           `${mutant.id} is not what was loaded`,
         )
-        assert.notEqual(report.probe.hash, expectedProbe(null, report.probe.files).hash)
+        assert.notEqual(report.probe.hash, expectedProbe([], report.probe.files).hash)
         hash = report.probe.hash
       } else if (report.type === "ran") {
         next = report.seed + 1
-        onSeed(report.seed)
+        onSeed?.(report.seed)
         const { oracle, seed, message } = report
-        if (oracle === null) return
-        if (mutant.oracles.includes(oracle)) candidate = { oracle, seed, message: message ?? "" }
-        else others[oracle] = (others[oracle] ?? 0) + 1
+        if (oracle !== null) {
+          if (mutant.oracles.includes(oracle)) candidate = { oracle, seed, message: message ?? "" }
+          else {
+            others[oracle] = (others[oracle] ?? 0) + 1
+            firstSeed ||= seed
+          }
+        }
       }
+      return shouldStop?.() === true && candidate === null
     })
+    if (outcome === "stopped") return null
     if (outcome === "hung") {
       others[HUNG] = (others[HUNG] ?? 0) + 1
+      firstSeed ||= next
       next++
     }
     if (candidate !== null) found = await confirmed(candidate, voided, scenario)
   }
-  return {
-    mutant,
-    found,
-    seeds: next - from,
-    others,
-    void: voided,
-    wallSeconds: (performance.now() - started) / 1_000,
-    hash,
-  }
+  firstSeed ||= found?.seed ?? 0
+  const wallSeconds = (performance.now() - started) / 1_000
+  return { from, seeds: next - from, found, firstSeed, others, void: voided, wallSeconds, hash }
 }
 
 /** The bug is the mutant's only if the shipped kernel has it not. */
 async function confirmed(
-  candidate: NonNullable<Hunt["found"]>,
+  candidate: NonNullable<Window["found"]>,
   voided: number[],
   scenario: string,
-): Promise<Hunt["found"]> {
+): Promise<Window["found"]> {
   const clean = await pureFailures([candidate.seed], scenario)
   if (clean.length === 0) return candidate
   voided.push(candidate.seed)
@@ -103,17 +129,43 @@ export async function pureFailures(
   scenario: string = UNHINTED,
 ): Promise<readonly string[]> {
   const failures: string[] = []
-  await run({ mutant: null, scenario, seeds, until: [] }, (report) => {
-    if (report.type === "loaded") assert.deepEqual(report.probe, expectedProbe(null, report.probe.files))
+  await run({ type: "run", mutant: null, scenario, seeds, until: [] }, (report) => {
+    if (report.type === "loaded") assert.deepEqual(report.probe, expectedProbe([], report.probe.files))
     if (report.type === "ran" && report.oracle !== null) {
       failures.push(`${report.seed} ${report.oracle}: ${report.message}`)
     }
+    return false
   })
   return failures
 }
 
-/** One worker, one kernel: what it reports, and whether it came to its end. */
-export async function run(task: Task, onReport: (report: Report) => void): Promise<"done" | "hung"> {
+/** The plan of a seed that showed the mutant, made small; null when that hung. */
+export async function shrinkFound(
+  mutant: Mutant,
+  seed: number,
+  scenario: string,
+  onRuns: (runs: number) => void = () => undefined,
+): Promise<Shrinking | null> {
+  const started = performance.now()
+  const limits = { runsMax: SHRINK_RUNS_MAX, wallMsMax: SHRINK_WALL_MS_MAX }
+  const results: Shrinking[] = []
+  await run({ type: "shrink", mutant: mutant.id, scenario, seed, ...limits }, (report) => {
+    if (report.type === "shrinking") onRuns(report.runs)
+    if (report.type === "shrunk" && report.oracle !== null) {
+      const { oracle, before, after, runs, minimal } = report
+      const wallSeconds = (performance.now() - started) / 1_000
+      results.push({ seed, oracle, before, after, runs, minimal, wallSeconds })
+    }
+    return false
+  })
+  return results[0] ?? null
+}
+
+/** One worker, one kernel: what it reports, and how it came to its end. `onReport` may ask it to stop. */
+export async function run(
+  task: Task,
+  onReport: (report: Report) => boolean,
+): Promise<"done" | "stopped" | "hung"> {
   // Without what this process was started with: a test runner has loaders of its own.
   const worker = new Worker(new URL("./worker.ts", import.meta.url), {
     workerData: task,
@@ -122,7 +174,7 @@ export async function run(task: Task, onReport: (report: Report) => void): Promi
   })
   let watchdog: NodeJS.Timeout | undefined
   try {
-    return await new Promise<"done" | "hung">((resolve, reject) => {
+    return await new Promise<"done" | "stopped" | "hung">((resolve, reject) => {
       const watch = (): void => {
         clearTimeout(watchdog)
         watchdog = setTimeout(() => resolve("hung"), SEED_WALL_MS_MAX)
@@ -136,7 +188,7 @@ export async function run(task: Task, onReport: (report: Report) => void): Promi
         watch()
         if (report.type === "done") return resolve("done")
         try {
-          onReport(report)
+          if (onReport(report)) resolve("stopped")
         } catch (error) {
           reject(error)
         }

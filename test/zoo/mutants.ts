@@ -1,10 +1,12 @@
+import { LOG_MUTANTS } from "./mutants-log.ts"
+import { RAFT_MUTANTS } from "./mutants-raft.ts"
 import type { Mutant } from "./mutant.ts"
 
 /**
  * Where the kernel has an invariant of its own against a bug, the bug takes it away too: it would not have been
  * made by someone who had thought of that.
  */
-export const MUTANTS: readonly Mutant[] = [
+const FIRST: readonly Mutant[] = [
   {
     id: "R01",
     tier: "A",
@@ -531,7 +533,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: "S01",
+    id: "D01",
     tier: "B",
     title: "damage that is alarmed and never repaired",
     oracles: ["HASH-scrub"],
@@ -548,7 +550,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: "S02",
+    id: "D02",
     tier: "B",
     title: "a damaged span answered as absent",
     oracles: ["HASH-replicas-agree", "LIN-linearizable", "ONCE-exactly-once"],
@@ -564,6 +566,8 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
 ]
+
+export const MUTANTS: readonly Mutant[] = [...FIRST, ...RAFT_MUTANTS, ...LOG_MUTANTS]
 
 export function mutantOf(id: string): Mutant | null {
   return MUTANTS.find((mutant) => mutant.id === id) ?? null

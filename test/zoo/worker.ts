@@ -1,15 +1,26 @@
 import { parentPort, workerData } from "node:worker_threads"
-import { loadMutant, type Probe } from "./load.ts"
+import { loadMutant } from "./load.ts"
 import { mutantOf } from "./mutants.ts"
+import type { Probe } from "./patch.ts"
 
-/** `mutant` null is the shipped kernel. It runs the seeds in order up to the first that ends with one of `until`. */
+/** `mutant` null is the shipped kernel. */
 export type Task = {
   readonly mutant: string | null
   /** By name. */
   readonly scenario: string
-  readonly seeds: readonly number[] | { readonly from: number; readonly count: number }
-  readonly until: readonly string[]
-}
+} & (
+  | {
+      /** Runs the seeds in order, up to the first that ends with one of `until`. */
+      readonly type: "run"
+      readonly seeds: readonly number[] | { readonly from: number; readonly count: number }
+      readonly until: readonly string[]
+    }
+  /** Makes the plan of this seed as small as it gets, by the oracle that it fails. */
+  | { readonly type: "shrink"; readonly seed: number; readonly runsMax: number; readonly wallMsMax: number }
+)
+
+/** How much a plan asks for. */
+export type PlanSize = { readonly faults: number; readonly operations: number; readonly stores: number }
 
 export type Report =
   | { readonly type: "loaded"; readonly probe: Probe }
@@ -21,6 +32,16 @@ export type Report =
       readonly message: string | null
       readonly events: number
     }
+  | { readonly type: "shrinking"; readonly runs: number }
+  | {
+      readonly type: "shrunk"
+      readonly oracle: string | null
+      readonly before: PlanSize
+      readonly after: PlanSize
+      readonly runs: number
+      /** Without any one of its parts it no longer fails: tried, each of them. */
+      readonly minimal: boolean
+    }
   | { readonly type: "done" }
 
 const task = workerData as Task
@@ -29,11 +50,30 @@ const { sim, scenarioOf, probe } = await loadMutant(mutant)
 const scenario = scenarioOf(task.scenario)
 if (scenario === null) throw new Error(`There is no scenario "${task.scenario}"`)
 report({ type: "loaded", probe })
-for (const seed of seedsOf(task.seeds)) {
-  const { violation, events } = sim.simulate(sim.drawPlan(scenario, seed))
-  const oracle = violation?.oracle ?? null
-  report({ type: "ran", seed, oracle, message: violation?.message ?? null, events })
-  if (oracle !== null && task.until.includes(oracle)) break
+if (task.type === "shrink") {
+  const plan = sim.drawPlan(scenario, task.seed)
+  const stopAt = performance.now() + task.wallMsMax
+  let runs = 0
+  const shrunk = sim.shrinkFailure(plan, {
+    runsMax: task.runsMax,
+    shouldStop: () => performance.now() >= stopAt,
+    onProgress: () => report({ type: "shrinking", runs: ++runs }),
+  })
+  report({
+    type: "shrunk",
+    oracle: shrunk?.result.violation?.oracle ?? null,
+    before: sizeOf(plan),
+    after: sizeOf(shrunk?.plan ?? plan),
+    runs: shrunk?.runs ?? 0,
+    minimal: shrunk?.minimal ?? false,
+  })
+} else {
+  for (const seed of seedsOf(task.seeds)) {
+    const { violation, events } = sim.simulate(sim.drawPlan(scenario, seed))
+    const oracle = violation?.oracle ?? null
+    report({ type: "ran", seed, oracle, message: violation?.message ?? null, events })
+    if (oracle !== null && task.until.includes(oracle)) break
+  }
 }
 report({ type: "done" })
 
@@ -41,7 +81,13 @@ function report(message: Report): void {
   parentPort?.postMessage(message)
 }
 
-function* seedsOf(seeds: Task["seeds"]): Generator<number> {
+function sizeOf(plan: ReturnType<typeof sim.drawPlan>): PlanSize {
+  return { faults: plan.faults.length, operations: plan.workload.ops.length, stores: plan.cluster.stores }
+}
+
+function* seedsOf(
+  seeds: readonly number[] | { readonly from: number; readonly count: number },
+): Generator<number> {
   if ("count" in seeds) for (let seed = seeds.from; seed < seeds.from + seeds.count; seed++) yield seed
   else yield* seeds
 }

@@ -32,6 +32,28 @@ test("a synced frame that recovery cuts away fires recoverable", () => {
   cluster.fires("WAL-recoverable")
 })
 
+test("a boot that takes a torn tail for damage, or will not start for it, fires recoverable", () => {
+  const same = [role(2, 1, "follower"), voted(2, 1, 1), log(2, entry(1, 0), entry(2, 1))] as const
+  const torn = started()
+  torn.crash(2)
+  torn.bootAs("tornTail", 2, 3, ...same)
+  torn.isQuiet()
+
+  const damaged = started()
+  damaged.crash(2)
+  damaged.bootAs("corruption", 2, 3, ...same)
+  damaged.fires("WAL-recoverable")
+
+  const refused = started()
+  refused.crash(2)
+  refused.stop(2, "corruptSystemVolume")
+  refused.fires("WAL-recoverable")
+
+  const failed = started()
+  failed.stop(2, "syncFailed")
+  failed.isQuiet()
+})
+
 test("a boot that recovers frames nobody wrote fires no invention", () => {
   const cluster = started()
   cluster.crash(2)
@@ -111,6 +133,7 @@ test("a log that begins where the durable checkpoint ends is no violation", () =
 test("a run that damages synced bytes is not judged by what it recovers", () => {
   const cluster = started(true)
   cluster.crash(2)
-  cluster.boot(2, 1, role(2, 1, "recovering"), log(2, entry(1, 0)))
+  cluster.bootAs("corruption", 2, 1, role(2, 1, "recovering"), log(2, entry(1, 0)))
+  cluster.stop(2, "corruptSystemVolume")
   cluster.isQuiet()
 })
