@@ -1,5 +1,5 @@
-import { parseArgs } from "node:util"
 import { fuzzDecoders } from "./decoder-fuzz.ts"
+import { benchOptions } from "../support/report.ts"
 
 /**
  * How do the decoders between stores take bytes nobody vouches for? Frames, messages, snapshots, saved requests and
@@ -7,16 +7,14 @@ import { fuzzDecoders } from "./decoder-fuzz.ts"
  * `node bench/kernel/fuzz-decoders.ts --inputs 1000000 [--seed 1]`. Exits 1 when a decoder throws, when bytes with a
  * wrong checksum pass, or when what passes does not encode to itself.
  */
-const { values } = parseArgs({
-  options: { inputs: { type: "string", default: "1000000" }, seed: { type: "string", default: "1" } },
-})
+const options = benchOptions(import.meta.filename, { inputs: 1_000_000, seed: 1 })
 
-const inputs = Number(values.inputs)
+const inputs = options.inputs
 const startedAt = performance.now()
 const before = process.memoryUsage().rss
 let peak = before
 
-const report = fuzzDecoders(inputs, Number(values.seed), (done) => {
+const report = fuzzDecoders(inputs, options.seed, (done) => {
   peak = Math.max(peak, process.memoryUsage().rss)
   if (!process.stderr.isTTY && done % 100_000 !== 0) return
   const rate = (done / (performance.now() - startedAt)) * 1000
