@@ -19,6 +19,7 @@ const LEVELS: Readonly<Record<Observation["type"], Level | null>> = {
   configurationChanged: "info",
   leaseRead: null,
   memberRefused: "warn",
+  stateLost: "error",
   replicaRemoved: "info",
   recovered: "info",
   fenced: "warn",

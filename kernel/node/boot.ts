@@ -156,7 +156,7 @@ export function bootStore(
         endBurial(volume, group, effects)
         continue
       }
-      const replica = openReplica(config, volume, group, chance, stamp.mono)
+      const replica = openReplica(config, volume, group, chance, stamp.mono, effects)
       if (replica === "single") return corruptSingle(group.group, opened.recovered)
       if (replica !== "forgotten") {
         replicas.push(replica)
@@ -252,6 +252,7 @@ function openReplica(
   recovered: RecoveredGroup,
   chance: Sfc32,
   mono: number,
+  effects: Effect[],
 ): Replica | "forgotten" | "single" {
   const { group, replica } = recovered
   const held = StateMachine.open(volume.engine, group, replica)
@@ -260,9 +261,16 @@ function openReplica(
   const machine = held ?? StateMachine.create(volume.engine, descriptor, replica)
   const applied = { index: machine.appliedIndex, term: machine.appliedTerm }
   const isSingle = isAlone(replica, machine, recovered.entries)
-  // The log goes on where a checkpoint ended that is not here any more. One that is here and cannot be read is another
-  // matter: all this replica promised rests on its log, and its state comes from a peer.
-  if (applied.index < recovered.logStart.index && !machine.isDamaged) return isSingle ? "single" : "forgotten"
+  // The log goes on where a checkpoint ended that is not here any more, though the base names nothing that it lost. All
+  // this replica promised rests on its log, so it keeps its name; its state comes from a peer, like one that is damaged.
+  const isStateLost = applied.index < recovered.logStart.index && !machine.isDamaged
+  if (isStateLost) {
+    if (isSingle) return "single"
+    machine.markDamaged()
+    const logStart = recovered.logStart.index
+    const lost = { type: "stateLost", group, replica, applied: applied.index, logStart } as const
+    effects.push({ type: "observe", observation: lost })
+  }
   const log = new RaftLog(recovered.logStart)
   if (recovered.entries.length > 0) log.append(recovered.entries, 0)
   log.synced(0)
@@ -270,7 +278,7 @@ function openReplica(
   if (log.termAt(applied.index) !== applied.term) {
     // A snapshot was taken in and its checkpoint is durable, but not yet what the log says of it; or the log has lost
     // what the checkpoint contains. Where the checkpoint itself is lost the log is all there is.
-    const isStateKnown = applied.index > 0 || !machine.isDamaged
+    const isStateKnown = !isStateLost && (applied.index > 0 || !machine.isDamaged)
     if (isStateKnown) {
       log.reset(applied)
       volume.append({ type: "logStart", group, index: applied.index, term: applied.term })

@@ -73,6 +73,17 @@ export type Observation =
       readonly member: ReplicaId
       readonly store: StoreId
     }
+  /**
+   * The log begins behind `logStart`, which was in a durable checkpoint, and the base has the state at `applied`: it has
+   * gone, or gone back, without a word. The replica keeps its name and its log, and takes its state from a peer.
+   */
+  | {
+      readonly type: "stateLost"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly applied: LogIndex
+      readonly logStart: LogIndex
+    }
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
   | { readonly type: "recovered"; readonly volume: VolumeId; readonly verdict: string; readonly lsn: number }
   | { readonly type: "fenced"; readonly reason: string; readonly fenced: boolean }

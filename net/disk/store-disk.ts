@@ -83,7 +83,7 @@ export class FileStoreDisk implements StoreDisk {
     for (const volume of this.#volumes) {
       invariant(volume.base === null, "Cannot read a disk again: its bases are open")
       const { segments, witness } = await volume.log.read()
-      const base = await openBase(volume.dataPath, this.#calls, this.#warn)
+      const base = await openBase(volume.dataPath, segments.length > 0, this.#calls, this.#warn)
       volume.base = base
       await this.#writer.open(volume.id, volume.dataPath)
       images.push({ volume: volume.id, segments, witness, base })

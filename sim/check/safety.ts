@@ -196,6 +196,7 @@ export class SafetyChecker implements OnlineChecker {
       case "lowWaterSet":
       case "leaseRead":
       case "memberRefused":
+      case "stateLost":
         return
       case "recovered":
         if (this.#damagesSynced) this.#recoveredAnyhow(store, observation.volume, observation.lsn)
@@ -226,7 +227,16 @@ export class SafetyChecker implements OnlineChecker {
     replica: ReplicaMirror,
     observation: Exclude<
       Observation,
-      { readonly type: "mark" | "fenced" | "lowWaterSet" | "memberRefused" | "recovered" | "leaseRead" }
+      {
+        readonly type:
+          | "mark"
+          | "fenced"
+          | "lowWaterSet"
+          | "memberRefused"
+          | "stateLost"
+          | "recovered"
+          | "leaseRead"
+      }
     >,
   ): void {
     const booting = store.booting
