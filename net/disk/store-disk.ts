@@ -7,10 +7,11 @@ import {
   type VolumeImage,
 } from "#kernel"
 import type { DiskCompletion, StoreDisk } from "../host/ports.ts"
+import { releaseAll } from "../release-all.ts"
 import { BaseWriter } from "./base-writer.ts"
 import { SYSTEM_CALLS, type DiskCalls } from "./calls.ts"
 import { openDataDir, type DataDir, type DataDirOwner } from "./data-dir.ts"
-import { codeOf, messageOf } from "./errors.ts"
+import { codeOf, DataDirError, messageOf } from "./errors.ts"
 import type { LmdbBase } from "./lmdb-base.ts"
 import { LogFiles } from "./log-files.ts"
 import { openBase } from "./open-base.ts"
@@ -173,16 +174,23 @@ export class FileStoreDisk implements StoreDisk {
     })
   }
 
+  /** Rejects with `DataDirError` when something could not be closed; everything else is, and the directory is free. */
   async close(): Promise<void> {
     if (this.#isClosing) return
     this.#isClosing = true
     while (this.#underWay.size > 0) await Promise.all(this.#underWay)
-    await this.#writer?.close()
-    for (const volume of this.#volumes) {
-      await volume.log.close()
-      await volume.base?.close()
+    try {
+      await releaseAll([
+        () => this.#writer?.close(),
+        ...this.#volumes.flatMap(({ log, base }) => [() => log.close(), () => base?.close()]),
+        () => this.#dir.lock.release(),
+      ])
+    } catch (error) {
+      throw new DataDirError(
+        "dataDirUnusable",
+        `Cannot close ${this.#dir.path} as it should be: ${messageOf(error)}`,
+      )
     }
-    await this.#dir.lock.release()
   }
 
   #inTurn(volume: Volume, deed: () => Promise<void>): void {
