@@ -1,3 +1,4 @@
+import { join } from "node:path"
 import {
   InvariantError,
   invariant,
@@ -8,6 +9,7 @@ import {
 } from "#kernel"
 import type { DiskCompletion, StoreDisk } from "../host/ports.ts"
 import { releaseAll } from "../release-all.ts"
+import { BaseWatch } from "./base-watch.ts"
 import { BaseWriter } from "./base-writer.ts"
 import { SYSTEM_CALLS, type DiskCalls } from "./calls.ts"
 import { openDataDir, type DataDir, type DataDirOwner } from "./data-dir.ts"
@@ -24,6 +26,7 @@ type Volume = {
   readonly log: LogFiles
   readonly dataPath: string
   base: LmdbBase | null
+  watch: BaseWatch | null
   appending: boolean
   checkpointing: boolean
   /** A write or sync of its log failed: what the disk holds is not known, and nothing more is promised of it. */
@@ -62,6 +65,7 @@ export class FileStoreDisk implements StoreDisk {
       log: new LogFiles(wal, calls),
       dataPath: data,
       base: null,
+      watch: null,
       appending: false,
       checkpointing: false,
       hasFailed: false,
@@ -87,6 +91,10 @@ export class FileStoreDisk implements StoreDisk {
       const base = await openBase(volume.dataPath, segments.length > 0, this.#calls, this.#warn)
       volume.base = base
       await this.#writer.open(volume.id, volume.dataPath)
+      // What it no longer has is not known to the log, which has let go of it: the store ends, and the next start repairs.
+      volume.watch = await BaseWatch.begin(join(volume.dataPath, "data.mdb"), (why) =>
+        this.#failed(volume, 0, new Error(why)),
+      )
       images.push({ volume: volume.id, segments, witness, base })
     }
     return images
@@ -178,6 +186,7 @@ export class FileStoreDisk implements StoreDisk {
   async close(): Promise<void> {
     if (this.#isClosing) return
     this.#isClosing = true
+    for (const { watch } of this.#volumes) watch?.end()
     while (this.#underWay.size > 0) await Promise.all(this.#underWay)
     try {
       await releaseAll([
