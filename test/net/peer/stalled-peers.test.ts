@@ -77,11 +77,11 @@ async function stallWhole(wire: Proxy, stall: (wire: Proxy) => void): Promise<vo
   const value = "v".repeat(BIG_BYTES)
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     stall(wire)
-    let isWritten = false
+    const under = { way: true }
     const written = Promise.all(Array.from({ length: BIG_WRITES }, (_, i) => client.put(`big${i}`, value)))
-    void written.finally(() => (isWritten = true)).catch(() => {})
+    void written.finally(() => (under.way = false)).catch(() => {})
     let isFull = false
-    while (!isFull && !isWritten) isFull = (await queued()) > 0
+    while (!isFull && under.way) isFull = (await queued()) > 0
     await written
     if (isFull) return
     wire.thaw()
