@@ -1,6 +1,7 @@
 /**
  * Runs benchmarks one after the other, each in a process of its own, so that none inherits what the engine learnt
- * from another. `npm run bench`, or by name: `node bench/run.ts sim/s1 kernel/commits [--json]`.
+ * from another. `npm run bench`, or by name: `node bench/run.ts sim/s1 kernel/commits [--json]`. With
+ * `--help` each of them says what it is.
  */
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -24,15 +25,16 @@ const BENCHES = [
   "real/recorder",
 ]
 
-const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"))
-const flags = process.argv.slice(2).filter((argument) => argument.startsWith("--"))
-const unknown = names.find((name) => !BENCHES.includes(name))
+const words = process.argv.slice(2)
+const names = words.filter((word) => !word.startsWith("--"))
+const unknown = words.find((word) => !BENCHES.includes(word) && word !== "--json" && word !== "--help")
 if (unknown !== undefined) {
-  console.error(`No benchmark "${unknown}". There are: ${BENCHES.join(", ")}`)
+  console.error(`No benchmark or option "${unknown}". There are: ${BENCHES.join(", ")}; --json and --help`)
   process.exitCode = 2
 } else {
   for (const name of names.length > 0 ? names : BENCHES) {
     const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url))
+    const flags = words.filter((word) => word.startsWith("--"))
     const { status } = spawnSync(process.execPath, [file, ...flags], { stdio: "inherit" })
     if (status !== 0) process.exitCode = 1
   }

@@ -23,11 +23,28 @@ const LEVELS: Readonly<Record<Observation["type"], Level | null>> = {
   recoverable: "error",
   groupRecovered: "error",
   recoverRefused: "error",
+  stateLost: "error",
   replicaRemoved: "info",
   drained: "info",
   recovered: "info",
   fenced: "warn",
   lowWaterSet: "debug",
+}
+
+/** What recovery makes of a log without having lost anything. */
+const QUIET: ReadonlySet<string> = new Set(["clean", "empty", "tornTail"])
+
+/** Marks of a start that has found less than there was: an operator hears of them, whatever is made of it. */
+const ALARMS: ReadonlySet<string> = new Set([
+  "node.volume.lost",
+  "node.replica.forgotten",
+  "range.state.openedDamaged",
+])
+
+function levelOf(observation: Observation): Level | null {
+  if (observation.type === "recovered" && !QUIET.has(observation.verdict)) return "warn"
+  if (observation.type === "mark" && ALARMS.has(observation.name)) return "warn"
+  return LEVELS[observation.type]
 }
 
 export type LogOptions = {
@@ -56,7 +73,7 @@ export class NodeLog implements HostLog {
   }
 
   observed(observation: Observation): void {
-    const level = LEVELS[observation.type]
+    const level = levelOf(observation)
     if (level === null || !this.#logger.isLevelEnabled(level)) return
     const { type, ...fields } = observation
     this.#logger[level]({ event: type, ...fields })

@@ -20,7 +20,13 @@ export type NodeStatus = {
   readonly uptimeSeconds: number
   readonly host: ReturnType<Host["stats"]>
   readonly links: PeerLinksStats | null
-  readonly memoryBytes: { readonly resident: number; readonly heap: number }
+  /** `external` is what objects of the heap hold outside of it, of which `buffers` are bytes in buffers. */
+  readonly memoryBytes: {
+    readonly resident: number
+    readonly heap: number
+    readonly external: number
+    readonly buffers: number
+  }
   /** Of its data directory; null when that is not known yet, or cannot be. */
   readonly disk: DiskBytes | null
   readonly groups: readonly GroupStatus[]
@@ -92,7 +98,7 @@ function statusOf(
   usage: DiskUsage | null,
 ): NodeStatus {
   const identity = host.identity()
-  const { rss, heapUsed } = process.memoryUsage()
+  const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage()
   return {
     store: config.store,
     boot: identity?.boot ?? null,
@@ -100,7 +106,7 @@ function statusOf(
     uptimeSeconds: Math.round(process.uptime()),
     host: host.stats(),
     links: links?.stats() ?? null,
-    memoryBytes: { resident: rss, heap: heapUsed },
+    memoryBytes: { resident: rss, heap: heapUsed, external, buffers: arrayBuffers },
     disk: usage?.read() ?? null,
     groups: host.groups(),
   }

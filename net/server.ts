@@ -6,6 +6,7 @@ import { MachineClock } from "./host/clock.ts"
 import { Host, type HostStop } from "./host/host.ts"
 import type { AnswerDoor, BirthRecord, HostWatcher, PeerLinks, StoreDisk } from "./host/ports.ts"
 import type { NodeLog } from "./log.ts"
+import { releaseAll } from "./release-all.ts"
 import { messageOf } from "./thrown.ts"
 
 /** How long a node that was asked to stop still waits for the answers it owes. */
@@ -71,19 +72,24 @@ export class NodeServer {
     this.#api = parts.api
   }
 
-  /** Hands over what it leads, answers what it was asked, closes its doors, lets what is under way reach the disk, gives the lock back. */
+  /**
+   * Hands over what it leads, answers what it was asked, closes its doors, lets what is under way reach the disk, gives the
+   * lock back. What cannot be closed keeps nothing else open; the first error is what this rejects with.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
   }
 
   async #close(): Promise<void> {
-    await this.host.handOver(HAND_OVER_MS_MAX)
-    await this.host.drain(DRAIN_MS_MAX)
-    await this.#api.close()
-    await this.host.close()
-    await this.#links.close()
-    await this.#disk.close()
+    await releaseAll([
+      () => this.host.handOver(HAND_OVER_MS_MAX),
+      () => this.host.drain(DRAIN_MS_MAX),
+      () => this.#api.close(),
+      () => this.host.close(),
+      () => this.#links.close(),
+      () => this.#disk.close(),
+    ])
   }
 }
 

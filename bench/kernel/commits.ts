@@ -24,7 +24,7 @@ import { LiveBase } from "#kernel/engine/memory-base.ts"
 import { DEFAULT_LIMITS, DEFAULT_TIMING } from "#kernel/node/config.ts"
 import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { TraceHash } from "#sim/trace/hash.ts"
-import { about, cpuSeconds, numberOption, printReport, type Row } from "../support/report.ts"
+import { about, benchOptions, cpuSeconds, printReport, type Row } from "../support/report.ts"
 
 const STORES = 3
 const GROUPS = 64
@@ -308,8 +308,7 @@ function run(tokens: boolean, hash: boolean, window: number, seconds: number): R
   }
 }
 
-const seconds = numberOption("seconds", 3)
-const window = numberOption("window", 8)
+const { seconds, window } = benchOptions(import.meta.filename, { seconds: 3, window: 8 })
 run(true, true, window, seconds / 3)
 const rows: Record<string, Row> = {}
 for (const [tokens, hash] of [

@@ -11,9 +11,11 @@ import { readVersion, scanVersions, writeVersion } from "#kernel/mvcc/store.ts"
 import { evaluate } from "#kernel/range/evaluate.ts"
 import type { KvOp } from "#kernel/range/request.ts"
 import { recordWrite } from "#kernel/txn/tokens.ts"
+import { benchOptions } from "../support/report.ts"
 
 type Line = { readonly name: string; readonly nsPerOp: number; readonly opsPerSecond: number }
 
+benchOptions(import.meta.filename, {})
 const ROWS = 200_000
 const ROUNDS = 5
 const lines: Line[] = []

@@ -7,4 +7,4 @@ import { fuzzDecoders } from "./decoder-fuzz.ts"
  * `node bench/kernel/fuzz-decoders.ts --inputs 1000000 [--seed 1]`. Exits 1 when a decoder throws, when bytes with a
  * wrong checksum pass, or when what passes does not encode to itself.
  */
-runFuzzCommand(fuzzDecoders)
+runFuzzCommand(import.meta.filename, fuzzDecoders)

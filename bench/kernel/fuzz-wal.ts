@@ -5,16 +5,14 @@ import { decodeFrame, encodeFrame, FRAME_HEADER_BYTES, sealFrame } from "#kernel
 import { decodeWitness, encodeWitness } from "#kernel/wal/identifiers.ts"
 import { writeItem, type Identifier, type WalItem } from "#kernel/wal/item.ts"
 import { decodeSegmentHeader, encodeSegmentHeader } from "#kernel/wal/segment.ts"
-import { parseArgs } from "node:util"
+import { benchOptions } from "../support/report.ts"
 
 /**
  * How do the log's decoders take bytes nobody vouches for? Frames, segment headers and side slots are mutated, half of
  * the frames sealed again with right checksums. `node bench/kernel/fuzz-wal.ts --inputs 1000000 [--seed 1]`. Exits 1
  * when a decoder throws, when bytes with a wrong checksum pass, or when what passes does not encode to itself.
  */
-const { values } = parseArgs({
-  options: { inputs: { type: "string", default: "1000000" }, seed: { type: "string", default: "1" } },
-})
+const options = benchOptions(import.meta.filename, { inputs: 1_000_000, seed: 1 })
 
 type Count = { inputs: number; rejected: number; accepted: number; roundTripped: number; wrong: number }
 
@@ -103,7 +101,7 @@ const SLOT = encodeWitness({
   identifiers: [identifier],
 })
 
-const rng = new Sfc32(Number(values.seed), 0)
+const rng = new Sfc32(options.seed, 0)
 
 /** One to four changes: a bit, a byte, a copied stretch, a cut end. */
 function mutate(original: Uint8Array, from: number): Uint8Array {
@@ -189,7 +187,7 @@ function slotAgain(bytes: Uint8Array): Uint8Array | null {
 
 const zero = (): Count => ({ inputs: 0, rejected: 0, accepted: 0, roundTripped: 0, wrong: 0 })
 const table = { frame: zero(), "frame, sealed again": zero(), "segment header": zero(), "side slot": zero() }
-for (let i = 0; i < Number(values.inputs); i++) {
+for (let i = 0; i < options.inputs; i++) {
   const kind = i % 10
   if (kind < 5) fuzzFrame(table["frame, sealed again"], true)
   else if (kind < 8) fuzzFrame(table.frame, false)

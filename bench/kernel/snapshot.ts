@@ -13,7 +13,9 @@ import { StateMachine } from "#kernel/range/state-machine.ts"
 import type { Chunk } from "#kernel/snapshot/chunk.ts"
 import { SnapshotReceiver } from "#kernel/snapshot/receiver.ts"
 import type { SnapshotSource } from "#kernel/snapshot/source.ts"
+import { benchOptions } from "../support/report.ts"
 
+benchOptions(import.meta.filename, {})
 const ROWS = 200_000
 const ROUNDS = 5
 const CHUNK_BYTES = 256 << 10

@@ -5,14 +5,14 @@ import { plainRequest } from "#kernel"
 import { StoreSession } from "#net"
 import { secureTarget } from "#net/api/tls.ts"
 import { TestAuthority } from "../support/certificates.ts"
-import { about, numberOption, printReport, type Row } from "../support/report.ts"
+import { about, benchOptions, printReport, type Row } from "../support/report.ts"
 
 /**
  * How much does the client API cost? A session of puts with 256 B values against a door that answers at once, beside a
  * bare bidirectional stream that carries one such message for each, with as many in flight. `--seconds 3` a row.
  */
 
-const SECONDS = numberOption("seconds", 3)
+const { seconds: SECONDS } = benchOptions(import.meta.filename, { seconds: 3 })
 const IN_FLIGHT = [1, 64, 256]
 const VALUE = "v".repeat(256)
 const bytes = (message: Buffer): Buffer => message

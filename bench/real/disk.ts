@@ -10,8 +10,9 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import { FileStoreDisk, type DiskCompletion } from "#net"
 import { OverlayEngine } from "#kernel/engine/overlay.ts"
 import type { Base, VolumeImage } from "#kernel"
-import { about, printReport, type Row } from "../support/report.ts"
+import { about, benchOptions, printReport, type Row } from "../support/report.ts"
 
+benchOptions(import.meta.filename, {})
 const APPENDS = 2_000
 const APPEND_BYTES = 4096
 const ROWS = 100_000

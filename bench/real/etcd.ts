@@ -15,16 +15,23 @@ import { closedLoop, KEY_BYTES, VALUE_BYTES, type LoadConnection, type Work } fr
 import { EtcdProcesses, findEtcd } from "../support/etcd-processes.ts"
 import { NodeProcesses, type MeasuredProcess } from "../support/node-processes.ts"
 import { cpuOf, deviceWrittenBytes, machineCpuS } from "../support/proc.ts"
-import { about, median, numberOption, printReport, textOption, type Row } from "../support/report.ts"
+import { about, benchOptions, median, printReport, type Row } from "../support/report.ts"
 
 /** Long enough for a checkpoint to fall into it. */
-const SECONDS = numberOption("seconds", 10)
-const PAIRS = numberOption("pairs", 3)
-const CLIENTS = textOption("clients", "1,64,256").split(",").map(Number)
-const WORKS = textOption("work", "puts,reads").split(",") as readonly Work[]
-const WARM_UP = numberOption("warm-up", 10)
-const CONNECTIONS_MAX = numberOption("connections", 8)
-const PROFILE = textOption("profile", "")
+const options = benchOptions(import.meta.filename, {
+  seconds: 10,
+  pairs: 3,
+  clients: "1,64,256",
+  work: "puts,reads",
+  "warm-up": 10,
+  connections: 8,
+  profile: "",
+  alone: false,
+})
+const { seconds: SECONDS, pairs: PAIRS, connections: CONNECTIONS_MAX, profile: PROFILE } = options
+const CLIENTS = options.clients.split(",").map(Number)
+const WORKS = options.work.split(",") as readonly Work[]
+const WARM_UP = options["warm-up"]
 
 type System = {
   readonly name: string
@@ -143,7 +150,7 @@ async function orrery(): Promise<readonly System[]> {
 }
 
 async function etcd(): Promise<readonly System[]> {
-  if (process.argv.includes("--alone")) return []
+  if (options.alone) return []
   const found = findEtcd(directory)
   if ("reason" in found) {
     console.error(`NO ETCD: nothing to compare with. ${found.reason}`)

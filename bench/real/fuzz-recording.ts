@@ -7,4 +7,4 @@ import { fuzzRecordings } from "./recording-fuzz.ts"
  * `node bench/real/fuzz-recording.ts --inputs 1000000 [--seed 1]`. Exits 1 when a decoder throws, when bytes with a
  * wrong checksum pass, or when what passes does not encode to itself.
  */
-runFuzzCommand(fuzzRecordings)
+runFuzzCommand(import.meta.filename, fuzzRecordings)

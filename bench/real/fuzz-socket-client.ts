@@ -9,7 +9,6 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { connect as connectTls } from "node:tls"
-import { parseArgs } from "node:util"
 import { Client, status as Status, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js"
 import { plainRequest, SYSTEM_VOLUME, volumeOfTenant, type KvOp, type KvRequest } from "#kernel"
 import { Sfc32 } from "#kernel/lib/rng.ts"
@@ -23,11 +22,10 @@ import { WireWriter } from "#net/api/wire.ts"
 import { collectGarbage } from "../support/heap.ts"
 import { until } from "../support/host-cluster.ts"
 import { MemoryStoreDisk, Platter } from "../support/memory-store-disk.ts"
+import { benchOptions } from "../support/report.ts"
 
-const { values } = parseArgs({
-  options: { inputs: { type: "string", default: "1000000" }, seed: { type: "string", default: "1" } },
-})
-const INPUTS = Number(values.inputs)
+const told = benchOptions(import.meta.filename, { inputs: 1_000_000, seed: 1 })
+const INPUTS = told.inputs
 /** What one process may gain between the first tenth and the end: the collector's slack, not a byte an input. */
 const GROWTH_BYTES_MAX = 32 << 20
 /** Messages between two good requests, and of one session. */
@@ -64,7 +62,7 @@ const channel = new Client(`${host}:${own!.clientPort}`, credentials, {
   "grpc.max_send_message_length": -1,
 })
 
-const rng = new Sfc32(Number(values.seed), 0)
+const rng = new Sfc32(told.seed, 0)
 const writer = new WireWriter()
 const bytes = (message: Buffer): Buffer => message
 const OPS: readonly KvOp[] = [

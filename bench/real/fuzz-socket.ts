@@ -4,7 +4,6 @@
  * `node bench/real/fuzz-socket.ts --inputs 1000000 [--seed 1]`. Exits 1 when one does not end in its own way, when a frame
  * that was heard is not one that was sent, or when memory grows.
  */
-import { parseArgs } from "node:util"
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js"
 import { decodeFrame, encodeFrame, FRAME_VERSION, type Frame } from "#kernel"
 import { crc32c } from "#kernel/lib/crc32c.ts"
@@ -13,11 +12,10 @@ import { GrpcPeerLinks } from "#net"
 import { Authority } from "#net/cluster/authority.ts"
 import { LANES, opaque, pathOf } from "#net/peer/service.ts"
 import { collectGarbage } from "../support/heap.ts"
+import { benchOptions } from "../support/report.ts"
 
-const { values } = parseArgs({
-  options: { inputs: { type: "string", default: "1000000" }, seed: { type: "string", default: "1" } },
-})
-const INPUTS = Number(values.inputs)
+const options = benchOptions(import.meta.filename, { inputs: 1_000_000, seed: 1 })
+const INPUTS = options.inputs
 /** What one process may gain between the first tenth and the end: the collector's slack, not a byte an input. */
 const GROWTH_BYTES_MAX = 32 << 20
 
@@ -61,7 +59,7 @@ function say(lane: (typeof LANES)[number], bytes: Buffer): Promise<string> {
   })
 }
 
-const rng = new Sfc32(Number(values.seed), 0)
+const rng = new Sfc32(options.seed, 0)
 const good = encodeFrame({
   header: {
     version: FRAME_VERSION,

@@ -12,16 +12,16 @@ import { setTimeout as pause } from "node:timers/promises"
 import { FlightRecorder } from "#net"
 import { HostCluster, until } from "../support/host-cluster.ts"
 import { Wire } from "../support/memory-links.ts"
-import { about, cpuSeconds, numberOption, printReport, type Row } from "../support/report.ts"
+import { about, benchOptions, cpuSeconds, printReport, type Row } from "../support/report.ts"
 
 const VALUE = "v".repeat(256)
 const WINDOWS = [1, 64, 256] as const
 
-const seconds = numberOption("seconds", 5)
-const groups = numberOption("groups", 16)
+const options = benchOptions(import.meta.filename, { seconds: 5, groups: 16, record: false })
+const { seconds, groups } = options
 
 const rows: Record<string, Row> = {}
-const isRecorded = process.argv.includes("--record")
+const isRecorded = options.record
 for (const window of WINDOWS) {
   rows[`${window} in flight`] = await measure(window, null)
   if (!isRecorded) continue

@@ -1,6 +1,6 @@
 /**
  * What do groups cost that nobody uses? Three processes of `orrery start` with so many ranges, left alone: CPU of each
- * process, all threads, and frames it sends to others. `node bench/real/idle.ts [--groups 256] [--settle 15] [--seconds 20]`.
+ * process, all threads, and frames it sends to others. `node bench/real/idle.ts [--groups 256] [--settle 15] [--seconds 20] [--json]`.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { join } from "node:path"
@@ -8,11 +8,13 @@ import { setTimeout as pause } from "node:timers/promises"
 import { connect } from "#net"
 import { NodeProcesses } from "../support/node-processes.ts"
 import { cpuOf } from "../support/proc.ts"
-import { about, numberOption, printReport, type Row } from "../support/report.ts"
+import { about, benchOptions, printReport, type Row } from "../support/report.ts"
 
-const GROUPS = numberOption("groups", 256)
-const SETTLE = numberOption("settle", 15)
-const SECONDS = numberOption("seconds", 20)
+const {
+  groups: GROUPS,
+  settle: SETTLE,
+  seconds: SECONDS,
+} = benchOptions(import.meta.filename, { groups: 256, settle: 15, seconds: 20 })
 
 type Status = {
   readonly host: { readonly turns: number; readonly appends: number }

@@ -14,11 +14,12 @@ import { GrpcPeerLinks, type PeerTls } from "#net"
 import { Authority } from "#net/cluster/authority.ts"
 import type { StoreAddress } from "#net/cluster/node-config.ts"
 import { opaque } from "#net/peer/service.ts"
-import { about, numberOption, printReport, type Row } from "../support/report.ts"
+import { about, benchOptions, printReport, type Row } from "../support/report.ts"
 
 const ECHO = "/orrery.bench.Echo/Echo"
 const WINDOWS = [1, 64]
-const SECONDS = numberOption("seconds", 2)
+// `--serve` is what it says to its other process.
+const { seconds: SECONDS, serve: isServer } = benchOptions(import.meta.filename, { seconds: 2, serve: false })
 const WARM_UP_SECONDS = 0.5
 
 type Setup = { readonly cluster: string; readonly stores: readonly StoreAddress[]; readonly tls: PeerTls }
@@ -203,4 +204,4 @@ async function run(): Promise<void> {
   })
 }
 
-await (process.argv.includes("--serve") ? serve() : run())
+await (isServer ? serve() : run())

@@ -5,20 +5,18 @@
  * `node bench/real/power-cut.ts --cuts 20 [--seed 1]`, as root. Exits 1 when the shipped build loses a write or another one
  * loses none, 4 where no power can be cut.
  */
-import { parseArgs } from "node:util"
 import { Sfc32 } from "#kernel/lib/rng.ts"
 import { whyNoPowerCut } from "../support/loop-disk.ts"
 import { powerCut } from "../support/power-cut.ts"
+import { benchOptions } from "../support/report.ts"
 
-const { values } = parseArgs({
-  options: { cuts: { type: "string", default: "20" }, seed: { type: "string", default: "1" } },
-})
+const options = benchOptions(import.meta.filename, { cuts: 20, seed: 1 })
 const missing = whyNoPowerCut()
 if (missing !== null) {
   console.error(`No power can be cut here: ${missing}`)
   process.exit(4)
 }
-const rng = new Sfc32(Number(values.seed), 0)
+const rng = new Sfc32(options.seed, 0)
 const table: Record<string, object> = {}
 for (const without of [null, "log", "base"] as const) {
   const count = {
@@ -28,7 +26,7 @@ for (const without of [null, "log", "base"] as const) {
     "cuts with loss": 0,
     "refused to start": 0,
   }
-  const cuts = without === null ? Number(values.cuts) : Math.max(1, Math.floor(Number(values.cuts) / 5))
+  const cuts = without === null ? options.cuts : Math.max(1, Math.floor(options.cuts / 5))
   for (; count.cuts < cuts; count.cuts++) {
     const acknowledged = 100 + rng.below(2_000)
     // A base is only needed once the log has let go of something.

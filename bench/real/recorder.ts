@@ -1,6 +1,6 @@
 /**
  * What does `--record` cost? Two clusters of three processes, one with a recording of every node, loaded in turn with puts
- * of 256 B, pair by pair. `node bench/real/recorder.ts [--seconds 5] [--pairs 3] [--clients 64]`.
+ * of 256 B, pair by pair. `node bench/real/recorder.ts [--seconds 5] [--pairs 3] [--clients 64] [--warm-up 10] [--json]`.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { join } from "node:path"
@@ -8,12 +8,14 @@ import { connect } from "#net"
 import { closedLoop, type LoadConnection } from "../support/closed-loop.ts"
 import { NodeProcesses } from "../support/node-processes.ts"
 import { cpuOf, machineCpuS } from "../support/proc.ts"
-import { about, median, numberOption, printReport, type Row } from "../support/report.ts"
+import { about, benchOptions, median, printReport, type Row } from "../support/report.ts"
 
-const SECONDS = numberOption("seconds", 5)
-const PAIRS = numberOption("pairs", 3)
-const CLIENTS = numberOption("clients", 64)
-const WARM_UP = numberOption("warm-up", 10)
+const {
+  seconds: SECONDS,
+  pairs: PAIRS,
+  clients: CLIENTS,
+  "warm-up": WARM_UP,
+} = benchOptions(import.meta.filename, { seconds: 5, pairs: 3, clients: 64, "warm-up": 10 })
 const CONNECTIONS_MAX = 8
 
 type Figures = {

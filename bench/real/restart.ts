@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { connect, FileStoreDisk, initCluster, machineParts, NodeLog, readNodeConfig, startNode } from "#net"
 import { NodeProcess } from "../support/node-process.ts"
 import { until } from "../support/host-cluster.ts"
-import { about, numberOption, printReport, type Row } from "../support/report.ts"
+import { about, benchOptions, printReport, type Row } from "../support/report.ts"
 
 /**
  * How long does a store of 1 GB take to be back? One store is filled over its client API, overwriting a part, and started
@@ -13,8 +13,7 @@ import { about, numberOption, printReport, type Row } from "../support/report.ts
  * `--value 4096` bytes.
  */
 
-const MIB = numberOption("mib", 1_024)
-const VALUE_BYTES = numberOption("value", 4_096)
+const { mib: MIB, value: VALUE_BYTES } = benchOptions(import.meta.filename, { mib: 1_024, value: 4_096 })
 /** One write: enough for the client not to be what takes the time. */
 const BATCH = Math.max(1, Math.floor((256 << 10) / VALUE_BYTES))
 const IN_FLIGHT = 16

@@ -4,14 +4,19 @@ import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 import { connect, initCluster, type Client, type NodeStatus } from "#net"
 import { NodeProcess } from "../support/node-process.ts"
-import { printReport, type Row } from "../support/report.ts"
+import { cpuOf } from "../support/proc.ts"
+import { benchOptions, printReport, type Row } from "../support/report.ts"
 
 /**
  * Is the memory of a node bounded? Three nodes under a mixed load over a fixed set of keys, with clients that come and go.
- * What each node has of its own and its heap, the least of every interval, since what the collector has not looked at yet
- * says nothing. The pages of its bases that it has mapped are the system's to take back: they are told and not judged.
- * `--for 60m` (or `300s`). Exits 1 when a line through the last two thirds of a node's samples climbs by more than a
- * tenth of their mean and 16 MiB, as far as it goes, or when a node ends.
+ * `node bench/real/soak.ts [--for 60m] [--rate 200] [--json]`: for so long (or `300s`), so many operations a second in all,
+ * few enough that an hour of it can run beside other work; 0 is as many as there can be.
+ *
+ * What a node has is told apart: `anonymous` is what it has of its own (RssAnon), of which `heap` is live or not collected
+ * yet and `external` is held by objects of the heap outside of it; `file` is what it has mapped of files (RssFile), most of
+ * it pages of its bases, which are the system's to take back: told and not judged. Of every interval the least counts, since
+ * what the collector has not looked at yet says nothing. Exits 1 when a line through the last two thirds of a node's
+ * samples climbs by more than a tenth of their mean and 16 MiB, as far as it goes, or when a node ends.
  */
 
 const SLACK_BYTES = 16 << 20
@@ -21,8 +26,10 @@ const LOOK_MS = 1_000
 const KEYS = 20_000
 const IN_FLIGHT = 64
 const OPERATIONS_A_CLIENT = 5_000
+const PROGRESS_MS = 5 * 60_000
 
-const forMs = durationOption("for", 60 * 60_000)
+const options = benchOptions(import.meta.filename, { for: "60m", rate: 200 })
+const forMs = durationOf(options.for)
 
 const root = mkdtempSync(join(tmpdir(), "orrery-soak-"))
 process.on("exit", () => rmSync(root, { recursive: true, force: true }))
@@ -39,6 +46,15 @@ const nodes = await Promise.all(made.stores.map(({ directory }) => NodeProcess.s
 const over = new AbortController()
 let done = 0
 let failed = 0
+let nextMs = performance.now()
+
+/** Until the next operation may begin. What was missed while all stood still is not made up for. */
+async function turn(): Promise<void> {
+  if (options.rate === 0) return
+  const nowMs = performance.now()
+  nextMs = Math.max(nextMs + 1_000 / options.rate, nowMs - LOOK_MS)
+  if (nextMs > nowMs) await pause(nextMs - nowMs, null, { signal: over.signal }).catch(() => null)
+}
 
 /** Several lives of clients, one after the other. */
 async function live(number: number): Promise<void> {
@@ -46,6 +62,8 @@ async function live(number: number): Promise<void> {
     const client = connect({ config: made.client })
     const one = async (): Promise<void> => {
       for (let left = OPERATIONS_A_CLIENT / IN_FLIGHT; left > 0 && !over.signal.aborted; left--) {
+        await turn()
+        if (over.signal.aborted) break
         try {
           await operation(client)
           done++
@@ -70,9 +88,9 @@ function operation(client: Client): Promise<unknown> {
   return client.increment(`count ${key}`)
 }
 
-type Memory = { ownBytes: number; heapBytes: number; mappedBytes: number }
+const KINDS = ["anonymous", "heap", "external", "file"] as const
+type Memory = Record<(typeof KINDS)[number], number>
 type Sample = Memory & { readonly atMs: number }
-const KINDS = ["ownBytes", "heapBytes", "mappedBytes"] as const
 
 /** Of `/proc/<pid>/status`, in bytes. */
 function residentOf(pid: number, field: "RssAnon" | "RssFile"): number {
@@ -86,6 +104,7 @@ const watcher = connect({ config: made.client })
 const load = [live(0), live(1)]
 const began = performance.now()
 const intervalMs = forMs / INTERVALS
+let toldMs = began
 while (performance.now() - began < forMs) {
   await pause(LOOK_MS)
   const atMs = performance.now() - began
@@ -96,9 +115,10 @@ while (performance.now() - began < forMs) {
     if (status === null) continue
     const { pid } = nodes[i]!
     const now: Memory = {
-      ownBytes: residentOf(pid, "RssAnon"),
-      heapBytes: status.memoryBytes.heap,
-      mappedBytes: residentOf(pid, "RssFile"),
+      anonymous: residentOf(pid, "RssAnon"),
+      heap: status.memoryBytes.heap,
+      external: status.memoryBytes.external,
+      file: residentOf(pid, "RssFile"),
     }
     const last = samples[i]!.at(-1)
     if (last === undefined || Math.floor(last.atMs / intervalMs) !== Math.floor(atMs / intervalMs)) {
@@ -107,7 +127,12 @@ while (performance.now() - began < forMs) {
       for (const kind of KINDS) last[kind] = Math.min(last[kind], now[kind])
     }
   }
+  if (performance.now() - toldMs < PROGRESS_MS) continue
+  toldMs = performance.now()
+  const own = samples.map((of) => mib(of.at(-1)?.anonymous ?? 0)).join(", ")
+  console.error(`${Math.round((toldMs - began) / 60_000)} min: ${done} operations, anonymous MiB: ${own}`)
 }
+const cpuShare = nodes.map(({ pid }) => (cpuOf(pid) * 1_000) / (performance.now() - began))
 over.abort()
 await Promise.all(load)
 watcher.close()
@@ -121,10 +146,10 @@ for (const [i, { store }] of made.stores.entries()) {
     )
     const mean = late.reduce((sum, [, bytes]) => sum + bytes, 0) / late.length
     const climb = (slope(late) * (forMs * 2)) / 3
-    const isJudged = name !== "mappedBytes"
+    const isJudged = name !== "file"
     const isBounded = late.length > 2 && climb <= SLACK_SHARE * mean + SLACK_BYTES
     if (isJudged && !isBounded) process.exitCode = 1
-    rows[`store ${store}, ${name.replace("Bytes", "")}`] = {
+    rows[`store ${store}, ${name}`] = {
       samples: late.length,
       "first MiB": mib(samples[i]![0]?.[name] ?? 0),
       "mean MiB": mib(mean),
@@ -138,7 +163,10 @@ printReport({
   bench: "real/soak",
   question: "is the memory of a node bounded?",
   rows,
-  notes: [`${done} operations in ${Math.round(forMs / 1_000)} s, ${failed} failed.`],
+  notes: [
+    `${done} operations in ${Math.round(forMs / 1_000)} s, ${failed} failed.`,
+    `Of a core, nodes have used ${cpuShare.map((share) => `${Math.round(share * 100)} %`).join(", ")}.`,
+  ],
 })
 
 /** Of the line with the least squares, in units a millisecond. */
@@ -155,10 +183,8 @@ function mib(bytes: number): number {
   return Math.round(bytes / 2 ** 20)
 }
 
-function durationOption(name: string, otherwise: number): number {
-  const at = process.argv.indexOf(`--${name}`)
-  if (at < 0) return otherwise
-  const match = /^(\d+)(s|m|h)$/.exec(process.argv[at + 1] ?? "")
-  if (match === null) throw new Error(`--${name} takes a duration such as 300s or 60m`)
+function durationOf(text: string): number {
+  const match = /^(\d+)(s|m|h)$/.exec(text)
+  if (match === null) throw new Error(`--for takes a duration such as 300s or 60m`)
   return Number(match[1]) * { s: 1_000, m: 60_000, h: 3_600_000 }[match[2] as "s" | "m" | "h"]
 }

@@ -11,14 +11,13 @@ import { Clients } from "#sim/workload/clients.ts"
 import { World } from "#sim/world.ts"
 import { withGroups } from "../support/groups.ts"
 import { collectGarbage } from "../support/heap.ts"
-import { about, cpuSeconds, numberOption, printReport, type Row } from "../support/report.ts"
+import { about, benchOptions, cpuSeconds, printReport, type Row } from "../support/report.ts"
 
 const SECOND = 1_000_000
 /** Elections are over by then, also where the first attempt of some was split. */
 const WARM_US = 8 * SECOND
 const PUTS_A_SECOND = 200
-const seconds = numberOption("seconds", 5)
-const groupsMax = numberOption("max", 4_096)
+const { seconds, max: groupsMax } = benchOptions(import.meta.filename, { seconds: 5, max: 4_096 })
 
 function planOf(stores: number, groups: number, isActive: boolean): Plan {
   const spanUs = seconds * SECOND

@@ -7,8 +7,9 @@ import { drawPlan, scenario, simulate, type OnlineChecker, type Plan, type World
 import { onlineCheckers } from "#sim/check/oracles.ts"
 import { frameItems } from "#kernel"
 import { collectGarbage } from "../support/heap.ts"
-import { about, cpuSeconds, printReport, type Row } from "../support/report.ts"
+import { about, benchOptions, cpuSeconds, printReport, type Row } from "../support/report.ts"
 
+benchOptions(import.meta.filename, {})
 const SECONDS = 20
 const RUNS = 3
 const CONFIGURATIONS = [

@@ -1,5 +1,5 @@
 /**
- * How many operations a second does the linearizability check judge?
+ * How many operations a second does the linearizability check judge? `node bench/sim/linearizable.ts`.
  *
  * Histories of 100,000 operations on 1,000 keys and on 10, of 10 and 20 clients: valid ones, the same with
  * 1 % of the answers lost, and one with a stale read in the middle of it. Each row is the best of three.
@@ -7,7 +7,9 @@
 import { INSTANT_NEVER, type KvOp, type Operation } from "#sim/check/history.ts"
 import { checkLinearizable } from "#sim/check/linearizable.ts"
 import { MapKeys, runRequest } from "#sim/check/models.ts"
+import { benchOptions } from "../support/report.ts"
 
+benchOptions(import.meta.filename, {})
 const COUNT = 100_000
 const KINDS: readonly (readonly [string, readonly KvOp["type"][]])[] = [
   ["register", ["get", "put", "cas"]],

@@ -9,13 +9,13 @@ import { main as campaign } from "#scenarios/campaign.ts"
 import { Pool } from "#cli/campaign/pool.ts"
 import { RUN_WALL_MS_MAX } from "#cli/campaign/default-campaign.ts"
 import { collectGarbage } from "../support/heap.ts"
-import { about, numberOption, printReport, type Row } from "../support/report.ts"
+import { about, benchOptions, printReport, type Row } from "../support/report.ts"
 
 const MIB = 2 ** 20
 const NONE = "–"
 /** Live heap is looked at in this thread, where a collection can be asked for, over fewer seeds. */
 const LIVE_SHARE = 6
-const seeds = numberOption("seeds", 300)
+const { seeds } = benchOptions(import.meta.filename, { seeds: 300 })
 const engineUrl = new URL("../../cli/campaign/simulator.ts", import.meta.url).href
 const rows: Record<string, Row> = {}
 

@@ -3,16 +3,17 @@
  * `node bench/sim/s0.ts [--seeds 10] [--json]`. Promised (DESIGN §13): 10,000 simulated seconds a wall second a core.
  */
 import { main as idle } from "#scenarios/load/idle.ts"
-import { numberOption, printReport } from "../support/report.ts"
+import { benchOptions, printReport } from "../support/report.ts"
 import { compare, withoutEndChecks } from "../support/speed.ts"
 
+const { seeds } = benchOptions(import.meta.filename, { seeds: 10 })
 const rows = compare(
   idle,
   [
     { name: "hash and checks", options: {} },
     { name: "neither", options: withoutEndChecks({ checkers: [], hash: false }, idle) },
   ],
-  numberOption("seeds", 10),
+  seeds,
   5,
 )
 printReport({

@@ -5,13 +5,14 @@
  */
 import type { Plan } from "#sim"
 import { main as steady } from "#scenarios/load/steady.ts"
-import { numberOption, printReport } from "../support/report.ts"
+import { benchOptions, printReport } from "../support/report.ts"
 import { compare, withoutEndChecks } from "../support/speed.ts"
 
 function over(transport: "objects" | "bytes"): (plan: Plan) => Plan {
   return (plan) => ({ ...plan, host: { ...plan.host, transport } })
 }
 
+const { seeds } = benchOptions(import.meta.filename, { seeds: 10 })
 const rows = compare(
   steady,
   [
@@ -23,7 +24,7 @@ const rows = compare(
     { name: "all, frames as objects", options: {}, change: over("objects") },
     { name: "all, frames as bytes", options: {}, change: over("bytes") },
   ],
-  numberOption("seeds", 10),
+  seeds,
   2,
 )
 printReport({

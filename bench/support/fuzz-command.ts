@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util"
+import { benchOptions } from "./report.ts"
 
 /** How often something happened, by decoder; and what went wrong, each in a line. */
 export type FuzzOutcome = {
@@ -9,20 +9,18 @@ export type FuzzOutcome = {
 const LINES_MAX = 20
 
 /**
- * A fuzzer as a command: `--inputs 1000000 [--seed 1]`. Tells how far it is while it runs, what it counted at the end and
+ * The fuzzer in `file` as a command: `--inputs 1000000 [--seed 1]`. Tells how far it is while it runs, what it counted at the end and
  * how much memory that took at most. Exits 1 when anything was wrong.
  */
 export function runFuzzCommand(
+  file: string,
   fuzz: (inputs: number, seed: number, progress: (done: number) => void) => FuzzOutcome,
 ): void {
-  const { values } = parseArgs({
-    options: { inputs: { type: "string", default: "1000000" }, seed: { type: "string", default: "1" } },
-  })
-  const inputs = Number(values.inputs)
+  const { inputs, seed } = benchOptions(file, { inputs: 1_000_000, seed: 1 })
   const startedAt = performance.now()
   const before = process.memoryUsage().rss
   let peak = before
-  const { counts, wrong } = fuzz(inputs, Number(values.seed), (done) => {
+  const { counts, wrong } = fuzz(inputs, seed, (done) => {
     peak = Math.max(peak, process.memoryUsage().rss)
     if (!process.stderr.isTTY && done % 100_000 !== 0) return
     const rate = (done / (performance.now() - startedAt)) * 1000

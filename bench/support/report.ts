@@ -1,4 +1,5 @@
 /** How every benchmark times itself and says what it found. */
+import { readFileSync } from "node:fs"
 import os from "node:os"
 
 export type Row = Readonly<Record<string, string | number>>
@@ -59,14 +60,56 @@ export function about(value: number): number {
   return Number(value.toPrecision(3))
 }
 
-/** `--name value` as a whole number. */
-export function numberOption(name: string, otherwise: number): number {
-  const at = process.argv.indexOf(`--${name}`)
-  return at < 0 ? otherwise : Number(process.argv[at + 1])
+type OptionValue = number | string | boolean
+type Widened<Value> = Value extends number ? number : Value extends string ? string : boolean
+
+/**
+ * What a bench is told on its command line: `--name value` for every name, with what it is unless said; `--name` for one
+ * that is not so unless said; and `--json`. With `--help` this prints the head comment of `file` and ends the process; with
+ * anything unknown it says so and ends it with 2, so that nobody waits for a measurement that was not asked for. Call it
+ * before anything is started.
+ */
+export function benchOptions<Defaults extends Readonly<Record<string, OptionValue>>>(
+  file: string,
+  defaults: Defaults,
+): { readonly [Name in keyof Defaults]: Widened<Defaults[Name]> } {
+  const told: Record<string, OptionValue> = { ...defaults }
+  const refuse = (why: string): never => {
+    console.error(`${why}. It says how it is asked with --help.`)
+    process.exit(2)
+  }
+  const words = process.argv.slice(2)
+  if (words.includes("--help")) {
+    console.log(headComment(file))
+    process.exit(0)
+  }
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]!
+    const [name, given] = word.replace(/^--/, "").split("=", 2) as [string, string?]
+    const otherwise = Object.hasOwn(defaults, name) ? defaults[name] : undefined
+    if (word === "--json") continue
+    if (!word.startsWith("--") || otherwise === undefined) return refuse(`There is no option ${word}`)
+    if (typeof otherwise === "boolean") {
+      if (given !== undefined) return refuse(`--${name} takes no value`)
+      told[name] = true
+      continue
+    }
+    const value = given ?? words[++at]
+    if (value === undefined) return refuse(`--${name} takes a value`)
+    if (typeof otherwise === "number" && !/^\d+(\.\d+)?$/.test(value))
+      return refuse(`--${name} takes a number, and "${value}" is none`)
+    told[name] = typeof otherwise === "number" ? Number(value) : value
+  }
+  return told as { readonly [Name in keyof Defaults]: Widened<Defaults[Name]> }
 }
 
-/** `--name value`. */
-export function textOption(name: string, otherwise: string): string {
-  const at = process.argv.indexOf(`--${name}`)
-  return at < 0 ? otherwise : (process.argv[at + 1] ?? otherwise)
+/** The first doc comment of a file, without its stars. */
+function headComment(file: string): string {
+  const comment = /\/\*\*([^]*?)\*\//.exec(readFileSync(file, "utf8"))?.[1]
+  if (comment === undefined) throw new Error(`${file} does not say what it measures`)
+  return comment
+    .split("\n")
+    .map((line) => line.replace(/^\s*\* ?/, "").trimEnd())
+    .join("\n")
+    .trim()
 }

@@ -61,7 +61,7 @@ async function demo(host: Host, options: Options, loadWorld: () => Promise<RealW
         options.json === true ? connectJson(made, cluster) : intro(made, cluster, seconds, paint),
       )
       const shell = new DemoShell(cluster, door, made.ranges, paint)
-      await prompt(host, shell, cluster, cut.signal)
+      await prompt(host, shell, cluster, options.json === true, cut.signal)
     } finally {
       forget()
       await door.close()
@@ -74,7 +74,13 @@ async function demo(host: Host, options: Options, loadWorld: () => Promise<RealW
 }
 
 /** Lines, one after the other, until there are no more, or `quit`, or Ctrl-C. */
-async function prompt(host: Host, shell: DemoShell, cluster: RealCluster, cut: AbortSignal): Promise<void> {
+async function prompt(
+  host: Host,
+  shell: DemoShell,
+  cluster: RealCluster,
+  isForMachines: boolean,
+  cut: AbortSignal,
+): Promise<void> {
   const input = host.stdin ?? process.stdin
   const isTerminal = host.stdout.isTTY === true && "isTTY" in input && input.isTTY
   const lines = createInterface({
@@ -91,6 +97,8 @@ async function prompt(host: Host, shell: DemoShell, cluster: RealCluster, cut: A
   let deaths = 0
   if (isTerminal) lines.prompt()
   for await (const line of lines) {
+    // Lines of a pipe are seen nowhere else, and an answer alone does not say what it answers.
+    if (!isTerminal && !isForMachines && line.trim() !== "") host.stdout.write(`${PROMPT}${line.trim()}\n`)
     const answer = await shell.answer(line)
     if (answer === null) break
     host.stdout.write(answer)

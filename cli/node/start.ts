@@ -94,13 +94,27 @@ async function untilStopped(server: NodeServer, interrupted: Promise<null>, log:
   const stop = await Promise.race([interrupted, server.stopped])
   if (stop === null) {
     log.info("draining", {})
-    await server.close()
+    await closed(server)
     log.info("stopped", {})
     return EXIT.pass
   }
   log.fatal("storeStopped", stop)
-  await server.close()
+  try {
+    await server.close()
+  } catch (error) {
+    // Why it stopped is what matters: a disk that fails can fail its closing as well.
+    log.warn("closeFailed", { detail: error instanceof Error ? error.message : String(error) })
+  }
   throw new EnvironmentError(`The store stopped: ${stop.code}: ${stop.detail}`)
+}
+
+async function closed(server: NodeServer): Promise<void> {
+  try {
+    await server.close()
+  } catch (error) {
+    if (error instanceof DataDirError) throw new EnvironmentError(`${error.code}: ${error.message}`)
+    throw error
+  }
 }
 
 function configOf(directory: string): NodeConfig {

@@ -288,10 +288,16 @@ function openReplica(
   const { generation } = descriptorOf(found)
   const single: Single = { order: { group, replica, incarnation: volume.incarnation, generation } }
   const applied = { index: machine.appliedIndex, term: machine.appliedTerm }
-  // The log goes on where a checkpoint ended that is not here any more. One that is here and cannot be read is another
-  // matter: all this replica promised rests on its log, and its state comes from a peer.
-  if (refounded === null && applied.index < recovered.logStart.index && !machine.isDamaged)
-    return isSingle ? single : FORGOTTEN
+  // The log goes on where a checkpoint ended that is not here any more, though the base names nothing that it lost. All
+  // this replica promised rests on its log, so it keeps its name; its state comes from a peer, like one that is damaged.
+  const isStateLost = refounded === null && applied.index < recovered.logStart.index && !machine.isDamaged
+  if (isStateLost) {
+    if (isSingle) return single
+    machine.markDamaged()
+    const logStart = recovered.logStart.index
+    const lost = { type: "stateLost", group, replica, applied: applied.index, logStart } as const
+    effects.push({ type: "observe", observation: lost })
+  }
   const log = refounded?.log ?? new RaftLog(recovered.logStart)
   if (refounded === null && recovered.entries.length > 0) log.append(recovered.entries, 0)
   if (refounded === null) log.synced(0)
@@ -300,7 +306,7 @@ function openReplica(
   if (log.termAt(applied.index) !== applied.term) {
     // A snapshot was taken in and its checkpoint is durable, but not yet what the log says of it; or the log has lost
     // what the checkpoint contains. Where the checkpoint itself is lost the log is all there is.
-    const isStateKnown = applied.index > 0 || !machine.isDamaged
+    const isStateKnown = !isStateLost && (applied.index > 0 || !machine.isDamaged)
     if (isStateKnown) {
       log.reset(applied)
       volume.append({ type: "logStart", group, index: applied.index, term: applied.term })

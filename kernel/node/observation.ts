@@ -104,6 +104,17 @@ export type Observation =
       readonly isStateLost: boolean
     }
   | { readonly type: "recoverRefused"; readonly order: RecoverOrder; readonly code: RecoverRefusal }
+  /**
+   * The log begins behind `logStart`, which was in a durable checkpoint, and the base has the state at `applied`: it has
+   * gone, or gone back, without a word. The replica keeps its name and its log, and takes its state from a peer.
+   */
+  | {
+      readonly type: "stateLost"
+      readonly group: GroupId
+      readonly replica: ReplicaId
+      readonly applied: LogIndex
+      readonly logStart: LogIndex
+    }
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
   /** Groups that this store led when it was told to drain, or since: what others lead now, and what it kept. */
   | { readonly type: "drained"; readonly handed: number; readonly kept: number }

@@ -7,6 +7,13 @@ import type { Failure, KeySpan, WorkerAnswer, WorkerOrder } from "./worker-messa
 /** What is packed at a time: about half a millisecond of the loop's. One row may be longer. */
 const SLICE_BYTES = 128 << 10
 const SLICE_ROWS = 1024
+/** Room for a row that begins below the bound and ends above it: longer ones are rare. */
+const BUFFER_BYTES = SLICE_BYTES + (64 << 10)
+/**
+ * Buffers of slices that are kept for the next checkpoint: those of one by default. Made anew for each they would leave
+ * the allocator with holes among what lives long, and the process larger with every checkpoint.
+ */
+const SPARE_MAX = 128
 
 /** A base could not be opened or a checkpoint could not be written, with the code of the errno or of LMDB. */
 export class BaseWriteError extends Error {
@@ -28,6 +35,7 @@ type Waiting = { readonly done: () => void; readonly failed: (error: Error) => v
 export class BaseWriter {
   readonly #worker: Worker
   readonly #waiting = new Map<VolumeId, Waiting>()
+  readonly #spare: ArrayBuffer[] = []
   #closed: (() => void) | null = null
   #failure: Error | null = null
 
@@ -52,7 +60,7 @@ export class BaseWriter {
         if (waiting === undefined) return
         let packed: ReturnType<typeof pack>
         try {
-          packed = pack(writes)
+          packed = pack(writes, this.#spare.pop() ?? null)
         } catch (error) {
           this.#waiting.delete(volume)
           waiting.failed(errorOf(error))
@@ -103,6 +111,12 @@ export class BaseWriter {
     }
     const waiting = this.#waiting.get(answer.volume)
     this.#waiting.delete(answer.volume)
+    if (answer.type === "committed") {
+      for (const { buffer, byteLength } of answer.spent) {
+        if (byteLength === BUFFER_BYTES && this.#spare.length < SPARE_MAX)
+          this.#spare.push(buffer as ArrayBuffer)
+      }
+    }
     if (answer.failure === null) waiting?.done()
     else waiting?.failed(new BaseWriteError(answer.failure))
   }
@@ -129,11 +143,14 @@ function spanOf({
 }
 
 /** The next rows in the layout of `WorkerOrder`. */
-function pack(writes: ReturnType<FrozenOverlay["writes"]>): {
+function pack(
+  writes: ReturnType<FrozenOverlay["writes"]>,
+  spare: ArrayBuffer | null,
+): {
   readonly bytes: Uint8Array
   readonly isLast: boolean
 } {
-  let buffer = Buffer.allocUnsafeSlow(SLICE_BYTES)
+  let buffer = spare === null ? Buffer.allocUnsafeSlow(BUFFER_BYTES) : Buffer.from(spare)
   let length = 0
   for (let rows = 0; rows < SLICE_ROWS && length < SLICE_BYTES; rows++) {
     const { done, value: write } = writes.next()

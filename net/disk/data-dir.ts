@@ -42,7 +42,7 @@ export async function openDataDir(
   return usable(path, async () => {
     mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE })
     tighten(path, DIRECTORY_MODE, warn)
-    const lock = await DirectoryLock.take(path)
+    const lock = await DirectoryLock.take(path, calls)
     try {
       await settleFormat(path, owner, calls)
       const volumes = volumesOf(path, owner.tenants)

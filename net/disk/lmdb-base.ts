@@ -170,6 +170,7 @@ class Version implements ReadView {
     const { database, transaction } = this.#reading
     const rows: Row[] = []
     let chars = 0
+    let last: string | null = null
     // LMDB is told where the walk ends, so that it gives out no row behind: most find one or none. Bounds are looked at
     // below all the same, since a walk backwards begins at its upper one and keys that are too long were cut.
     const start = clip(from)
@@ -179,6 +180,10 @@ class Version implements ReadView {
     for (const { key, value: row } of range) {
       if (reverse ? key >= upper : key < from) continue
       if (reverse ? key < lower : key >= upper) return { rows, isEnd: true }
+      // A page that is in the place of another one, or leads back: no walk over it comes to an end that means anything.
+      if (last !== null && (reverse ? key >= last : key <= last))
+        throw new Error("Rows of a base are out of order")
+      last = key
       const value = openRow(key, row)
       rows.push({ key, value })
       chars += row.length

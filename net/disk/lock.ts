@@ -1,7 +1,9 @@
 import { linkSync, openSync, closeSync, renameSync, statSync, unlinkSync } from "node:fs"
 import { connect, createServer, type Server } from "node:net"
 import { join } from "node:path"
+import { releaseAll } from "../release-all.ts"
 import { messageOf } from "../thrown.ts"
+import type { DiskCalls } from "./calls.ts"
 import { codeOf, DataDirError } from "./errors.ts"
 
 /** How long whoever holds the lock has to say its number. It may stand still, and holds the lock none the less. */
@@ -23,20 +25,23 @@ export class DirectoryLock {
   readonly #path: string
   readonly #inode: number
 
-  private constructor(server: Server, path: string) {
+  readonly #calls: DiskCalls
+
+  private constructor(server: Server, path: string, calls: DiskCalls) {
     this.#server = server
     this.#path = path
+    this.#calls = calls
     this.#inode = statSync(path).ino
   }
 
   /** Rejects with `dataDirLocked` when another process that lives has it. */
-  static async take(directory: string): Promise<DirectoryLock> {
+  static async take(directory: string, calls: DiskCalls): Promise<DirectoryLock> {
     const own = join(directory, `lock.${process.pid}.${takes++}`)
     const path = join(directory, "lock")
     const server = await listen(directory, own)
     try {
       for (let tries = 0; tries < TAKEOVER_TRIES; tries++) {
-        if (claim(own, path)) return new DirectoryLock(server, path)
+        if (claim(own, path)) return new DirectoryLock(server, path, calls)
         const holder = await ask(directory, path)
         if (holder.type === "alive") throw lockedBy(directory, holder.pid)
         if (holder.type === "dead") await takeOver(directory, own, path)
@@ -50,10 +55,17 @@ export class DirectoryLock {
     }
   }
 
-  /** Last of all: from here on another process may begin. */
+  /**
+   * Last of all: from here on another process may begin. Rejects when the name could not be removed: the listening ends
+   * all the same, and a name that nobody listens at is taken over.
+   */
   release(): Promise<void> {
-    if (inodeOf(this.#path) === this.#inode) remove(this.#path)
-    return new Promise((resolve) => this.#server.close(() => resolve()))
+    return releaseAll([
+      async () => {
+        if (inodeOf(this.#path) === this.#inode) await this.#calls.unlink(this.#path)
+      },
+      () => new Promise<void>((resolve) => this.#server.close(() => resolve())),
+    ])
   }
 }
 

@@ -9,6 +9,7 @@ import {
   FILE_MODE,
   type DiskCalls,
 } from "./calls.ts"
+import { releaseAll } from "../release-all.ts"
 import { codeOf } from "./errors.ts"
 
 const SEGMENT_NAME = /^(\d{12})\.seg$/
@@ -148,8 +149,9 @@ export class LogFiles {
     // A help, not a promise: where it cannot be written, the next start finds an older one or none.
     this.#beginWitness(() => undefined)
     await this.#witnessUnderWay
-    for (const file of this.#open.values()) await this.#calls.close(file)
+    const files = [...this.#open.values()]
     this.#open.clear()
+    await releaseAll(files.map((file) => () => this.#calls.close(file)))
   }
 
   #beginWitness(failed: (error: unknown) => void): void {

@@ -33,6 +33,7 @@ import {
  */
 export async function openBase(
   directory: string,
+  hasLog: boolean,
   calls: DiskCalls,
   warn: (text: string) => void,
 ): Promise<LmdbBase> {
@@ -40,7 +41,12 @@ export async function openBase(
   const aside = `${file}.damaged`
   if (!existsSync(file)) {
     // Set aside, and the machine stopped before there was another: still nothing is known.
-    const damage = existsSync(aside) ? allDamaged() : []
+    const isAside = existsSync(aside)
+    const damage = isAside ? allDamaged() : []
+    // There was one before the log's first segment. Where the log still has everything nothing is lost; else the kernel
+    // sees that it begins behind what is here, and takes the state from a peer.
+    if (hasLog && !isAside)
+      warn(`${file} is missing beside a log: what the log does not have is to be repaired`)
     await make(directory, file, { checkpoint: 0, damage }, calls)
   }
   await syncPath(calls, file)

@@ -1,3 +1,4 @@
+import { join } from "node:path"
 import {
   InvariantError,
   invariant,
@@ -7,11 +8,13 @@ import {
   type VolumeImage,
 } from "#kernel"
 import type { DiskCompletion, StoreDisk } from "../host/ports.ts"
+import { releaseAll } from "../release-all.ts"
 import { messageOf } from "../thrown.ts"
+import { BaseWatch } from "./base-watch.ts"
 import { BaseWriter } from "./base-writer.ts"
 import { SYSTEM_CALLS, type DiskCalls } from "./calls.ts"
 import { openDataDir, type DataDir, type DataDirOwner } from "./data-dir.ts"
-import { codeOf } from "./errors.ts"
+import { codeOf, DataDirError } from "./errors.ts"
 import type { LmdbBase } from "./lmdb-base.ts"
 import { LogFiles } from "./log-files.ts"
 import { openBase } from "./open-base.ts"
@@ -24,6 +27,7 @@ type Volume = {
   readonly log: LogFiles
   readonly dataPath: string
   base: LmdbBase | null
+  watch: BaseWatch | null
   appending: boolean
   checkpointing: boolean
   /** A write or sync of its log failed: what the disk holds is not known, and nothing more is promised of it. */
@@ -62,6 +66,7 @@ export class FileStoreDisk implements StoreDisk {
       log: new LogFiles(wal, calls),
       dataPath: data,
       base: null,
+      watch: null,
       appending: false,
       checkpointing: false,
       hasFailed: false,
@@ -84,9 +89,13 @@ export class FileStoreDisk implements StoreDisk {
     for (const volume of this.#volumes) {
       invariant(volume.base === null, "Cannot read a disk again: its bases are open")
       const { segments, witness } = await volume.log.read()
-      const base = await openBase(volume.dataPath, this.#calls, this.#warn)
+      const base = await openBase(volume.dataPath, segments.length > 0, this.#calls, this.#warn)
       volume.base = base
       await this.#writer.open(volume.id, volume.dataPath)
+      // What it no longer has is not known to the log, which has let go of it: the store ends, and the next start repairs.
+      volume.watch = await BaseWatch.begin(join(volume.dataPath, "data.mdb"), (why) =>
+        this.#failed(volume, 0, new Error(why)),
+      )
       images.push({ volume: volume.id, segments, witness, base })
     }
     return images
@@ -174,16 +183,24 @@ export class FileStoreDisk implements StoreDisk {
     })
   }
 
+  /** Rejects with `DataDirError` when something could not be closed; everything else is, and the directory is free. */
   async close(): Promise<void> {
     if (this.#isClosing) return
     this.#isClosing = true
+    for (const { watch } of this.#volumes) watch?.end()
     while (this.#underWay.size > 0) await Promise.all(this.#underWay)
-    await this.#writer?.close()
-    for (const volume of this.#volumes) {
-      await volume.log.close()
-      await volume.base?.close()
+    try {
+      await releaseAll([
+        () => this.#writer?.close(),
+        ...this.#volumes.flatMap(({ log, base }) => [() => log.close(), () => base?.close()]),
+        () => this.#dir.lock.release(),
+      ])
+    } catch (error) {
+      throw new DataDirError(
+        "dataDirUnusable",
+        `Cannot close ${this.#dir.path} as it should be: ${messageOf(error)}`,
+      )
     }
-    await this.#dir.lock.release()
   }
 
   #inTurn(volume: Volume, deed: () => Promise<void>): void {

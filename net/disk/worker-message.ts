@@ -21,7 +21,13 @@ export type WorkerOrder =
 
 export type WorkerAnswer =
   | { readonly type: "opened"; readonly volume: VolumeId; readonly failure: Failure | null }
-  | { readonly type: "committed"; readonly volume: VolumeId; readonly failure: Failure | null }
+  /** `spent`: the buffers the rows came in, handed back to be used again. */
+  | {
+      readonly type: "committed"
+      readonly volume: VolumeId
+      readonly failure: Failure | null
+      readonly spent: readonly Uint8Array[]
+    }
   | { readonly type: "closed" }
 
 /** `code` is the number of an errno or of LMDB. */

@@ -32,11 +32,7 @@ port?.on("message", (order: WorkerOrder) => {
       bases.get(order.volume)?.rows.push(order.bytes)
       break
     case "commit":
-      answer({
-        type: "committed",
-        volume: order.volume,
-        failure: attempt(() => commit(order.volume, order.cleared, order.meta)),
-      })
+      committed(order.volume, order.cleared, order.meta)
       break
     case "close":
       void close()
@@ -51,12 +47,26 @@ async function close(): Promise<void> {
   port?.close()
 }
 
-function commit(volume: VolumeId, cleared: readonly KeySpan[], meta: Uint8Array): void {
+function committed(volume: VolumeId, cleared: readonly KeySpan[], meta: Uint8Array): void {
   const base = bases.get(volume)
-  if (base === undefined) throw new Error(`The base of volume ${volume} is not open`)
-  const rows = base.rows
-  base.rows = []
-  const { database } = base
+  const rows = base?.rows ?? []
+  if (base !== undefined) base.rows = []
+  const failure = attempt(() => {
+    if (base === undefined) throw new Error(`The base of volume ${volume} is not open`)
+    commit(base.database, rows, cleared, meta)
+  })
+  const buffers = rows.map(({ buffer }) => buffer as ArrayBuffer)
+  const spent = buffers.map((buffer) => new Uint8Array(buffer))
+  const message: WorkerAnswer = { type: "committed", volume, failure, spent }
+  port?.postMessage(message, buffers)
+}
+
+function commit(
+  database: WriterDatabase,
+  rows: readonly Uint8Array[],
+  cleared: readonly KeySpan[],
+  meta: Uint8Array,
+): void {
   database.transactionSync(() => {
     for (const span of cleared) removeAll(database, span)
     for (const bytes of rows) putRows(database, bytes)

@@ -205,6 +205,7 @@ export class SafetyChecker implements OnlineChecker {
       case "recoverable":
       case "groupRecovered":
       case "recoverRefused":
+      case "stateLost":
         return
       case "recovered":
         if (this.#damagesSynced) this.#recoveredAnyhow(store, observation.volume, observation.lsn)
@@ -294,6 +295,7 @@ type Unplaced =
   | "recoverable"
   | "groupRecovered"
   | "recoverRefused"
+  | "stateLost"
 
 /** A kernel may be late, woken for several things at one instant, but not for ever. */
 const WAKES_AT_ONCE_MAX = 256

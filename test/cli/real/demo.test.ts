@@ -156,8 +156,9 @@ describe("the commands", () => {
     for (const { pid } of told.stores) assert.throws(() => process.kill(pid, 0), { code: "ESRCH" })
   })
 
-  test("a demo says how to connect, and stops at quit", async () => {
-    const { stdout } = await command(addDemo, ["demo"], ["quit", "put k v"])
+  test("a demo says how to connect, shows what a pipe asks beside the answers, and stops at quit", async () => {
+    const { stdout } = await command(addDemo, ["demo"], ["fault heal", "quit", "put k v"])
+    assert.match(stdout, /^orrery> fault heal\n.*everybody goes on/m)
     assert.match(stdout, /A cluster of 3 stores is up[\s\S]*orrery\/client[\s\S]*npx orrery status/)
     assert.doesNotMatch(stdout, /^ok/m)
   })

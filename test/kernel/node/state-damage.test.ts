@@ -9,6 +9,7 @@ import { encodeVersion } from "#kernel/mvcc/version.ts"
 import type { Observation } from "#kernel/node/observation.ts"
 import { makeEntry } from "#kernel/raft/types.ts"
 import { appliedWrite, readApplied } from "#kernel/range/meta.ts"
+import type { Effect } from "#kernel/node/effect.ts"
 import { StateHash } from "#kernel/range/state-hash.ts"
 import { StateMachine } from "#kernel/range/state-machine.ts"
 import { configurationOf, DESCRIPTOR } from "../../support/raft-group.ts"
@@ -64,6 +65,14 @@ function mend(store: Store): void {
   store.disk.get(TENANT_VOLUME)!.base.brittle.length = 0
 }
 
+type StateLost = Extract<Observation, { readonly type: "stateLost" }>
+
+function isStateLost(
+  effect: Effect,
+): effect is { readonly type: "observe"; readonly observation: StateLost } {
+  return effect.type === "observe" && effect.observation.type === "stateLost"
+}
+
 function hashes(cluster: Cluster): readonly string[] {
   return cluster.stores.map(({ status }) => `${status!.appliedIndex} ${status!.hashHigh} ${status!.hashLow}`)
 }
@@ -110,6 +119,60 @@ test("a base that says nothing any more is made good from a peer", () => {
   follower.disk.get(TENANT_VOLUME)!.base.current = MemoryBase.unreadable()
   follower.boot()
   assertWhole(cluster)
+})
+
+for (const [how, old] of [
+  ["gone", () => MemoryBase.empty()],
+  ["gone back", (seen: MemoryBase) => seen],
+] as const) {
+  test(`a base that has ${how} without a word is told, and made good from a peer under the same name`, () => {
+    const cluster = clusterOf()
+    const leader = cluster.elect()
+    const follower = cluster.stores.find((store) => store !== leader)!
+    put(cluster, leader, "k")
+    cluster.pass(2_000_000)
+    const { base } = follower.disk.get(TENANT_VOLUME)!
+    const seen = base.current
+    for (let i = 0; i < 30; i++) put(cluster, leader, `k${i}`)
+    cluster.pass(2_000_000)
+    assert.isAbove(follower.status!.firstIndex, 10)
+    const name = follower.status!.replica
+    base.current = old(seen)
+    const before = follower.all.length
+    follower.boot()
+    const told = follower.all.slice(before).filter(isStateLost)
+    assert.equal(told.length, 1)
+    const { applied, logStart } = told[0]!.observation
+    assert.isBelow(applied, logStart)
+    assert.equal(follower.status!.role, "recovering")
+    // A start before the repair knows as little, and says so again.
+    follower.boot()
+    assert.equal(follower.all.slice(before).filter(isStateLost).length, 2)
+    assertWhole(cluster)
+    assert.equal(follower.status!.replica, name)
+    const repaired = follower.all.length
+    follower.boot()
+    assert.isEmpty(follower.all.slice(repaired).filter(isStateLost))
+    assertWhole(cluster)
+  })
+}
+
+test("a base that has gone where nobody else has the state is told, and is not taken for an empty one", () => {
+  const cluster = filled([1])
+  const [store] = cluster.stores
+  store!.disk.get(TENANT_VOLUME)!.base.current = MemoryBase.empty()
+  const before = store!.all.length
+  store!.boot()
+  assert.equal(store!.all.slice(before).filter(isStateLost).length, 1)
+  cluster.pass(6_000_000)
+  // Who its voters are was in the base: it waits for one that may have the state, and answers nothing meanwhile.
+  assert.equal(store!.status!.role, "recovering")
+  store!.replies.length = 0
+  store!.request([{ type: "get", key: "k20" }], { read: "eventual" })
+  assert.deepEqual(
+    store!.replies.map((reply) => reply.type === "error" && reply.error.code),
+    ["recovering"],
+  )
 })
 
 test("a damaged state keeps acknowledging and voting by its log", () => {

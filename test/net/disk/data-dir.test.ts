@@ -4,7 +4,8 @@ import { createServer } from "node:net"
 import { join } from "node:path"
 import { assert, describe, test } from "vitest"
 import { FileStoreDisk, type DataDirOwner } from "#net"
-import { inTempDir, OWNER } from "../../support/disk-rig.ts"
+import { SYSTEM_CALLS, type DiskCalls } from "#net/disk/calls.ts"
+import { DiskRig, inTempDir, OWNER } from "../../support/disk-rig.ts"
 
 async function codeOfOpening(path: string, owner: DataDirOwner = OWNER): Promise<string> {
   try {
@@ -27,6 +28,33 @@ describe("the lock", () => {
       assert.isFalse(existsSync(join(path, "lock")))
       assert.equal(await codeOfOpening(path), "opened")
     }))
+
+  for (const broken of ["unlink", "close", "rename"] as const)
+    test(`is given up although ${broken} gives an error of the disk, and the first error is told by name`, () =>
+      inTempDir(async (path) => {
+        let isBroken = false
+        const eio = (): Promise<never> =>
+          Promise.reject(Object.assign(new Error("EIO: i/o error"), { code: "EIO" }))
+        const calls: DiskCalls = {
+          ...SYSTEM_CALLS,
+          [broken]: (...args: [never, never]) =>
+            isBroken ? eio() : (SYSTEM_CALLS[broken] as (...args: unknown[]) => Promise<void>)(...args),
+        }
+        const rig = await DiskRig.open(path, { calls })
+        await rig.disk.images()
+        rig.disk.createSegment(1, 1, 32 << 10, new Uint8Array(4096))
+        await rig.next()
+        rig.disk.writeWitness(1, new Uint8Array(8))
+        isBroken = true
+        const error = await rig.disk.close().catch((reason: unknown) => reason)
+        // A witness that cannot be written is no promise broken.
+        if (broken === "rename") assert.isUndefined(error)
+        else {
+          assert.propertyVal(error, "code", "dataDirUnusable")
+          assert.include(String(error), "EIO")
+        }
+        assert.equal(await codeOfOpening(path), "opened")
+      }))
 
   test("of a process that was killed is taken over, by one of many that want it", () =>
     inTempDir(async (path) => {

@@ -1,5 +1,15 @@
 import { spawnSync } from "node:child_process"
-import { mkdirSync, readdirSync, statfsSync, statSync, writeFileSync } from "node:fs"
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { assert, describe, test, type TestContext } from "vitest"
 import { SYSTEM_CALLS, type DiskCalls } from "#net/disk/calls.ts"
@@ -208,3 +218,26 @@ test("a checkpoint that does not fit is refused whole, and fits once there is ro
     }
   })
 })
+
+for (const [what, spoil] of [
+  ["cut short", (file: string) => truncateSync(file, statSync(file).size - 8192)],
+  ["removed", (file: string) => rmSync(file)],
+  [
+    "another file",
+    (file: string) => {
+      copyFileSync(file, `${file}.copy`)
+      renameSync(`${file}.copy`, file)
+    },
+  ],
+] as const)
+  test(`a base whose file is ${what} under its store is the end of the store, by name`, () =>
+    inTempDir(async (path) => {
+      const rig = await DiskRig.open(path)
+      await rig.disk.images()
+      const file = join(path, "tenants/0/data/data.mdb")
+      spoil(file)
+      const told = await rig.next()
+      assert.deepInclude(told, { type: "appendFailed", volume: 1 })
+      assert.include("detail" in told ? told.detail : "", file)
+      await rig.disk.close()
+    }))
