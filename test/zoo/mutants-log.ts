@@ -181,8 +181,8 @@ export const LOG_MUTANTS: readonly Mutant[] = [
       },
       {
         file: "kernel/snapshot/receiver.ts",
-        find: 'if (hash.high === id.hashHigh && hash.low === id.hashLow) return "complete"',
-        replace: 'if (staged.rowCount >= 0) return "complete"',
+        find: "if (hash.high === id.hashHigh && hash.low === id.hashLow) return this.#readBack",
+        replace: "if (staged.rowCount >= 0) return this.#readBack",
       },
     ],
   },
