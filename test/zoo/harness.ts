@@ -241,7 +241,7 @@ export const HARNESS_MUTANTS: readonly HarnessMutant[] = [
     title: "a power loss that loses nothing",
     about: "Whatever is acknowledged too early would be there all the same.",
     test: {
-      file: "test/sim/env.test.ts",
+      file: "test/sim/env-disk.test.ts",
       name: "a power loss leaves an unsynced write lost, whole, torn or in any subset of its sectors",
     },
     edits: [
