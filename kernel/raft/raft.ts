@@ -15,6 +15,7 @@ import {
   handleVoteReply,
   handleVoteRequest,
 } from "./election.ts"
+import { forgetDeparted, tellRemoved } from "./departing.ts"
 import { administer, memberAbsent, promote, replaceLost, transferLeadership } from "./change.ts"
 import { offerLeadership, type Offer } from "./hand-over.ts"
 import {
@@ -30,7 +31,7 @@ import {
 } from "./lease.ts"
 import { RaftLog } from "./log.ts"
 import { heirs } from "./heirs.ts"
-import { ConfigurationLog, EMPTY_CONFIGURATION, isGone } from "./membership.ts"
+import { ConfigurationLog, EMPTY_CONFIGURATION } from "./membership.ts"
 import { isScrubMessage, type RaftMessage, type SnapshotOffer } from "./message.ts"
 import { includes, memberOf } from "./quorum.ts"
 import { ReadIndexQueue } from "./read-index.ts"
@@ -417,7 +418,7 @@ export class Raft {
       return
     }
     if (message.type === "voteRequest") {
-      if (this.#tellRemoved(message.from, from, out)) return
+      if (tellRemoved(state, message.from, from, out)) return
       // Somebody knows no leader.
       if (known !== null) endRest(state, context)
       return handleVoteRequest(state, message, from, context, out)
@@ -475,22 +476,6 @@ export class Raft {
     }
   }
 
-  /** A replica that a committed configuration no longer names would campaign for ever: it is told. */
-  #tellRemoved(replica: ReplicaId, from: Member, out: Outbox): boolean {
-    const state = this.#state
-    const { configuration } = state.configurations.at(state.commitIndex)
-    if (!isGone(configuration, state.log.termAt(state.commitIndex) ?? 0, replica)) return false
-    if (memberOf(state.configurations.current, replica) !== null) return false
-    out.push({
-      type: "send",
-      to: from,
-      lane: "raft",
-      barrier: 0,
-      message: { type: "removed", group: state.group, from: state.replica, to: replica, term: state.term },
-    })
-    return true
-  }
-
   #checkRemoved(out: Outbox): void {
     const state = this.#state
     const { configuration } = state.configurations.at(state.commitIndex)
@@ -534,18 +519,7 @@ export class Raft {
     if (state.transfer !== null) transferLeadership(state, state.transfer, context, out)
     if (state.role !== "leader") return
     if (state.configurations.current.promoting.length > 0) promote(state, context, out)
-    if (state.departing.length > 0) {
-      const silentSince = context.mono - 2 * state.timing.electionUsMax
-      state.departing = state.departing.filter((member) => {
-        const progress = state.progress.get(member.replica)
-        const stays =
-          progress !== undefined &&
-          progress.heardAt > silentSince &&
-          progress.toldCommit < state.configurations.currentIndex
-        if (!stays) state.progress.delete(member.replica)
-        return stays
-      })
-    }
+    if (state.departing.length > 0) forgetDeparted(state, context)
   }
 
   /** The log up to `index` is in a durable checkpoint and no follower needs it. */

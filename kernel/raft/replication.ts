@@ -1,6 +1,7 @@
 import type { LogIndex, Lsn, ReplicaId } from "../ids.ts"
 import { invariant } from "../lib/invariant.ts"
 import type { Member } from "../range/descriptor.ts"
+import { depart, sayDeparted } from "./departing.ts"
 import { becomeFollower, resetElectionDeadline } from "./role.ts"
 import { fortify, hearStatement, holdsLease, noteFortifier } from "./lease.ts"
 import { leaveJoint } from "./membership.ts"
@@ -75,8 +76,7 @@ export function reconcilePeers(state: RaftState, before: Configuration, context:
   }
   for (const member of members(before)) {
     // It still has to learn that it was removed; until then it is sent to, and counted for nothing.
-    if (memberOf(after, member.replica) === null && member.replica !== state.replica)
-      state.departing.push(member)
+    if (memberOf(after, member.replica) === null && member.replica !== state.replica) depart(state, member)
   }
 }
 
@@ -183,7 +183,7 @@ function sendAppend(
   return true
 }
 
-/** Nothing but a snapshot helps this follower: it gets nothing else until it has taken one in. */
+/** Nothing but a snapshot helps this follower, if it stays: it gets nothing else until it has taken one in. */
 function startSnapshot(
   state: RaftState,
   to: Member,
@@ -191,6 +191,8 @@ function startSnapshot(
   context: StepContext,
   out: Outbox,
 ): void {
+  if (memberOf(state.configurations.current, to.replica) === null)
+    return sayDeparted(state, to, progress, context, out)
   progress.becomeSnapshot(state.log.start.index, context.mono)
   out.push({ type: "observe", observation: { type: "mark", name: "raft.snapshot.needed" } })
   out.push({ type: "sendSnapshot", to })

@@ -317,7 +317,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "kernel/raft/raft.ts",
-        find: "if (this.#tellRemoved(message.from, from, out)) return",
+        find: "if (tellRemoved(state, message.from, from, out)) return",
         replace: "",
       },
       {
