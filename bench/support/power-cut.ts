@@ -104,10 +104,12 @@ async function whatIsLeft(
   }
   const client = connect({ config, timeoutMs: WAIT_MS })
   try {
-    // An election that takes its time is no loss: it leads, or it has nothing to lead, or it has ended.
+    // An election that takes its time is no loss: it leads, or it has nothing to lead, or says that its state is gone, or
+    // it has ended.
     const isDecided = (): boolean =>
-      node.has("roleChanged", "leader") || node.has("replicaRemoved") || !node.isUp
+      node.has("roleChanged", "leader") || node.has("replicaRemoved") || node.has("stateLost") || !node.isUp
     await until("the store serves, or says that it cannot", isDecided, WAIT_MS)
+    if (node.has("stateLost")) return { lost: keys, refusal: "its state is lost" }
     if (!node.has("roleChanged", "leader")) return { lost: keys, refusal: "it has no replica any more" }
     return { lost: await lostOf(client, known), refusal: null }
   } finally {

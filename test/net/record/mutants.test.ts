@@ -27,9 +27,12 @@ function replayBy(mutant: string | null): Promise<Report> {
   })
 }
 
+/** What ran of the shipped kernel, each text with its hash. */
+let shipped: readonly string[] = []
+
 test("the shipped kernel comes to the recorded hashes, loaded the same way", async () => {
   const { parted, evaluated } = await replayBy(null)
-  assert.equal(evaluated, 0)
+  shipped = evaluated
   assert.ok(parted.every((has) => !has))
 })
 
@@ -37,7 +40,7 @@ test("the shipped kernel comes to the recorded hashes, loaded the same way", asy
 for (const mutant of ["R01", "R05", "L01", "I03", "W01", "W09"]) {
   test(`a kernel with the bug ${mutant} does not`, async () => {
     const { parted, evaluated } = await replayBy(mutant)
-    assert.ok(evaluated > 0, "its text ran")
+    assert.ok(shipped.length > 0 && evaluated.some((text) => !shipped.includes(text)), "its text ran")
     assert.ok(parted.some((has) => has))
   })
 }
