@@ -70,17 +70,21 @@ export function parseResults(json: unknown, path: string): ZooResults {
       return refuse("a mutant without an id or windows")
     }
     for (const window of mutant["windows"] as unknown[]) {
-      if (
-        !isRecord(window) ||
-        !isCount(window["seeds"]) ||
-        !isCount(window["from"]) ||
-        !("found" in window)
-      ) {
-        return refuse(`a window of ${mutant["id"]} without seeds`)
-      }
+      if (!isRecord(window) || !isWindow(window)) return refuse(`a window of ${mutant["id"]} that is none`)
     }
   }
   return json as ZooResults
+}
+
+const COUNTS = ["from", "seeds", "firstSeed", "wallSeconds", "cpuSeconds"] as const
+
+function isWindow(window: Record<string, unknown>): boolean {
+  const isCounted = COUNTS.every((field) => typeof window[field] === "number" && window[field] >= 0)
+  const { found, others } = window
+  const isNamed = found === null || typeof (found as { oracle?: unknown } | undefined)?.oracle === "string"
+  return (
+    isCounted && isNamed && typeof others === "object" && others !== null && Array.isArray(window["void"])
+  )
 }
 
 /** Only what is true of these mutants in this build. */

@@ -3,7 +3,7 @@ import type { MutantResult } from "./results.ts"
 /** What the zoo is promised to show: issue 5 §5, reference/simulation.md §10 G4 and G7. */
 export const PROMISED = {
   tierASeedsMax: 1_000,
-  tierAWallSecondsMax: 60,
+  tierACpuSecondsMax: 60,
   allSeedsMax: 20_000,
   allShareMin: 0.95,
   medianSeedsMax: 25,
@@ -23,7 +23,12 @@ export function seedsOf({ windows }: MutantResult): number | null {
   return median(windows.map(({ seeds }) => seeds))
 }
 
-/** Of one window. */
+/** Of one core, for one window. */
+export function cpuSecondsOf({ windows }: MutantResult): number {
+  return windows.length === 0 ? 0 : median(windows.map(({ cpuSeconds }) => cpuSeconds))
+}
+
+/** Of the wall, for one window. */
 export function wallSecondsOf({ windows }: MutantResult): number {
   return windows.length === 0 ? 0 : median(windows.map(({ wallSeconds }) => wallSeconds))
 }
@@ -55,11 +60,11 @@ export function promises(results: readonly MutantResult[]): readonly Line[] {
     ),
   )
   const slowA = tierA.filter(
-    (result) => isCaught(result) && wallSecondsOf(result) > PROMISED.tierAWallSecondsMax,
+    (result) => isCaught(result) && cpuSecondsOf(result) > PROMISED.tierACpuSecondsMax,
   )
   lines.push(
     told(
-      `tier A within ${PROMISED.tierAWallSecondsMax} s of one core, of those: ${tierA.length - missedA.length - slowA.length} of ${tierA.length - missedA.length}`,
+      `tier A within ${PROMISED.tierACpuSecondsMax} s of one core, of those: ${tierA.length - missedA.length - slowA.length} of ${tierA.length - missedA.length}`,
       slowA,
     ),
   )
