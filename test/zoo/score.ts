@@ -52,22 +52,7 @@ export function promises(results: readonly MutantResult[]): readonly Line[] {
   if (hunted.length === 0) return []
   const lines: Line[] = []
   const tierA = hunted.filter(({ tier }) => tier === "A")
-  const missedA = tierA.filter((result) => !isCaught(result))
-  lines.push(
-    told(
-      `tier A within ${PROMISED.tierASeedsMax} seeds: ${tierA.length - missedA.length} of ${tierA.length}`,
-      missedA,
-    ),
-  )
-  const slowA = tierA.filter(
-    (result) => isCaught(result) && cpuSecondsOf(result) > PROMISED.tierACpuSecondsMax,
-  )
-  lines.push(
-    told(
-      `tier A within ${PROMISED.tierACpuSecondsMax} s of one core, of those: ${tierA.length - missedA.length - slowA.length} of ${tierA.length - missedA.length}`,
-      slowA,
-    ),
-  )
+  if (tierA.length > 0) lines.push(...tierAPromises(tierA))
   const missed = hunted.filter((result) => seedsOf(result) === null)
   const share = (hunted.length - missed.length) / hunted.length
   lines.push({
@@ -91,6 +76,21 @@ export function promises(results: readonly MutantResult[]): readonly Line[] {
     })
   }
   return [...lines, ...shrinkPromises(hunted)]
+}
+
+function tierAPromises(tierA: readonly MutantResult[]): readonly Line[] {
+  const missed = tierA.filter((result) => !isCaught(result))
+  const caught = tierA.length - missed.length
+  const slow = tierA.filter(
+    (result) => isCaught(result) && cpuSecondsOf(result) > PROMISED.tierACpuSecondsMax,
+  )
+  return [
+    told(`tier A within ${PROMISED.tierASeedsMax} seeds: ${caught} of ${tierA.length}`, missed),
+    told(
+      `tier A within ${PROMISED.tierACpuSecondsMax} s of one core, of those: ${caught - slow.length} of ${caught}`,
+      slow,
+    ),
+  ]
 }
 
 function shrinkPromises(hunted: readonly MutantResult[]): readonly Line[] {
