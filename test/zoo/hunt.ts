@@ -18,6 +18,8 @@ export type Window = {
   /** Seeds that say nothing, since the shipped kernel fails there too. */
   readonly void: readonly number[]
   readonly wallSeconds: number
+  /** Of one core, in the threads that ran the mutant. */
+  readonly cpuSeconds: number
   /** Of the kernel sources that ran. */
   readonly hash: string
 }
@@ -69,12 +71,14 @@ export async function hunt(
   const voided: number[] = []
   let found: Window["found"] = null
   let firstSeed = 0
+  let cpuSeconds = 0
   let hash = ""
   let next = from
   while (found === null && next < from + count) {
     const seeds = { from: next, count: from + count - next }
     const task: Task = { type: "run", mutant: mutant.id, scenario, seeds, until: mutant.oracles }
     let candidate: Window["found"] = null
+    let cpuMs = 0
     const outcome = await run(task, (report) => {
       if (report.type === "loaded") {
         assert.deepEqual(
@@ -86,6 +90,7 @@ export async function hunt(
         hash = report.probe.hash
       } else if (report.type === "ran") {
         next = report.seed + 1
+        cpuMs = report.cpuMs
         onSeed?.(report.seed)
         const { oracle, seed, message } = report
         if (oracle !== null) {
@@ -99,7 +104,9 @@ export async function hunt(
       return shouldStop?.() === true && candidate === null
     })
     if (outcome === "stopped") return null
+    cpuSeconds += cpuMs / 1_000
     if (outcome === "hung") {
+      cpuSeconds += SEED_WALL_MS_MAX / 1_000
       others[HUNG] = (others[HUNG] ?? 0) + 1
       firstSeed ||= next
       next++
@@ -108,7 +115,7 @@ export async function hunt(
   }
   firstSeed ||= found?.seed ?? 0
   const wallSeconds = (performance.now() - started) / 1_000
-  return { from, seeds: next - from, found, firstSeed, others, void: voided, wallSeconds, hash }
+  return { from, seeds: next - from, found, firstSeed, others, void: voided, wallSeconds, cpuSeconds, hash }
 }
 
 /** The bug is the mutant's only if the shipped kernel has it not. */

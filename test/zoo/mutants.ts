@@ -340,13 +340,19 @@ const FIRST: readonly Mutant[] = [
     title: "regression not refused",
     oracles: ["LIVE-converge", "RAFT-commit-quorum", "RAFT-leader-completeness", "LIN-linearizable"],
     source: "none published; what a restore of a running member from its backup does to any Raft group",
-    about: "A leader believes what a member says of its log's end, whatever it acknowledged before.",
+    about:
+      "A leader believes what a member says of its log's end, whatever it acknowledged before, and goes on counting that when the member was started anew.",
     schedule: "An old image of a disk is put back while the leader that took its acknowledgements leads on.",
     edits: [
       {
         file: "kernel/raft/regression.ts",
         find: "if (message.sentMono < progress.provenAt) return false",
         replace: "if (message.sentMono >= 0) return false",
+      },
+      {
+        file: "kernel/raft/regression.ts",
+        find: "progress.restarted()",
+        replace: "",
       },
     ],
   },

@@ -3,7 +3,7 @@ import type { Paint } from "#cli/report/paint.ts"
 import { textTable } from "#cli/report/table.ts"
 import { escapeXml } from "#cli/report/xml.ts"
 import { windowsLeft, type MutantResult, type ZooResults } from "./results.ts"
-import { curve, isCaught, promises, PROMISED, seedsOf, wallSecondsOf } from "./score.ts"
+import { cpuSecondsOf, curve, isCaught, promises, PROMISED, seedsOf, wallSecondsOf } from "./score.ts"
 import { DROP_PROBABILITY_MAX, type Drop } from "./sensitivity.ts"
 
 /** What is told: the mutants that were asked for, and what they were held against. */
@@ -22,11 +22,12 @@ const HEAD = [
   "seeds",
   "windows",
   "other first",
+  "cpu s",
   "wall s",
   "shrunk to",
   "in s",
 ]
-const NUMERIC = [4, 7, 9]
+const NUMERIC = [4, 7, 8, 10]
 const TITLE_WIDTH = 46
 
 function rowOf(result: MutantResult): readonly string[] {
@@ -48,6 +49,7 @@ function rowOf(result: MutantResult): readonly string[] {
     windows.length === 0 ? "–" : seeds === null ? `> ${count(sought)}` : String(seeds),
     windows.map((window) => (window.found === null ? `>${window.seeds}` : window.seeds)).join(" "),
     first.map(([oracle, times]) => `${times} ${oracle}`).join(", ") || "0",
+    windows.length === 0 ? "–" : cpuSecondsOf(result).toFixed(1),
     windows.length === 0 ? "–" : wallSecondsOf(result).toFixed(1),
     shrunk === null
       ? "–"

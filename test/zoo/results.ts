@@ -52,8 +52,6 @@ export function parseResults(json: unknown, path: string): ZooResults {
   const refuse = (why: string): never => {
     throw new UsageError(`${path} holds no results of the zoo: ${why}`)
   }
-  const isRecord = (value: unknown): value is Record<string, unknown> =>
-    typeof value === "object" && value !== null && !Array.isArray(value)
   const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
   if (!isRecord(json)) return refuse("it is no object")
   if (json["version"] !== 2) return refuse(`version ${JSON.stringify(json["version"])}, not 2`)
@@ -70,17 +68,23 @@ export function parseResults(json: unknown, path: string): ZooResults {
       return refuse("a mutant without an id or windows")
     }
     for (const window of mutant["windows"] as unknown[]) {
-      if (
-        !isRecord(window) ||
-        !isCount(window["seeds"]) ||
-        !isCount(window["from"]) ||
-        !("found" in window)
-      ) {
-        return refuse(`a window of ${mutant["id"]} without seeds`)
-      }
+      if (!isRecord(window) || !isWindow(window)) return refuse(`a window of ${mutant["id"]} that is none`)
     }
   }
   return json as ZooResults
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+}
+
+const COUNTS = ["from", "seeds", "firstSeed", "wallSeconds", "cpuSeconds"] as const
+
+function isWindow(window: Record<string, unknown>): boolean {
+  const isCounted = COUNTS.every((field) => typeof window[field] === "number" && window[field] >= 0)
+  const { found, others } = window
+  const isNamed = found === null || (isRecord(found) && typeof found["oracle"] === "string")
+  return isCounted && isNamed && isRecord(others) && Array.isArray(window["void"])
 }
 
 /** Only what is true of these mutants in this build. */

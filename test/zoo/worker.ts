@@ -31,6 +31,8 @@ export type Report =
       readonly oracle: string | null
       readonly message: string | null
       readonly events: number
+      /** What this thread has used by now, in milliseconds of one core: unlike the wall, no matter what else runs. */
+      readonly cpuMs: number
     }
   | { readonly type: "shrinking"; readonly runs: number }
   | {
@@ -71,11 +73,16 @@ if (task.type === "shrink") {
   for (const seed of seedsOf(task.seeds)) {
     const { violation, events } = sim.simulate(sim.drawPlan(scenario, seed))
     const oracle = violation?.oracle ?? null
-    report({ type: "ran", seed, oracle, message: violation?.message ?? null, events })
+    report({ type: "ran", seed, oracle, message: violation?.message ?? null, events, cpuMs: cpuMs() })
     if (oracle !== null && task.until.includes(oracle)) break
   }
 }
 report({ type: "done" })
+
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1_000
+}
 
 function report(message: Report): void {
   parentPort?.postMessage(message)
