@@ -1,0 +1,118 @@
+import { FAULTS } from "../plan/catalogue.ts"
+import type { PlanFault } from "../plan/plan.ts"
+import type { PlanLike } from "./passes.ts"
+import { alternatives, forms, type Pass } from "./search.ts"
+import { SHORTEST_US } from "./weaken.ts"
+
+/** A time that ends in zeros is read at a glance. */
+const ROUND_US = [1_000_000, 100_000, 10_000, 1_000]
+
+/** Less waiting: fewer and shorter rounds, then the gaps between what happens, then plain numbers. */
+export function timePasses<P extends PlanLike>(): readonly Pass<P>[] {
+  return [
+    alternatives("phases", shorterPlans),
+    forms("gaps", (plan) => momentsOf(plan).length, closerPlans),
+    alternatives("round", (plan) => ROUND_US.map((unit) => retimed(plan, (at) => floorTo(at, unit)))),
+    forms("round each", (plan) => momentsOf(plan).length, roundedMoments),
+    forms("round arguments", (plan) => plan.faults.length, roundedArgs),
+  ]
+}
+
+/** The same run with less waiting in it: a round fewer, an end that comes sooner, all in half the time. */
+export function shorterPlans<P extends PlanLike>(plan: P): readonly P[] {
+  const { phases } = plan
+  const { rounds, faultsUs, quietUs } = phases
+  const plans: P[] = []
+  if (rounds > 1) plans.push({ ...plan, phases: { ...phases, rounds: rounds - 1 } })
+  const last = momentsOf(plan).at(-1) ?? 0
+  const needed = Math.max(SHORTEST_US, last + 1)
+  if (rounds === 1 && needed < faultsUs) plans.push({ ...plan, phases: { ...phases, faultsUs: needed } })
+  for (const part of [8, 2]) {
+    const rest = Math.floor(quietUs / part)
+    if (rest >= SHORTEST_US) plans.push({ ...plan, phases: { ...phases, quietUs: rest } })
+  }
+  if (faultsUs <= 2 * SHORTEST_US) return plans
+  const saved = faultsUs - Math.floor(faultsUs / 2)
+  // Times move with the start of their round; what lay in the second half comes in the first.
+  const round = faultsUs + quietUs
+  const moved = (at: number): number => {
+    const number = Math.min(rounds - 1, Math.floor(at / round))
+    const within = at - number * round
+    const halved = within < faultsUs ? Math.floor(within / 2) : within - saved
+    return number * (round - saved) + halved
+  }
+  const halved = retimed(plan, moved)
+  if (halved !== null) plans.push({ ...halved, phases: { ...phases, faultsUs: faultsUs - saved } })
+  return plans
+}
+
+/** The moments at which something begins or ends, from the first on, each once. */
+function momentsOf({ faults, workload }: PlanLike): readonly number[] {
+  const moments = new Set(workload.ops.map((op) => op.at))
+  for (const { at, until } of faults) moments.add(at).add(until)
+  return [...moments].sort((a, b) => a - b)
+}
+
+/** Everything from one moment on comes sooner: at once after what is before it, or by a part of the time between. */
+function closerPlans<P extends PlanLike>(plan: P, index: number): readonly (P | null)[] {
+  const { phases } = plan
+  // With several rounds a time is as much of its round as of the run.
+  if (phases.rounds > 1) return []
+  const moments = momentsOf(plan)
+  const moment = moments[index] ?? 0
+  const gap = moment - (moments[index - 1] ?? 0)
+  return [1, 7 / 8, 1 / 2].map((share) => {
+    const saved = Math.floor(gap * share)
+    if (saved < (share === 1 ? 1 : SHORTEST_US / 2)) return null
+    const closer = retimed(plan, (at) => (at >= moment ? at - saved : at))
+    if (closer === null || moment >= phases.faultsUs) return closer
+    return { ...closer, phases: { ...phases, faultsUs: Math.max(SHORTEST_US, phases.faultsUs - saved) } }
+  })
+}
+
+/** Everything that happens at one moment happens at a rounder one. */
+function roundedMoments<P extends PlanLike>(plan: P, index: number): readonly (P | null)[] {
+  const moment = momentsOf(plan)[index] ?? 0
+  return ROUND_US.map((unit) => retimed(plan, (at) => (at === moment ? floorTo(at, unit) : at)))
+}
+
+function roundedArgs<P extends PlanLike>(plan: P, index: number): readonly (P | null)[] {
+  const fault = plan.faults[index]
+  if (fault === undefined) return []
+  return ROUND_US.map((unit) => {
+    const rounder = roundedFault(fault, unit)
+    return rounder === null ? null : { ...plan, faults: plan.faults.with(index, rounder) }
+  })
+}
+
+/** The fault with every time among its arguments cut to this unit, where that leaves anything; null when it changes nothing. */
+function roundedFault(fault: PlanFault, unit: number): PlanFault | null {
+  const args: Record<string, number> = { ...fault.args }
+  let changed = false
+  for (const [name, [min]] of Object.entries(FAULTS[fault.kind].args)) {
+    const value = args[name]
+    if (value === undefined || !name.endsWith("Us")) continue
+    const rounder = Math.trunc(value / unit) * unit
+    if (rounder === value || rounder === 0 || rounder < min) continue
+    args[name] = rounder
+    changed = true
+  }
+  return changed ? { ...fault, args } : null
+}
+
+/** The plan with its times moved, none of them past another; null when that changes nothing. */
+function retimed<P extends PlanLike>(plan: P, moved: (at: number) => number): P | null {
+  let changed = false
+  const move = (at: number): number => {
+    const to = moved(at)
+    changed ||= to !== at
+    return to
+  }
+  const ops = plan.workload.ops.map((op) => ({ ...op, at: move(op.at) }))
+  const faults = plan.faults.map((fault) => ({ ...fault, at: move(fault.at), until: move(fault.until) }))
+  return changed ? { ...plan, workload: { ...plan.workload, ops }, faults } : null
+}
+
+function floorTo(value: number, unit: number): number {
+  return Math.floor(value / unit) * unit
+}
