@@ -27,7 +27,26 @@ const CPU_MS_MAX = Number(values.cpu) * 1_000
 
 /** Where a mutant was met, to save the hunt: the search goes on from there when it is no longer the first. */
 const MET: Readonly<Record<string, { readonly from: number; readonly scenario?: string }>> = {
+  R04: { from: 5 },
+  W03: { from: 71 },
+  R07: { from: 3 },
+  R23: { from: 72 },
+  R09: { from: 5 },
+  R05: { from: 2 },
+  R06: { from: 22 },
+  T23: { from: 53 },
+  W09: { from: 23 },
+  R18: { from: 3 },
   I01: { from: 14, scenario: "unsure-voter" },
+  I02: { from: 25 },
+  I03: { from: 3 },
+  R24: { from: 10 },
+  R25: { from: 22 },
+  L02: { from: 145 },
+  L03: { from: 57 },
+  S05: { from: 3 },
+  W41: { from: 13 },
+  W42: { from: 16 },
 }
 
 // By its address: the zoo is a test, and tests may know of benches.

@@ -1,10 +1,13 @@
 import { FAULTS } from "../plan/catalogue.ts"
-import type { PlanFault } from "../plan/plan.ts"
+import { runUs } from "../phases.ts"
+import type { PlanFault, PlanPhases } from "../plan/plan.ts"
 import type { PlanLike } from "./passes.ts"
 import { alternatives, forms, type Pass } from "./search.ts"
 import { SHORTEST_US } from "./weaken.ts"
 
 /** A time that ends in zeros is read at a glance. */
+/** Parts of a run end at a multiple of this. */
+const PLAIN_US = 100_000
 const ROUND_US = [1_000_000, 100_000, 10_000, 1_000]
 
 /** Less waiting: fewer and shorter rounds, then the gaps between what happens, then plain numbers. */
@@ -23,13 +26,21 @@ export function shorterPlans<P extends PlanLike>(plan: P): readonly P[] {
   const { phases } = plan
   const { rounds, faultsUs, quietUs } = phases
   const plans: P[] = []
-  if (rounds > 1) plans.push({ ...plan, phases: { ...phases, rounds: rounds - 1 } })
+  const withPhases = (changed: Partial<PlanPhases>): void => {
+    plans.push({ ...plan, phases: { ...phases, ...changed } })
+  }
+  if (rounds > 1) {
+    withPhases({ rounds: rounds - 1 })
+    // As long as before, with one quiet part at its end.
+    withPhases({ rounds: 1, faultsUs: runUs(phases) - quietUs })
+  }
+  // Nothing strikes in what comes after, and clients may go on in the quiet part.
   const last = momentsOf(plan).at(-1) ?? 0
-  const needed = Math.max(SHORTEST_US, last + 1)
-  if (rounds === 1 && needed < faultsUs) plans.push({ ...plan, phases: { ...phases, faultsUs: needed } })
+  const end = Math.min(ceilTo(last + 1, PLAIN_US), ceilTo(faultsUs, PLAIN_US))
+  if (rounds === 1 && end !== faultsUs) withPhases({ faultsUs: end })
   for (const part of [8, 2]) {
-    const rest = Math.floor(quietUs / part)
-    if (rest >= SHORTEST_US) plans.push({ ...plan, phases: { ...phases, quietUs: rest } })
+    const rest = ceilTo(quietUs / part, PLAIN_US)
+    if (rest < quietUs) withPhases({ quietUs: rest })
   }
   if (faultsUs <= 2 * SHORTEST_US) return plans
   const saved = faultsUs - Math.floor(faultsUs / 2)
@@ -111,6 +122,10 @@ function retimed<P extends PlanLike>(plan: P, moved: (at: number) => number): P 
   const ops = plan.workload.ops.map((op) => ({ ...op, at: move(op.at) }))
   const faults = plan.faults.map((fault) => ({ ...fault, at: move(fault.at), until: move(fault.until) }))
   return changed ? { ...plan, workload: { ...plan.workload, ops }, faults } : null
+}
+
+function ceilTo(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit
 }
 
 function floorTo(value: number, unit: number): number {
