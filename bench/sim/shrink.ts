@@ -47,6 +47,7 @@ const MET: Readonly<Record<string, { readonly from: number; readonly scenario?: 
   S05: { from: 3 },
   W41: { from: 13 },
   W42: { from: 16 },
+  S01: { from: 43 },
 }
 
 // By its address: the zoo is a test, and tests may know of benches.

@@ -54,7 +54,7 @@ async function shrink(host: Host, path: string, options: Options): Promise<numbe
   const out = options.out ?? smallerPath(path)
   const { capsule, isResumed } = begun(engine, given, path, out)
   const about = isResumed
-    ? `Going on from ${out}, after ${count(capsule.shrink?.runs ?? 0)} runs`
+    ? `Going on from ${capsule === given ? path : out}, after ${count(capsule.shrink?.runs ?? 0)} runs`
     : `Shrinking ${path}`
   const end = await search(host, engine, capsule, about, options)
   if (end.type === "gone") {
@@ -83,11 +83,14 @@ function begun(
   path: string,
   out: string,
 ): { readonly capsule: Capsule; readonly isResumed: boolean } {
-  if (given.shrink !== null) return { capsule: given, isResumed: given.shrink.cursor !== null }
-  if (out === path || !existsSync(out)) return { capsule: given, isResumed: false }
+  const kept = { capsule: given, isResumed: given.shrink !== null && given.shrink.cursor !== null }
+  if (out === path || !existsSync(out)) return kept
   const earlier = readCapsule(engine, out)
-  const isOfThis = earlier.shrink?.from.plan === planDigest(given.plan) && earlier.oracle === given.oracle
-  return isOfThis ? { capsule: earlier, isResumed: true } : { capsule: given, isResumed: false }
+  const { shrink: note } = earlier
+  const origin = given.shrink?.from.plan ?? planDigest(given.plan)
+  const isOfThis = note?.from.plan === origin && earlier.oracle === given.oracle
+  const isFurther = note !== null && note.runs >= (given.shrink?.runs ?? 0)
+  return isOfThis && isFurther ? { capsule: earlier, isResumed: true } : kept
 }
 
 async function search(

@@ -6,11 +6,12 @@ import { alternatives, type Pass } from "./search.ts"
 
 /** The same plan as anybody would write it down: in the order of time, numbered from 1, lists in order. */
 export function canonicalPass<P extends PlanLike>(): Pass<P> {
-  return alternatives("canonical", (plan) => {
+  const pass = alternatives<P>("canonical", (plan) => {
     const sorted = inOrder(plan)
     const numbered = renumbered(sorted)
     return [same(numbered, plan) ? null : numbered, same(sorted, plan) ? null : sorted]
   })
+  return { ...pass, isFinish: true }
 }
 
 /** Where two begin at once, the one that was numbered first. */

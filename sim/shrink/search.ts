@@ -9,6 +9,8 @@ export type Pass<P> = {
   readonly name: string
   /** It comes before the rounds and never again. */
   readonly isOnce?: true
+  /** It makes plainer rather than smaller, and waits for a round in which what makes smaller has taken nothing. */
+  readonly isFinish?: true
   /**
    * What to try at this place, and where to go on after it; null when the pass is over. `failedAt` is when the plan
    * failed, endless when nobody knows.
@@ -54,7 +56,7 @@ const SLACK_US = 2_000_000
 
 /**
  * The order in which smaller plans are tried: passes that come once, then rounds of the others, until a whole round takes
- * nothing. While it goes on, candidates are not run much further than the failure took; the last round runs
+ * nothing. Those that finish come last, and only in a round that has taken nothing before them. While it goes on, candidates are not run much further than the failure took; the last round runs
  * them to their end, so that what it could not leave out is needed in the whole run.
  */
 export class Search<P> {
@@ -111,7 +113,10 @@ export class Search<P> {
   #after({ pass, changed, whole }: Cursor): Cursor | null {
     const index = this.#passes.findIndex(({ name }) => name === pass)
     const next = this.#passes[index + 1]
-    if (next !== undefined) return { pass: next.name, place: [], changed, whole }
+    const isFinishing = next?.isFinish === true && this.#passes[index]?.isFinish !== true
+    if (next !== undefined && !(isFinishing && changed)) {
+      return { pass: next.name, place: [], changed, whole }
+    }
     const first = this.#passes.find(({ isOnce }) => isOnce !== true)
     if (first === undefined || (whole && !changed)) return null
     return { pass: first.name, place: [], changed: false, whole: whole || !changed }

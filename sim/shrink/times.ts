@@ -10,14 +10,31 @@ import { SHORTEST_US } from "./weaken.ts"
 const PLAIN_US = 100_000
 const ROUND_US = [1_000_000, 100_000, 10_000, 1_000]
 
-/** Less waiting: fewer and shorter rounds, then the gaps between what happens, then plain numbers. */
+/** A gap that makes the run longer, and so every candidate that comes after. */
+const LONG_GAP_US = 1_000_000
+/** Where more happens, nobody reads it line by line: it would cost a run a line, several times. */
+const MOMENTS_READ = 40
+
+/** Less waiting: fewer and shorter parts, long gaps; when nothing gets smaller, short gaps too, and plain numbers. */
 export function timePasses<P extends PlanLike>(): readonly Pass<P>[] {
+  const read = (plan: P): number => {
+    const moments = momentsOf(plan).length
+    return moments > MOMENTS_READ ? 0 : moments
+  }
+  const finishing: readonly Pass<P>[] = [
+    forms("short gaps", read, (plan, index) => closerPlans(plan, index, 1, LONG_GAP_US)),
+    alternatives("round", (plan) => ROUND_US.map((unit) => retimed(plan, (at) => floorTo(at, unit)))),
+    forms("round each", read, roundedMoments),
+    forms("round arguments", (plan) => plan.faults.length, roundedArgs),
+  ]
   return [
     alternatives("phases", shorterPlans),
-    forms("gaps", (plan) => momentsOf(plan).length, closerPlans),
-    alternatives("round", (plan) => ROUND_US.map((unit) => retimed(plan, (at) => floorTo(at, unit)))),
-    forms("round each", (plan) => momentsOf(plan).length, roundedMoments),
-    forms("round arguments", (plan) => plan.faults.length, roundedArgs),
+    forms(
+      "gaps",
+      (plan) => momentsOf(plan).length,
+      (plan, index) => closerPlans(plan, index, LONG_GAP_US, Infinity),
+    ),
+    ...finishing.map((pass): Pass<P> => ({ ...pass, isFinish: true })),
   ]
 }
 
@@ -65,13 +82,18 @@ function momentsOf({ faults, workload }: PlanLike): readonly number[] {
 }
 
 /** Everything from one moment on comes sooner: at once after what is before it, or by a part of the time between. */
-function closerPlans<P extends PlanLike>(plan: P, index: number): readonly (P | null)[] {
+function closerPlans<P extends PlanLike>(
+  plan: P,
+  index: number,
+  gapMin: number,
+  gapBelow: number,
+): readonly (P | null)[] {
   const { phases } = plan
-  // With several rounds a time is as much of its round as of the run.
-  if (phases.rounds > 1) return []
   const moments = momentsOf(plan)
   const moment = moments[index] ?? 0
   const gap = moment - (moments[index - 1] ?? 0)
+  // With several rounds a time is as much of its round as of the run.
+  if (phases.rounds > 1 || gap < gapMin || gap >= gapBelow) return []
   return [1, 7 / 8, 1 / 2].map((share) => {
     const saved = Math.floor(gap * share)
     if (saved < (share === 1 ? 1 : SHORTEST_US / 2)) return null

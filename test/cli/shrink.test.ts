@@ -85,6 +85,19 @@ test("Ctrl-C keeps what there is as well", async () => {
   assert.notEqual(read("cut.json").shrink?.cursor, null)
 })
 
+test("what a campaign had no time to finish is gone on with, each time from the last", async () => {
+  await orrery(["sim", "shrink", CAPSULE, "--out", "begun.json", "--for", "20ms", "--jobs", "1"])
+  const runs = (path: string): number => read(path).shrink?.runs ?? 0
+  const args = ["sim", "shrink", "begun.json", "--for", "20ms", "--jobs", "1"]
+  assert.match((await orrery(args)).stderr, /^Going on from begun\.json, after \d+ runs$/m)
+  const before = runs("begun.min.json")
+  assert.ok(before >= runs("begun.json"))
+  assert.match(
+    (await orrery(args)).stderr,
+    new RegExp(`^Going on from begun\\.min\\.json, after ${before} runs$`, "m"),
+  )
+})
+
 test("a smaller one of another plan is not gone on from", async () => {
   writeFileSync("other.json", readFileSync(CAPSULE))
   await orrery(["sim", "shrink", "other.json", "--for", "20ms"])

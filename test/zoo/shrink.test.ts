@@ -40,5 +40,6 @@ describe("a failure of the zoo, shrunk under its mutant", () => {
       assert.deepEqual(parsePlan(JSON.parse(JSON.stringify(shrunk.plan))), shrunk.plan)
       assert.equal(simulate(shrunk.plan).violation, null)
     },
+    TIMEOUT_MS,
   )
 })
