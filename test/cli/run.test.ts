@@ -129,6 +129,19 @@ test("runs that fail alike are one failure: one capsule, with their number and t
   )
 })
 
+test("what shards found alike is one failure when they are put together", async () => {
+  for (const shard of [1, 2, 3]) {
+    const part = ["--shard", `${shard}/3`, "--no-shrink", "--json", `part-${shard}.json`]
+    await run("flawed", "--from", "7", "--seeds", "201", ...part)
+  }
+  await orrery(["sim", "merge", "part-1.json", "part-2.json", "part-3.json", "--json", "parts.json"])
+  const { failures } = readReport("parts.json").totals
+  assert.deepEqual(
+    failures.map(({ count, seeds }) => [count, seeds.map(({ seed }) => seed)]),
+    [[3, [7, 107, 207]]],
+  )
+})
+
 test("a failure is written as a regression, ready to be committed", async () => {
   await run("flawed", "--seed", "7")
   const folder = join(".orrery", "capsules", "regressions")
