@@ -45,14 +45,32 @@ export type { OnlineChecker, Violation, WorldView } from "./check/checker.ts"
 export { ORACLES, type Oracle } from "./check/oracles.ts"
 export { checkLinearizable, type Linearizability } from "./check/linearizable.ts"
 export { byInvocation, readHistory, writeHistory, type Operation } from "./check/history.ts"
-export { shrink, type Shrunk, type ShrinkOptions, type ShrinkProgress } from "./shrink/shrink.ts"
-export { makeCapsule, parseCapsule, writeCapsule, writePlan, type Capsule } from "./trace/capsule.ts"
+export { KERNEL_SEARCH, shrink, type Shrunk, type ShrinkOptions } from "./shrink/shrink.ts"
+export type { Cursor, Search, SearchState, Step } from "./shrink/search.ts"
+export { sizeOf, Tried, type Seen, type ShrinkProgress } from "./shrink/drive.ts"
+export { signatureOf } from "./shrink/canonical.ts"
+export {
+  makeCapsule,
+  parseCapsule,
+  writeCapsule,
+  writePlan,
+  type Capsule,
+  type CapsuleNotes,
+  type FoundNote,
+  type ShrinkNote,
+} from "./trace/capsule.ts"
 export { LineRecorder, type Listener } from "./trace/recorder.ts"
 export type { KernelBuild, StoreKernel } from "./kernel-build.ts"
 export { kernelBuild } from "./build.ts"
 export { replay, type Replay } from "./trace/replay.ts"
 export { findParting, partingWindow, type Parting, type Rerun, type Window } from "./trace/diff.ts"
-export { shrinkFailure, type FailureOptions } from "./shrink/failure.ts"
+export {
+  failureOf,
+  shrinkFailure,
+  superfluous,
+  type FailureOptions,
+  type ShrunkFailure,
+} from "./shrink/failure.ts"
 export { CLIENT_IDS_FROM } from "./plan/catalogue.ts"
 // Machines other than the kernel: sim/library/README.md.
 export {

@@ -20,10 +20,11 @@ export const ACKNOWLEDGED_RATIO_MIN = 0.5
 export const UNDETECTABLE_RATIO_MAX = 0.05
 export const UNKNOWN_RATIO_MAX = 0.01
 
-/** Failures that are shrunk: the first ones of different oracles. The others keep the plan as it was drawn. */
-export const SHRUNK_FAILURES_MAX = 6
-export const SHRINK_RUNS_MAX = 3_000
+/** Failures of a campaign that are shrunk, and for how long: the others keep the plan as it was drawn. */
+export const SHRUNK_FAILURES_MAX = 12
+export const SHRINK_RUNS_MAX = 10_000
 export const SHRINK_WALL_MS_MAX = 60_000
+export const SHRINK_ALL_WALL_MS_MAX = 240_000
 /** Failures that get a capsule and a paragraph; the rest get one line. */
 export const CAPSULES_MAX = 50
 

@@ -1,15 +1,15 @@
-import type { Capsule, Plan, PlanTable, RunResult, Scenario } from "#sim"
+import type {
+  Capsule,
+  CapsuleNotes,
+  Plan,
+  PlanTable,
+  RunResult,
+  Scenario,
+  Search,
+  Seen,
+  Violation,
+} from "#sim"
 import { EnvironmentError, messageOf } from "../errors.ts"
-
-export type ShrunkFailure = {
-  /** The smallest plan found that still fails by the same oracle. */
-  readonly plan: Plan
-  readonly result: RunResult
-  /** How many plans were tried. */
-  readonly runs: number
-  /** False when the budget ended the search before nothing more could be left out. */
-  readonly minimal: boolean
-}
 
 export type SimulateOptions = {
   /** Stop soon after this many kernel events; 0 is the whole run. */
@@ -23,12 +23,6 @@ export type TraceWindow = { readonly from: number; readonly to: number }
 
 /** A whole run of which nothing is told. */
 export const WHOLE_RUN: SimulateOptions = { untilEvent: 0, trace: null, tell: () => {} }
-
-export type ShrinkOptions = {
-  readonly runsMax: number
-  /** Asked between two tries: true ends the search with what was found. */
-  readonly shouldStop: (runs: number) => boolean
-}
 
 /**
  * The simulator as the command line sees it: the one place where its names are spelled. `simulator.ts` is
@@ -45,11 +39,16 @@ export interface Engine {
   writeCapsule(
     plan: Plan,
     result: RunResult,
-    about: { readonly version: string; readonly command: string },
+    about: { readonly version: string; readonly command: string } & CapsuleNotes,
   ): string
   writePlan(plan: Plan): string
   explainPlan(plan: Plan): readonly PlanTable[]
-  shrink(plan: Plan, oracle: string, options: ShrinkOptions): ShrunkFailure
+  /** Which plans are tried to make one smaller, and in which order. */
+  readonly search: Search<Plan>
+  /** What a candidate of it fails by, run up to a simulated microsecond. */
+  failureOf(plan: Plan, until: number): Seen
+  /** A short name for what a shrunk plan shows: that of every seed that shrinks to the like. */
+  signatureOf(plan: Pick<Plan, "faults">, violation: Violation): string
   /** JSON lines, one for the start and one for the end of each request. */
   writeHistory(history: RunResult["history"]): string
 }

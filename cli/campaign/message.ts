@@ -1,4 +1,4 @@
-import type { Plan, RunResult } from "#sim"
+import type { Plan, RunResult, Seen } from "#sim"
 import type { TraceWindow } from "./engine.ts"
 
 /** What a worker is given. Everything here crosses a thread as plain records. */
@@ -19,11 +19,10 @@ export type WorkerTask =
       readonly keepHistory: boolean
     }
   | {
-      readonly type: "shrink"
+      readonly type: "try"
+      /** A candidate of the shrinker. */
       readonly plan: Plan
-      readonly oracle: string
-      readonly runsMax: number
-      readonly wallMsMax: number
+      readonly until: number
     }
 
 export type WorkerAnswer =
@@ -34,23 +33,14 @@ export type WorkerAnswer =
       readonly history: string | null
       readonly lines: readonly string[]
     }
-  | {
-      readonly type: "shrunk"
-      readonly plan: Plan
-      readonly result: RunResult
-      readonly runs: number
-      readonly minimal: boolean
-    }
+  | { readonly type: "tried"; readonly seen: Seen }
   /** The simulator itself threw: a defect of ours, reported as a failing run. */
   | { readonly type: "threw"; readonly message: string }
 
 export type ToWorker = { readonly id: number; readonly task: WorkerTask }
 export type FromWorker =
   /** The simulator is loaded: what goes wrong from here on is the task's. */
-  | { readonly type: "ready" }
-  | { readonly id: number; readonly type: "answer"; readonly answer: WorkerAnswer }
-  /** A long task is alive: plans tried so far. */
-  | { readonly id: number; readonly type: "progress"; readonly runs: number }
+  { readonly type: "ready" } | { readonly id: number; readonly type: "answer"; readonly answer: WorkerAnswer }
 
 /** Oracles of the command line itself, for what no checker can say. */
 export const ORACLE = {

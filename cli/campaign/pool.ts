@@ -38,7 +38,6 @@ export class Lane {
   readonly #engineUrl: string
   #worker: Worker | null = null
   #settle: ((end: LaneEnd) => void) | null = null
-  #onProgress: ((runs: number) => void) | null = null
   #taskId = 0
   #ready = false
 
@@ -47,10 +46,9 @@ export class Lane {
   }
 
   /** Runs a task to its end; at `wallMsMax` the worker is ended and the task counts as hung. */
-  perform(task: WorkerTask, wallMsMax: number, onProgress?: (runs: number) => void): Promise<TaskEnd> {
+  perform(task: WorkerTask, wallMsMax: number): Promise<TaskEnd> {
     const worker = (this.#worker ??= this.#start())
     const id = ++this.#taskId
-    this.#onProgress = onProgress ?? null
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#end({ type: "hung" }), wallMsMax)
       this.#settle = (end) => {
@@ -82,7 +80,6 @@ export class Lane {
       if (worker !== this.#worker) return
       if (message.type === "ready") this.#ready = true
       else if (message.id !== this.#taskId) return
-      else if (message.type === "progress") this.#onProgress?.(message.runs)
       else this.#settle?.({ type: "answered", answer: message.answer })
     })
     worker.stdout.resume()
@@ -116,6 +113,11 @@ export class Pool {
   constructor(engineUrl: string, laneCount: number) {
     this.#engineUrl = engineUrl
     this.#lanes = Array.from({ length: laneCount }, () => new Lane(engineUrl))
+  }
+
+  /** Those of `each`, for work that is not a list of items. */
+  get lanes(): readonly Lane[] {
+    return this.#lanes
   }
 
   /**

@@ -2,17 +2,18 @@ import { SCENARIOS } from "#scenarios/index.ts"
 import {
   drawPlan,
   explainPlan,
+  failureOf,
   isPlanError,
+  KERNEL_SEARCH,
   LineRecorder,
   makeCapsule,
   parseCapsule,
   parsePlan,
-  shrink,
+  signatureOf,
   simulate,
   writeCapsule,
   writeHistory,
   writePlan,
-  type Plan,
   type PlanError,
 } from "#sim"
 import { UsageError } from "../errors.ts"
@@ -33,26 +34,17 @@ export const engine: Engine = {
   writeCapsule: (plan, result, about) => writeCapsule(makeCapsule(plan, result, about)),
   writePlan,
   explainPlan,
-  shrink(plan, oracle, { runsMax, shouldStop }) {
-    let runs = 0
-    const run = (candidate: Plan): string | null => {
-      runs++
-      return failedOracle(candidate)
+  search: KERNEL_SEARCH,
+  // A candidate on which the simulator itself trips fails by another check than the one that is sought.
+  failureOf(plan, until) {
+    try {
+      return failureOf(plan, until)
+    } catch {
+      return null
     }
-    const smallest = shrink(plan, { oracle, run, runsMax, shouldStop: () => shouldStop(runs) })
-    // Once more, for what the smallest one says of itself.
-    return { ...smallest, result: simulate(smallest.plan) }
   },
+  signatureOf,
   writeHistory,
-}
-
-/** A candidate on which the simulator itself trips fails by another check than the one that is sought. */
-function failedOracle(plan: Plan): string | null {
-  try {
-    return simulate(plan).violation?.oracle ?? null
-  } catch {
-    return null
-  }
 }
 
 function sound<T extends object>(parsed: T | PlanError): T {

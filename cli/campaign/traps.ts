@@ -109,17 +109,6 @@ export class Traps {
     return leak === null ? outcome : { type: "leaked", name: leak.name, stack: leak.stack }
   }
 
-  /** For the part of `work` that belongs to the host: a shrinker asking whether its time is up. */
-  outside<T>(work: () => T): T {
-    if (this.#saved === null) return work()
-    this.#lift()
-    try {
-      return work()
-    } finally {
-      this.#lay()
-    }
-  }
-
   #lay(): void {
     this.#saved = this.#slots.map((slot) => Object.getOwnPropertyDescriptor(slot.owner, slot.key))
     for (const [index, slot] of this.#slots.entries()) {

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads"
 import { messageOf, unreachable } from "../errors.ts"
-import type { Plan, RunResult } from "#sim"
+import type { RunResult } from "#sim"
 import { loadEngine, WHOLE_RUN, type Engine } from "./engine.ts"
 import {
   failedResult,
@@ -14,8 +14,6 @@ import { Traps, type Trapped } from "./traps.ts"
 
 // One thread that runs one task at a time under traps. Its modules are its own: a new worker has loaded
 // everything afresh, which is what `--verify` rests on.
-
-const PROGRESS_MS = 500
 
 const traps = new Traps()
 
@@ -76,7 +74,7 @@ function answerResult(
   return { type: "result", result: light, wallMs, history, lines: keep.lines }
 }
 
-function perform(engine: Engine, task: WorkerTask, progress: (runs: number) => void): WorkerAnswer {
+function perform(engine: Engine, task: WorkerTask): WorkerAnswer {
   switch (task.type) {
     case "run": {
       const scenario = engine.scenarios.find((candidate) => candidate.name === task.scenario)
@@ -102,36 +100,14 @@ function perform(engine: Engine, task: WorkerTask, progress: (runs: number) => v
       )
       return answerResult(engine, run, { checkpoints: true, history: keepHistory, lines })
     }
-    case "shrink":
-      return performShrink(engine, task.plan, task.oracle, task, progress)
+    case "try": {
+      const outcome = traps.around(() => engine.failureOf(task.plan, task.until))
+      // One that throws or asks the machine fails by another check than the one that is sought.
+      return { type: "tried", seen: outcome.type === "returned" ? outcome.value : null }
+    }
     default:
       return unreachable(task)
   }
-}
-
-function performShrink(
-  engine: Engine,
-  plan: Plan,
-  oracle: string,
-  bounds: { readonly runsMax: number; readonly wallMsMax: number },
-  progress: (runs: number) => void,
-): WorkerAnswer {
-  const startedAt = performance.now()
-  let saidAt = startedAt
-  const shouldStop = (runs: number): boolean =>
-    traps.outside(() => {
-      const now = performance.now()
-      if (now - saidAt >= PROGRESS_MS) {
-        saidAt = now
-        progress(runs)
-      }
-      return now - startedAt >= bounds.wallMsMax
-    })
-  const outcome = traps.around(() => engine.shrink(plan, oracle, { runsMax: bounds.runsMax, shouldStop }))
-  if (outcome.type === "threw") return { type: "threw", message: describe(outcome.thrown) }
-  if (outcome.type === "leaked") return { type: "threw", message: `A run asked for ${outcome.name}` }
-  const { runs, minimal, result } = outcome.value
-  return { type: "shrunk", plan: outcome.value.plan, result: { ...result, history: [] }, runs, minimal }
 }
 
 if (parentPort === null) throw new Error("This file is the body of a worker thread")
@@ -144,7 +120,7 @@ port.on("message", (request: ToWorker) => {
   const { id } = request
   let answer: WorkerAnswer
   try {
-    answer = perform(engine, request.task, (runs) => send({ id, type: "progress", runs }))
+    answer = perform(engine, request.task)
   } catch (thrown) {
     answer = { type: "threw", message: describe(thrown) }
   }

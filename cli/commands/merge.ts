@@ -5,7 +5,7 @@ import { UsageError } from "../errors.ts"
 import { readJsonFile } from "../files.ts"
 import type { Host } from "../host.ts"
 import { parseReport } from "../report/json.ts"
-import type { CampaignFacts, Report } from "../report/model.ts"
+import type { CampaignFacts, Failure, Report } from "../report/model.ts"
 import { publish } from "../report/output.ts"
 
 type MergeOptions = { readonly json?: string; readonly junit?: string; readonly report?: string }
@@ -52,9 +52,22 @@ export function mergeReports(parts: readonly Part[]): Report {
     build: first.report.build,
     results: parts.flatMap(({ report }) => report.results),
     scenarios: mergeScenarios(parts),
-    failures: parts.flatMap(({ report }) => report.totals.failures),
+    failures: mergeFailures(parts.flatMap(({ report }) => report.totals.failures)),
     diversity: mergeDiversity(parts.map(({ report }) => report.totals.diversity)),
     campaign: mergeCampaigns(parts),
+  })
+}
+
+/** What several shards found is one failure, told as the first of them tells it. */
+function mergeFailures(failures: readonly Failure[]): readonly Failure[] {
+  const groups = Map.groupBy(failures, ({ signature }) => signature)
+  return [...groups.values()].flatMap(([first, ...others]) => {
+    if (first === undefined) return []
+    const told = first.shrunk === "" ? (others.find(({ shrunk }) => shrunk !== "") ?? first) : first
+    const all = [first, ...others]
+    return [
+      { ...told, count: sum(all.map((failure) => failure.count)), seeds: all.flatMap(({ seeds }) => seeds) },
+    ]
   })
 }
 

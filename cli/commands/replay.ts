@@ -163,7 +163,7 @@ function tell(
   if (options.json === true) {
     const shown = { ...result, checkpoints: undefined, history: undefined }
     host.stdout.write(
-      `${JSON.stringify({ replay: outcome.word, ...shown, wallSeconds: wallMs / 1_000 }, null, 1)}\n`,
+      `${JSON.stringify({ replay: outcome.word, capsule: expectedOf(subject.capsule, result), ...shown, wallSeconds: wallMs / 1_000 }, null, 1)}\n`,
     )
     return outcome.code
   }
@@ -172,6 +172,13 @@ function tell(
   const colour = outcome.code === EXIT.pass ? paint.green : paint.red
   host.stdout.write(`${outcome.lines.map((line, index) => (index === 0 ? colour(line) : line)).join("\n")}\n`)
   return outcome.code
+}
+
+/** What the capsule was caught with, beside what the run shows now. */
+function expectedOf(capsule: Capsule | null, result: RunResult): object | null {
+  if (capsule === null) return null
+  const { oracle, message, traceHash, version } = capsule
+  return { version, oracle, message, traceHash, sameTrace: traceHash === result.traceHash }
 }
 
 function runText(

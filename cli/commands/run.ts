@@ -6,7 +6,7 @@ import { DEFAULT_CAMPAIGN } from "../campaign/default-campaign.ts"
 import type { Scenario } from "#sim"
 import { loadEngine } from "../campaign/engine.ts"
 import { diversityOf } from "../campaign/diversity.ts"
-import { explainFailures, shellWord } from "../campaign/failures.ts"
+import { explainFailures } from "../campaign/failures.ts"
 import { runCampaign, type CampaignWatch, type RunRecord } from "../campaign/run.ts"
 import { defaultShares, jobCount, roundLength, type Job, type Selection } from "../campaign/schedule.ts"
 import { addCounts, makeReport, rowOf } from "../campaign/tally.ts"
@@ -15,6 +15,7 @@ import { writeTextFile } from "../files.ts"
 import type { Host } from "../host.ts"
 import { startProgress } from "../progress.ts"
 import { publish } from "../report/output.ts"
+import { shellWord } from "../report/shell-word.ts"
 
 type RunOptions = {
   readonly seed?: number
@@ -114,7 +115,9 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
   }
 
   const capsules = new Map(
-    failures.map((failure) => [`${failure.scenario}\n${failure.seed}`, failure.capsule]),
+    failures.flatMap(({ seeds, capsule }) =>
+      seeds.map(({ scenario, seed }) => [`${scenario}\n${seed}`, capsule] as const),
+    ),
   )
   const report = makeReport({
     version: orreryVersion(),

@@ -1,101 +1,182 @@
-import { parse, join } from "node:path"
+import { existsSync } from "node:fs"
+import { join, parse } from "node:path"
 import type { Command } from "commander"
-import { parseDuration } from "../arguments.ts"
-import { orreryVersion } from "../build-id.ts"
+import { JOBS_MAX, parseDuration, parseInteger } from "../arguments.ts"
 import { SHRINK_RUNS_MAX, SHRINK_WALL_MS_MAX } from "../campaign/default-campaign.ts"
-import { loadEngine } from "../campaign/engine.ts"
-import { shellWord, shrunkText } from "../campaign/failures.ts"
+import { loadEngine, type Engine } from "../campaign/engine.ts"
+import { sizeText, tellSmaller, writeCapsuleFile, writeRegression } from "../campaign/failures.ts"
 import { Pool } from "../campaign/pool.ts"
-import { EnvironmentError, EXIT } from "../errors.ts"
-import { writeTextFile } from "../files.ts"
+import { planDigest, shrinkOver, type ShrinkEnd, type Smaller } from "../campaign/shrinker.ts"
+import { EXIT } from "../errors.ts"
 import type { Host } from "../host.ts"
-import { count } from "../report/format.ts"
+import { count, duration } from "../report/format.ts"
 import { paintFor } from "../report/paint.ts"
-import { scheduleLines } from "../report/plan-lines.ts"
+import { shellWord } from "../report/shell-word.ts"
 import { failureText } from "../report/table.ts"
+import { sizeOf, type Capsule, type Plan } from "#sim"
 import { readCapsule } from "./replay.ts"
 
-const SCHEDULE_LINES_MAX = 28
-const HANG_MS = 60_000
+/** Without a terminal a line is said this often, and on one it is redrawn this often. */
+const LINE_MS = 10_000
+const REDRAW_MS = 250
+const SMALLER = ".min"
+
+type Options = {
+  readonly out?: string
+  readonly for?: number
+  readonly jobs?: number
+  readonly keep?: string | true
+}
 
 export function addShrink(sim: Command, host: Host, end: (code: number) => void): void {
   sim
     .command("shrink")
     .summary("a capsule made smaller")
-    .description("Leaves out of a capsule's plan whatever the same failure does not need.")
+    .description(
+      "Leaves out of a capsule's plan whatever the same failure does not need. What it has when time is up or at Ctrl-C\n" +
+        "is kept, and the same line again goes on from there.",
+    )
     .argument("<capsule>")
     .option("--out <file>", "where the smaller capsule goes (beside the first one)")
     .option("--for <duration>", `stop after 90s, 10m (${SHRINK_WALL_MS_MAX / 1_000}s)`, (text) =>
       parseDuration("--for", text),
     )
-    .action(async (path: string, options: { readonly out?: string; readonly for?: number }) => {
-      end(await shrink(host, path, options))
-    })
+    .option("--jobs <n>", "worker threads (one for each core); the outcome is the same for any", (text) =>
+      parseInteger("--jobs", text, 1, JOBS_MAX),
+    )
+    .option("--keep [dir]", "write it as a regression to commit as well (scenarios/regressions)")
+    .action(async (path: string, options: Options) => end(await shrink(host, path, options)))
 }
 
-async function shrink(
-  host: Host,
-  path: string,
-  options: { readonly out?: string; readonly for?: number },
-): Promise<number> {
+async function shrink(host: Host, path: string, options: Options): Promise<number> {
   const engine = await loadEngine(host.engineUrl)
-  const capsule = readCapsule(engine, path)
+  const given = readCapsule(engine, path)
+  const out = options.out ?? smallerPath(path)
+  const { capsule, isResumed } = begun(engine, given, path, out)
+  const about = isResumed
+    ? `Going on from ${capsule === given ? path : out}, after ${count(capsule.shrink?.runs ?? 0)} runs`
+    : `Shrinking ${path}`
+  const end = await search(host, engine, capsule, about, options)
+  if (end.type === "gone") {
+    const instead = end.result.violation?.oracle
+    const how = instead === undefined ? "" : `; it fails by ${instead} instead`
+    host.stdout.write(`Nothing to shrink: the plan no longer fails by ${capsule.oracle}${how}.\n`)
+    return instead === undefined ? EXIT.pass : EXIT.failed
+  }
+  writeCapsuleFile(engine, out, end, capsule.found)
+  const folder = options.keep === true ? join("scenarios", "regressions") : options.keep
+  const regression = folder === undefined ? null : writeRegression(engine, folder, end, capsule.found)
+  tell(host, engine, capsule, end, out, regression)
+  return EXIT.failed
+}
+
+/** Beside the first one; a smaller one that is shrunk further stays where it is. */
+function smallerPath(path: string): string {
+  const { dir, name } = parse(path)
+  return name.endsWith(SMALLER) ? path : join(dir, `${name}${SMALLER}.json`)
+}
+
+/** What lies where the smaller one goes is gone on from, if it comes from this very plan. */
+function begun(
+  engine: Engine,
+  given: Capsule,
+  path: string,
+  out: string,
+): { readonly capsule: Capsule; readonly isResumed: boolean } {
+  const kept = { capsule: given, isResumed: given.shrink !== null && given.shrink.cursor !== null }
+  if (out === path || !existsSync(out)) return kept
+  const earlier = readCapsule(engine, out)
+  const { shrink: note } = earlier
+  const origin = given.shrink?.from.plan ?? planDigest(given.plan)
+  const isOfThis = note?.from.plan === origin && earlier.oracle === given.oracle
+  const isFurther = note !== null && note.runs >= (given.shrink?.runs ?? 0)
+  return isOfThis && isFurther ? { capsule: earlier, isResumed: true } : kept
+}
+
+async function search(
+  host: Host,
+  engine: Engine,
+  capsule: Capsule,
+  about: string,
+  options: Options,
+): Promise<ShrinkEnd> {
   const wallMsMax = options.for ?? SHRINK_WALL_MS_MAX
-  // With a time of one's own the time is the bound.
-  const runsMax = options.for === undefined ? SHRINK_RUNS_MAX : Number.MAX_SAFE_INTEGER
-  const task = { type: "shrink", plan: capsule.plan, oracle: capsule.oracle, runsMax, wallMsMax } as const
-  const pool = new Pool(host.engineUrl, 1)
-  const stopListening = host.onInterrupt(() => pool.close())
-  let saidAt = performance.now()
-  const progress = (runs: number): void => {
-    if (performance.now() - saidAt < 10_000) return
-    saidAt = performance.now()
-    host.stderr.write(`${count(runs)} plans tried\n`)
+  const pool = new Pool(host.engineUrl, options.jobs ?? Math.min(host.cores, JOBS_MAX))
+  const line = progressLine(host, wallMsMax)
+  let interrupted = false
+  const stopListening = host.onInterrupt(() => {
+    interrupted = true
+    line.end()
+    host.stderr.write("Interrupted: what there is will be kept; once more ends at once\n")
+  })
+  host.stderr.write(`${about}\n`)
+  const task = {
+    plan: capsule.plan,
+    oracle: capsule.oracle,
+    note: capsule.shrink,
+    // With a time of one's own the time is the bound.
+    runsMax: options.for === undefined ? SHRINK_RUNS_MAX : Number.MAX_SAFE_INTEGER,
+    wallMsMax,
   }
   try {
-    let code: number = EXIT.failed
-    const queue = [task]
-    await pool.each(
-      () => queue.shift() ?? null,
-      async (lane, item) => {
-        const ended = await lane.perform(item, wallMsMax + HANG_MS, progress)
-        if (ended.type === "abandoned") throw new EnvironmentError("Interrupted: the capsule is as it was")
-        if (ended.type === "hung") throw new EnvironmentError("A run of the shrinker did not end")
-        if (ended.type === "died") throw new EnvironmentError(`The worker died: ${ended.message}`)
-        const { answer } = ended
-        if (answer.type === "threw") throw new EnvironmentError(`Cannot shrink: ${answer.message}`)
-        if (answer.type !== "shrunk") throw new EnvironmentError("The worker answered another question")
-        const { violation } = answer.result
-        if (violation === null || violation.oracle !== capsule.oracle) {
-          host.stdout.write(`Nothing to shrink: the plan no longer fails by ${capsule.oracle}.\n`)
-          code = EXIT.pass
-          return
-        }
-        const { dir, name } = parse(path)
-        const out = options.out ?? join(dir, `${name}.min.json`)
-        const replay = `npx orrery sim replay ${shellWord(out)}`
-        writeTextFile(
-          out,
-          engine.writeCapsule(answer.plan, answer.result, { version: orreryVersion(), command: replay }),
-        )
-        const failure = {
-          scenario: answer.plan.scenario,
-          seed: answer.plan.seed,
-          oracle: violation.oracle,
-          message: violation.message,
-          class: answer.result.runClass,
-          event: violation.event,
-          capsule: out,
-          replay,
-          schedule: scheduleLines(answer.plan, SCHEDULE_LINES_MAX),
-          shrunk: shrunkText(capsule.plan, answer.plan, answer.runs, answer.minimal),
-        }
-        host.stdout.write(`${failureText(failure, paintFor(host.stdout, host.env))}\n`)
-      },
-    )
-    return code
+    return await shrinkOver(pool.lanes, engine, task, { shouldStop: () => interrupted, tried: line.say })
   } finally {
+    line.end()
     stopListening()
     pool.close()
+  }
+}
+
+/** How far a search is: one line that is redrawn, or a new one now and then. */
+function progressLine(
+  host: Host,
+  wallMsMax: number,
+): { readonly say: (runs: number, plan: Plan, pass: string) => void; readonly end: () => void } {
+  const startedAt = performance.now()
+  const isTerminal = host.stderr.isTTY === true
+  let saidAt = isTerminal ? 0 : startedAt
+  let isOver = false
+  return {
+    say(runs, plan, pass) {
+      const now = performance.now()
+      if (isOver || now - saidAt < (isTerminal ? REDRAW_MS : LINE_MS)) return
+      saidAt = now
+      const time = `${duration((now - startedAt) / 1_000)} of ${duration(wallMsMax / 1_000)}`
+      const text = `${count(runs)} plans tried, ${sizeText(sizeOf(plan))} left  ${pass}  ${time}`
+      host.stderr.write(isTerminal ? `\r\u001b[K${text}` : `${text}\n`)
+    },
+    end() {
+      if (isTerminal && !isOver) host.stderr.write("\r\u001b[K")
+      isOver = true
+    },
+  }
+}
+
+function tell(
+  host: Host,
+  engine: Engine,
+  capsule: Capsule,
+  smaller: Smaller,
+  out: string,
+  regression: string | null,
+): void {
+  const { plan, result } = smaller
+  const { violation } = result
+  if (violation === null) throw new Error("A failure without a violation was shrunk")
+  const seeds = capsule.found?.seeds ?? [{ scenario: plan.scenario, seed: plan.seed }]
+  const failure = {
+    scenario: plan.scenario,
+    seed: plan.seed,
+    oracle: violation.oracle,
+    signature: engine.signatureOf(plan, violation),
+    count: capsule.found?.count ?? 1,
+    seeds,
+    regression: null,
+    ...tellSmaller(smaller, out),
+  }
+  host.stdout.write(`${failureText(failure, paintFor(host.stdout, host.env))}\n`)
+  if (regression !== null) host.stdout.write(`  kept     ${regression}: say in its "bug" what was wrong\n`)
+  if (smaller.note?.cursor !== null) {
+    host.stdout.write(`Not minimal yet: npx orrery sim shrink ${shellWord(out)} goes on.\n`)
   }
 }

@@ -103,9 +103,9 @@ function failureHtml(failure: Failure): string {
   const capsule =
     failure.capsule === null ? "" : `<p class="soft">capsule <code>${escapeXml(failure.capsule)}</code></p>`
   return `<article class="failure">
-<h3>${escapeXml(failure.scenario)} seed ${failure.seed} · ${escapeXml(failure.oracle)}</h3>
+<h3>${escapeXml(failure.scenario)} seed ${failure.seed} · ${escapeXml(failure.oracle)}${failure.count === 1 ? "" : ` · ${count(failure.count)} runs`}</h3>
 <p>${escapeXml(failure.message)}</p>
-<p class="soft">class ${failure.class}, seen after event ${count(failure.event)}${shrunk}</p>
+<p class="soft">${escapeXml(failure.signature)} · class ${failure.class}, seen after event ${count(failure.event)}${shrunk}</p>
 ${schedule}${capsule}<pre>${escapeXml(failure.replay)}</pre>
 </article>`
 }

@@ -9,7 +9,9 @@ const CASES_MAX = 20_000
 export function junitXml(report: Report): string {
   const { totals, results } = report
   const failures = new Map(
-    totals.failures.map((failure) => [`${failure.scenario}\n${failure.seed}`, failure]),
+    totals.failures.flatMap((failure) =>
+      failure.seeds.map(({ scenario, seed }) => [`${scenario}\n${seed}`, failure] as const),
+    ),
   )
   const rows = Map.groupBy(results, (row) => row.scenario)
   const suites = totals.scenarios

@@ -43,11 +43,18 @@ export type Failure = {
   readonly scenario: string
   readonly seed: number
   readonly oracle: string
+  /** Oracle and shrunk story in a few words: failures of one signature are one failure. */
+  readonly signature: string
+  /** Runs that failed so, and which: this one is the smallest of them. */
+  readonly count: number
+  readonly seeds: readonly { readonly scenario: string; readonly seed: number }[]
   readonly message: string
   readonly class: RunClass
   /** Of the event after which it was seen, in the shrunk plan where there is one. */
   readonly event: number
   readonly capsule: string | null
+  /** Path of the file to commit beside the scenarios, if one was written. */
+  readonly regression: string | null
   /** The line to paste. */
   readonly replay: string
   /** The minimal schedule, a line each; empty when the failure was not shrunk. */

@@ -94,14 +94,16 @@ function keyText(bytes: string): string {
   return clip(bytes.replaceAll(/[^\x21-\x7e]/g, hex), 24)
 }
 
+const HEAD: readonly string[] = ["at", "until", "what", "where", "how"]
+
 /**
- * A schedule as text of at most `linesMax` lines. When it is longer only its faults are told, since they
+ * A schedule as a table of at most `linesMax` lines. When it is longer only its faults are told, since they
  * are why the run failed, and how many operations there were.
  */
 export function scheduleLines(plan: Plan, linesMax: number): readonly string[] {
   const rows = scheduleOf(plan)
-  const kept = rows.length <= linesMax ? rows : rows.filter((row) => row.isFault)
-  const shown = kept.length === rows.length ? rows : kept.slice(0, linesMax - 1)
+  const kept = rows.length < linesMax ? rows : rows.filter((row) => row.isFault)
+  const shown = kept.length === rows.length ? rows : kept.slice(0, linesMax - 2)
   const cells = shown.map((row) => [
     instant(row.at),
     row.until > row.at ? `– ${instant(row.until)}` : "",
@@ -110,9 +112,9 @@ export function scheduleLines(plan: Plan, linesMax: number): readonly string[] {
     row.details,
   ])
   const widths = [0, 1, 2, 3].map((column) =>
-    Math.min(40, Math.max(0, ...cells.map((cell) => (cell[column] ?? "").length))),
+    Math.min(40, Math.max(0, ...[HEAD, ...cells].map((cell) => (cell[column] ?? "").length))),
   )
-  const lines = cells.map((cell) =>
+  const lines = (cells.length === 0 ? [] : [HEAD, ...cells]).map((cell) =>
     cell
       .map((text, column) => {
         const width = widths[column]

@@ -4,6 +4,7 @@ import { COVERAGE_HEAD, coverageRows, coverageText } from "./coverage.ts"
 import { brief, count, duration, percent, ratio, wrap } from "./format.ts"
 import type { Failure, Report, ScenarioTotals, Totals } from "./model.ts"
 import type { Paint } from "./paint.ts"
+import { shellWord } from "./shell-word.ts"
 
 const FAILURE_LINES_MAX = 40
 const FAILURES_TOLD_MAX = 10
@@ -190,8 +191,8 @@ function diversityTable({ diversity }: Totals, paint: Paint): string {
 
 /** The shrunk ones first of all, since the others tend to be the same bug again. */
 function failureBlocks(totals: Totals, paint: Paint): readonly string[] {
-  const shrunk = totals.failures.filter((failure) => failure.schedule.length > 0)
-  const plain = totals.failures.filter((failure) => failure.schedule.length === 0)
+  const shrunk = totals.failures.filter((failure) => failure.shrunk !== "")
+  const plain = totals.failures.filter((failure) => failure.shrunk === "")
   const room = Math.max(0, FAILURES_TOLD_MAX - shrunk.length)
   const blocks = [...shrunk, ...plain.slice(0, room)].map((failure) => failureText(failure, paint))
   const rest = plain.slice(room)
@@ -199,7 +200,7 @@ function failureBlocks(totals: Totals, paint: Paint): readonly string[] {
     .slice(0, FAILURE_LINES_MAX)
     .map(
       (failure) =>
-        `${paint.red(`✗ ${failure.scenario} seed ${failure.seed}  ${failure.oracle}`)}  ${failure.replay}`,
+        `${paint.red(`✗ ${failure.scenario} seed ${failure.seed}  ${failure.oracle}`)}${timesText(failure)}  ${failure.replay}`,
     )
   const left = rest.length - lines.length
   if (left > 0) lines.push(`… and ${count(left)} more failing seeds, all of them in the JSON report`)
@@ -207,20 +208,25 @@ function failureBlocks(totals: Totals, paint: Paint): readonly string[] {
   return blocks
 }
 
-/** At most 40 lines: what broke, the smallest schedule that breaks it, and how to see it again. */
+/** At most 40 lines: what broke, the smallest schedule that breaks it, and how to see, replay and keep it. */
 export function failureText(failure: Failure, paint: Paint): string {
+  const { scenario, seed, oracle, capsule, regression } = failure
   const lines = [
-    paint.red(paint.bold(`✗ ${failure.scenario} seed ${failure.seed}  ${failure.oracle}`)),
+    paint.red(paint.bold(`✗ ${scenario} seed ${seed}  ${oracle}${timesText(failure)}`)),
     ...wrap(failure.message, TEXT_WIDTH)
       .slice(0, 8)
       .map((line) => `  ${line}`),
-    paint.dim(
-      `  class: ${failure.class}, seen after event ${count(failure.event)}${failure.shrunk === "" ? "" : `; ${failure.shrunk}`}`,
-    ),
+    paint.dim(`  class: ${failure.class}, seen after event ${count(failure.event)}`),
+    ...(failure.shrunk === "" ? [] : [paint.dim(`  ${failure.shrunk}`)]),
+    paint.dim(`  signature ${failure.signature}${seedsText(failure)}`),
   ]
   const tail = [
-    ...(failure.capsule === null ? [] : [`  capsule  ${failure.capsule}`]),
+    ...(capsule === null ? [] : [`  capsule  ${capsule}`]),
     `  replay   ${paint.cyan(failure.replay)}`,
+    ...(capsule === null
+      ? []
+      : [`  page     npx orrery sim view ${shellWord(capsule)} --out ${shellWord(pageOf(capsule))}`]),
+    ...(regression === null ? [] : [`  keep     cp ${shellWord(regression)} scenarios/regressions/`]),
   ]
   const room = FAILURE_LINES_MAX - lines.length - tail.length
   const schedule =
@@ -228,4 +234,21 @@ export function failureText(failure: Failure, paint: Paint): string {
       ? failure.schedule
       : [...failure.schedule.slice(0, room - 1), `… and ${failure.schedule.length - room + 1} more`]
   return [...lines, ...schedule.map((line) => `    ${line}`), ...tail].join("\n")
+}
+
+/** ` ×12`: in so many runs. */
+function timesText({ count: runs }: Failure): string {
+  return runs === 1 ? "" : `  ×${count(runs)}`
+}
+
+const SEEDS_TOLD_MAX = 8
+
+function seedsText({ seeds, count: runs }: Failure): string {
+  if (runs === 1) return ""
+  const told = seeds.slice(0, SEEDS_TOLD_MAX).map(({ scenario, seed }) => `${scenario} ${seed}`)
+  return `, ${count(runs)} runs: ${told.join(", ")}${runs > told.length ? ", …" : ""}`
+}
+
+function pageOf(capsule: string): string {
+  return capsule.replace(/(\.json)?$/, ".html")
 }

@@ -1,33 +1,26 @@
 import type { PlanFault } from "../plan/plan.ts"
-import { withoutIdleClients } from "../shrink/passes.ts"
-import { shrinkBy, type Passes, type ShrinkOptions, type Shrunk, type Trial } from "../shrink/shrink.ts"
+import { subsets, type Search } from "../shrink/search.ts"
+import { searchBy } from "../shrink/shrink.ts"
 import { CLIENT_IDS_FROM } from "../plan/catalogue.ts"
 import { firstFlawOfMachines, type MachineOp, type MachinePlan } from "./plan.ts"
 
-/** The smallest plan found that still fails the same check. It has at least `nodesMin` nodes. */
-export function shrinkMachines(
-  plan: MachinePlan,
-  options: ShrinkOptions<MachinePlan>,
-  nodesMin: number,
-): Shrunk<MachinePlan> {
-  return shrinkBy(plan, options, machinePasses(nodesMin))
-}
-
-function machinePasses(nodesMin: number): Passes<MachinePlan> {
-  return {
-    isPlan: (plan) => firstFlawOfMachines(plan) === null,
+/** How plans of machines get smaller. They keep at least `nodesMin` nodes. */
+export function machineSearch(nodesMin: number): Search<MachinePlan> {
+  return searchBy<MachinePlan>({
+    isPlan: (plan) => firstFlawOfMachines(plan) === null && plan.cluster.stores >= nodesMin,
     tighter: () => [],
-    dropPlaces: (trial) => dropPlaces(trial, nodesMin),
+    places: [subsets("nodes", (plan) => plan.cluster.stores, withNodes)],
+    plainer,
     weakerOps,
-  }
+  })
 }
 
-function dropPlaces(trial: Trial<MachinePlan>, nodesMin: number): void {
-  for (let node = trial.plan.cluster.stores; node > 0 && trial.plan.cluster.stores > nodesMin; node--) {
-    trial.take(withoutNode(trial.plan, node))
-  }
-  trial.take(withoutIdleClients(trial.plan))
-  while (plainer(trial.plan).some((plan) => trial.take(plan)));
+/** The plan with these of its nodes alone, by index. */
+function withNodes(plan: MachinePlan, indices: readonly number[]): MachinePlan | null {
+  let left: MachinePlan | null = plan
+  for (let node = plan.cluster.stores; node > 0 && left !== null; node--)
+    if (!indices.includes(node - 1)) left = withoutNode(left, node)
+  return left
 }
 
 /** The plan without one of its nodes; those above it move down by one. Null when that leaves no plan. */
@@ -53,9 +46,8 @@ export function withoutNode(plan: MachinePlan, node: number): MachinePlan | null
 }
 
 function plainer(plan: MachinePlan): readonly MachinePlan[] {
-  const { host, phases } = plan
+  const { host } = plan
   const plans: MachinePlan[] = []
-  if (phases.rounds > 1) plans.push({ ...plan, phases: { ...phases, rounds: phases.rounds - 1 } })
   if (host.transport !== "objects") plans.push({ ...plan, host: { ...host, transport: "objects" } })
   if (host.turnUsMax !== 0) plans.push({ ...plan, host: { ...host, turnUsMax: 0 } })
   return plans

@@ -1,6 +1,7 @@
 import { invariant } from "#kernel"
 import type { Violation } from "../check/checker.ts"
 import { isPlanError, type PlanError } from "../plan/shape.ts"
+import { drive } from "../shrink/drive.ts"
 import type { ShrinkOptions } from "../shrink/shrink.ts"
 import { partingWindow, type Window } from "../trace/diff.ts"
 import { makeMachineCapsule, parseMachineCapsule, writeMachineCapsule } from "./capsule.ts"
@@ -9,7 +10,7 @@ import type { Machine } from "./machine.ts"
 import { drawMachinePlan, firstFlawOfMachines, type MachinePlan, type PlanSource } from "./plan.ts"
 import type { AnyMachine } from "./runner.ts"
 import { runMachines, type MachineResult, type MachineRunOptions } from "./run.ts"
-import { shrinkMachines } from "./shrink.ts"
+import { machineSearch } from "./shrink.ts"
 
 /** A machine of yours, who runs it, who asks it, what goes wrong, and what must hold all the same. */
 export type SystemSpec<S, M, Q, A> = Omit<PlanSource<NoInfer<Q>>, "machine"> & {
@@ -83,8 +84,6 @@ export interface System<S, Q, A> {
 }
 
 const SHRINK_RUNS_MAX = 3_000
-/** A failure found while a run goes on shows again at about the same time, or earlier. */
-const SLACK_US = 2_000_000
 
 /** Puts a machine of yours into the simulated world. A spec that cannot be run is the author's slip and throws. */
 export function system<S, M, Q, A>(spec: SystemSpec<S, M, Q, A>): System<S, Q, A> {
@@ -168,24 +167,15 @@ class MachineSystem<S, M, Q, A> implements System<S, Q, A> {
     const isOnline = this.#isOnline(violation.oracle)
     // Only a check of its own looks at every step twice: the others are found without, and sooner.
     const guard = violation.oracle.startsWith("DET-")
-    let until = violation.at + SLACK_US
-    const fails = (candidate: MachinePlan): string | null => {
-      const found = this.simulate(
-        candidate as MachinePlan<Q>,
-        isOnline ? { until, guard } : { guard },
-      ).violation
-      if (found?.oracle === violation.oracle) until = Math.min(until, found.at + SLACK_US)
-      return found?.oracle ?? null
-    }
-    const started = isOnline ? upTo(plan, violation.at) : plan
+    const seen = (candidate: MachinePlan, until: number): Violation | null =>
+      this.simulate(candidate as MachinePlan<Q>, { until, guard }).violation
     const { nodes } = this.#spec
-    const shrunk = shrinkMachines(
-      fails(started) === violation.oracle ? started : plan,
-      { runsMax: SHRINK_RUNS_MAX, ...options, oracle: violation.oracle, run: fails },
-      typeof nodes === "number" ? nodes : nodes[0],
-    )
-    const small = shrunk.plan as MachinePlan<Q>
-    return { plan: small, result: this.simulate(small), runs: shrunk.runs, minimal: shrunk.minimal }
+    const search = machineSearch(typeof nodes === "number" ? nodes : nodes[0])
+    const begun = search.begin(plan, isOnline ? violation.at : Infinity)
+    const bounds = { runsMax: SHRINK_RUNS_MAX, ...options, oracle: violation.oracle }
+    const { state, runs } = drive(search, begun, { ...bounds, run: seen })
+    const small = state.plan as MachinePlan<Q>
+    return { plan: small, result: this.simulate(small), runs, minimal: state.cursor === null }
   }
 
   capsule(result: MachineResult<Q, A>): string {
@@ -225,13 +215,4 @@ function known<T extends object>(read: T | PlanError): T {
 
 function refusal({ message }: PlanError): RangeError {
   return new RangeError(`Cannot run this plan. ${message}`)
-}
-
-function upTo<Q>(plan: MachinePlan<Q>, at: number): MachinePlan<Q> {
-  const { workload } = plan
-  return {
-    ...plan,
-    workload: { ...workload, ops: workload.ops.filter((op) => op.at <= at) },
-    faults: plan.faults.filter((fault) => fault.at <= at),
-  }
 }

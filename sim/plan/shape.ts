@@ -56,6 +56,11 @@ export function record<T extends object>(fields: { readonly [K in keyof T]: Shap
   }
 }
 
+/** A record some of whose fields may be missing: each is then read from what it is by default. */
+export function withDefaults<T extends object>(defaults: object, shape: Shape<T>): Shape<T> {
+  return (json, path) => shape({ ...defaults, ...objectAt(json, path) }, path)
+}
+
 /** One of several records, told apart by their field `type`. */
 export function tagged<T extends { readonly type: string }>(shapes: {
   readonly [K in T["type"]]: Shape<Extract<T, { readonly type: K }>>

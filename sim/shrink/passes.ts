@@ -7,10 +7,39 @@ export type PlanLike = {
   readonly cluster: { readonly stores: number }
   readonly phases: PlanPhases
   readonly faults: readonly PlanFault[]
-  readonly workload: {
-    readonly clients: number
-    readonly ops: readonly { readonly at: number; readonly client: number }[]
-  }
+  readonly workload: { readonly clients: number; readonly ops: readonly OpLike[] }
+}
+
+export type OpLike = { readonly id: number; readonly at: number; readonly client: number }
+
+export function withFaults<P extends PlanLike>(plan: P, faults: readonly PlanFault[]): P {
+  return { ...plan, faults }
+}
+
+export function withOps<P extends PlanLike>(plan: P, ops: P["workload"]["ops"]): P {
+  return { ...plan, workload: { ...plan.workload, ops } }
+}
+
+/** Clients that ask anything. */
+export function askingClients(plan: PlanLike): readonly number[] {
+  return [...new Set(plan.workload.ops.map((op) => op.client))].sort((a, b) => a - b)
+}
+
+/** What comes after `at` is left out: it cannot have caused what was seen then. */
+export function upTo<P extends PlanLike>(plan: P, at: number): P {
+  const ops = plan.workload.ops.filter((op) => op.at <= at)
+  return withFaults(
+    withOps(plan, ops),
+    plan.faults.filter((fault) => fault.at <= at),
+  )
+}
+
+/** The plan with these of its stores alone, by index. */
+export function withStores(plan: Plan, indices: readonly number[]): Plan | null {
+  let left: Plan | null = plan
+  for (let store = plan.cluster.stores; store > 0 && left !== null; store--)
+    if (!indices.includes(store - 1)) left = withoutStore(left, store)
+  return left
 }
 
 /** The plan without one of its stores; those above it move down by one. Null when that leaves no plan. */
@@ -74,7 +103,7 @@ export function withoutRange(plan: Plan, range: number): Plan | null {
 /** Clients that ask nothing are forgotten; the others are numbered anew. */
 export function withoutIdleClients<P extends PlanLike>(plan: P): P | null {
   const { workload } = plan
-  const used = [...new Set(workload.ops.map((op) => op.client))].sort((a, b) => a - b)
+  const used = askingClients(plan)
   if (used.length === workload.clients) return null
   const ops = workload.ops.map((op) => ({ ...op, client: used.indexOf(op.client) }))
   const moved = (ids: readonly number[]): readonly number[] => {
@@ -95,12 +124,11 @@ export function withoutIdleClients<P extends PlanLike>(plan: P): P | null {
   return { ...plan, workload: { ...workload, clients: used.length, ops }, faults }
 }
 
-/** One round and one setting fewer to think about, each a plan of its own. */
+/** One setting fewer to think about, each a plan of its own. */
 export function plainer(plan: Plan): readonly Plan[] {
-  const { cluster, host, phases } = plan
+  const { cluster, host } = plan
   const { timing, limits } = cluster.config
   const plans: Plan[] = []
-  if (phases.rounds > 1) plans.push({ ...plan, phases: { ...phases, rounds: phases.rounds - 1 } })
   if (host.transport !== "objects") plans.push({ ...plan, host: { ...host, transport: "objects" } })
   if (host.turnUsMax !== 0) plans.push({ ...plan, host: { ...host, turnUsMax: 0 } })
   const withTiming = (changed: Timing): Plan => ({
@@ -129,19 +157,27 @@ export function plainer(plan: Plan): readonly Plan[] {
 export function tighter(plan: Plan): readonly Plan[] {
   const { cluster } = plan
   const { timing, limits } = cluster.config
-  const withLimits = (changed: Partial<Limits>): Plan => {
-    return { ...plan, cluster: { ...cluster, config: { timing, limits: { ...limits, ...changed } } } }
-  }
-  const segments = {
-    segmentBytesFirst: Math.min(8_192, limits.segmentBytesFirst),
-    segmentBytesMax: Math.min(8_192, limits.segmentBytesMax),
-  }
   const plans: Plan[] = []
   for (const checkpointLogBytes of [1_024, 4_096]) {
-    for (const logKeepEntries of [1, 8])
-      plans.push(withLimits({ ...segments, checkpointLogBytes, logKeepEntries }))
+    for (const logKeepEntries of [1, 8]) {
+      const tight = atMost(limits, {
+        segmentBytesFirst: 8_192,
+        segmentBytesMax: 8_192,
+        checkpointLogBytes,
+        logKeepEntries,
+      })
+      if (!sameNumbers(tight, limits))
+        plans.push({ ...plan, cluster: { ...cluster, config: { timing, limits: tight } } })
+    }
   }
   return plans
+}
+
+function atMost(limits: Limits, bounds: Partial<Limits>): Limits {
+  const least = { ...limits }
+  for (const [name, bound] of Object.entries(bounds) as [keyof Limits, number][])
+    least[name] = Math.min(bound, limits[name])
+  return least
 }
 
 function sameNumbers<T extends object>(a: T, b: T): boolean {

@@ -1,34 +1,30 @@
+import { classify } from "../faults/atlas.ts"
 import type { Plan, PlanFault } from "../plan/plan.ts"
 import { firstFlaw } from "../plan/well-formed.ts"
-import { minimize } from "./minimize.ts"
+import type { RunClass } from "../result.ts"
+import { canonicalPass } from "./canonical.ts"
+import { drive, type DriveOptions } from "./drive.ts"
 import {
+  askingClients,
   plainer,
   tighter,
+  upTo,
+  withFaults,
+  withOps,
   withoutIdleClients,
   withoutRange,
   withoutSpare,
   withoutStore,
+  withStores,
   type PlanLike,
 } from "./passes.ts"
-import { shorterPlans, weakerFaults, weakerOps } from "./weaken.ts"
+import { alternatives, forms, Search, subsets, type Pass } from "./search.ts"
+import { timePasses } from "./times.ts"
+import { weakerFaults, weakerOps } from "./weaken.ts"
 
-export type ShrinkOptions<P = Plan> = {
-  /** The check that must still fail: another one would be another bug. */
-  readonly oracle: string
+export type ShrinkOptions<P = Plan> = Omit<DriveOptions<P>, "run"> & {
   /** Runs a plan and names the check it fails, or null. */
   readonly run: (plan: P) => string | null
-  readonly runsMax: number
-  /** Asked before each run: the caller's clock. */
-  readonly shouldStop?: () => boolean
-  readonly onProgress?: (progress: ShrinkProgress) => void
-}
-
-export type ShrinkProgress = {
-  readonly runs: number
-  readonly pass: string
-  readonly faults: number
-  readonly operations: number
-  readonly stores: number
 }
 
 export type Shrunk<P = Plan> = {
@@ -39,141 +35,138 @@ export type Shrunk<P = Plan> = {
 }
 
 /** How the plans of one kind of run get smaller, beyond what all plans have. */
-export type Passes<P extends PlanLike> = {
-  readonly isPlan: (plan: P) => boolean
+export type Ways<P extends PlanLike> = {
+  readonly isPlan: (candidate: P, from: P) => boolean
   /** Tried once and before anything else: the first that fails alike is taken. */
   readonly tighter: (plan: P) => readonly P[]
-  readonly dropPlaces: (trial: Trial<P>) => void
+  /** Stores and what is on them. */
+  readonly places: readonly Pass<P>[]
+  readonly plainer: (plan: P) => readonly P[]
   readonly weakerOps: (op: P["workload"]["ops"][number]) => readonly P["workload"]["ops"][number][]
 }
+
+/** Faults, places, operations, each of these milder, times, order: DESIGN §9, reference/simulation.md F9. */
+export function searchBy<P extends PlanLike>(ways: Ways<P>): Search<P> {
+  const { isPlan, places } = ways
+  const tight: Pass<P> = { ...alternatives("tighten", ways.tighter), isOnce: true }
+  return new Search(
+    [
+      // Once, and first: later it would undo what "settings" does.
+      tight,
+      alternatives("cut", withoutLater),
+      subsets(
+        "faults",
+        (plan) => plan.faults.length,
+        (plan, kept) => withFaults(plan, at(plan.faults, kept)),
+      ),
+      ...places,
+      // Whole clients before single operations: they are few.
+      subsets("clients", (plan) => askingClients(plan).length, withClients),
+      alternatives("idle clients", (plan) => [withoutIdleClients(plan)]),
+      subsets(
+        "operations",
+        (plan) => plan.workload.ops.length,
+        (plan, kept) => withOps(plan, at(plan.workload.ops, kept)),
+      ),
+      alternatives("settings", ways.plainer),
+      forms("weaken faults", (plan) => plan.faults.length, withWeakerFault),
+      forms(
+        "weaken operations",
+        (plan) => plan.workload.ops.length,
+        (plan, index) => {
+          const op = plan.workload.ops[index]
+          const weaker = op === undefined ? [] : ways.weakerOps(op)
+          return weaker.map((milder) => withOps(plan, plan.workload.ops.with(index, milder)))
+        },
+      ),
+      ...timePasses<P>(),
+      canonicalPass<P>(),
+    ],
+    isPlan,
+  )
+}
+
+/** How plans of kernels get smaller. None leaves the fault model further than it had: that would be another story. */
+export const KERNEL_SEARCH: Search<Plan> = searchBy<Plan>({
+  isPlan: (candidate, from) =>
+    firstFlaw(candidate) === null && DAMAGE[classify(candidate)] <= DAMAGE[classify(from)],
+  tighter,
+  places: [
+    subsets("stores", (plan) => plan.cluster.stores, withStores),
+    // A majority of four is as hard to lose as one of five, so one store alone may not be dispensable.
+    forms("two stores", (plan) => plan.cluster.stores, withoutTwoStores),
+    forms(
+      "spares",
+      (plan) => Math.min(1, plan.cluster.spares),
+      (plan) => [withoutSpare(plan)],
+    ),
+    forms(
+      "groups",
+      (plan) => plan.cluster.ranges.length,
+      (plan, index) => [withoutRange(plan, plan.cluster.ranges[index]?.descriptor.rangeId ?? 0)],
+    ),
+  ],
+  plainer,
+  weakerOps,
+})
+
+const DAMAGE: Readonly<Record<RunClass, number>> = { within: 0, detectable: 1, undetectable: 2 }
 
 /**
  * The smallest plan found that still fails the same check: fewer faults, operations, stores, ranges and
  * clients, then milder ones. Every candidate is run; none is kept because it ought to fail.
  */
 export function shrink(plan: Plan, options: ShrinkOptions): Shrunk {
-  return shrinkBy(plan, options, {
-    isPlan: (candidate) => firstFlaw(candidate) === null,
-    tighter,
-    dropPlaces,
-    weakerOps,
-  })
+  return shrinkWith(KERNEL_SEARCH, plan, options)
 }
 
-export function shrinkBy<P extends PlanLike>(
+/** `shrink` by another search, of a plan of which nobody knows when it fails. */
+export function shrinkWith<P extends PlanLike>(
+  search: Search<P>,
   plan: P,
   options: ShrinkOptions<P>,
-  passes: Passes<P>,
 ): Shrunk<P> {
-  const trial = new Trial(plan, options, passes.isPlan)
-  // Once, and first: later it would undo what "plainer" does.
-  trial.pass = "tighten"
-  passes.tighter(trial.plan).some((tight) => trial.take(tight))
-  for (let before: P | null = null; before !== trial.plan && !trial.exhausted;) {
-    before = trial.plan
-    trial.pass = "faults"
-    dropFaults(trial)
-    trial.pass = "operations"
-    dropOperations(trial)
-    trial.pass = "stores"
-    passes.dropPlaces(trial)
-    trial.pass = "weaken"
-    weaken(trial, passes)
+  const { run, ...bounds } = options
+  const seen = (candidate: P): { oracle: string; at: number } | null => {
+    const oracle = run(candidate)
+    return oracle === null ? null : { oracle, at: Infinity }
   }
-  return { plan: trial.plan, runs: trial.runs, minimal: !trial.exhausted }
+  const { state, runs } = drive(search, search.begin(plan, Infinity), { ...bounds, run: seen })
+  return { plan: state.plan, runs, minimal: state.cursor === null }
 }
 
-/** The smallest plan so far, and the budget for more. */
-export class Trial<P extends PlanLike> {
-  plan: P
-  runs = 0
-  pass = ""
-  /** True once the budget has refused a run. */
-  exhausted = false
-  readonly #options: ShrinkOptions<P>
-  readonly #isPlan: (plan: P) => boolean
-
-  constructor(plan: P, options: ShrinkOptions<P>, isPlan: (plan: P) => boolean) {
-    this.plan = plan
-    this.#options = options
-    this.#isPlan = isPlan
-  }
-
-  /** Takes the candidate in place of the plan if it is one and fails alike. */
-  take(candidate: P | null): boolean {
-    if (candidate === null || this.exhausted || !this.#isPlan(candidate)) return false
-    const { runsMax, shouldStop, run, oracle, onProgress } = this.#options
-    if (this.runs >= runsMax || shouldStop?.() === true) {
-      this.exhausted = true
-      return false
-    }
-    this.runs++
-    const fails = run(candidate) === oracle
-    if (fails) this.plan = candidate
-    onProgress?.({
-      runs: this.runs,
-      pass: this.pass,
-      faults: this.plan.faults.length,
-      operations: this.plan.workload.ops.length,
-      stores: this.plan.cluster.stores,
-    })
-    return fails
-  }
+function at<T>(items: readonly T[], indices: readonly number[]): readonly T[] {
+  return indices.map((index) => items[index]!)
 }
 
-function dropFaults<P extends PlanLike>(trial: Trial<P>): void {
-  minimize(trial.plan.faults, (faults) => trial.take({ ...trial.plan, faults }))
+function withoutLater<P extends PlanLike>(plan: P, failedAt: number): readonly (P | null)[] {
+  const earlier = upTo(plan, failedAt)
+  const isSame =
+    earlier.faults.length === plan.faults.length && earlier.workload.ops.length === plan.workload.ops.length
+  return [isSame ? null : earlier]
 }
 
-function dropOperations<P extends PlanLike>(trial: Trial<P>): void {
-  const take = (ops: P["workload"]["ops"]): boolean =>
-    trial.take({ ...trial.plan, workload: { ...trial.plan.workload, ops } })
-  // Whole clients and whole ranges first: they are few.
-  const clients = [...new Set(trial.plan.workload.ops.map((op) => op.client))]
-  const all = trial.plan.workload.ops
-  minimize(clients, (kept) => take(all.filter((op) => kept.includes(op.client))))
-  minimize(trial.plan.workload.ops, take)
+function withClients<P extends PlanLike>(plan: P, kept: readonly number[]): P {
+  const clients = askingClients(plan)
+  const left = new Set(kept.map((index) => clients[index]))
+  return withOps(
+    plan,
+    plan.workload.ops.filter((op) => left.has(op.client)),
+  )
 }
 
-function dropPlaces(trial: Trial<Plan>): void {
-  for (const { descriptor } of trial.plan.cluster.ranges)
-    trial.take(withoutRange(trial.plan, descriptor.rangeId))
-  while (trial.take(withoutSpare(trial.plan)));
-  for (let store = trial.plan.cluster.stores; store > 0; store--) {
-    const fewer = withoutStore(trial.plan, store)
-    if (trial.take(fewer) || fewer === null || store === 1) continue
-    // A majority of four is as hard to lose as one of five, so one store alone may not be dispensable.
-    if (trial.take(withoutStore(fewer, store - 1))) store--
-  }
-  trial.take(withoutIdleClients(trial.plan))
-  for (const plan of plainer(trial.plan)) {
-    // Each was made from the plan before: only one that still differs in one thing is tried.
-    if (!trial.take(plan)) continue
-    while (plainer(trial.plan).some((next) => trial.take(next)));
-    break
-  }
+function withoutTwoStores(plan: Plan, index: number): readonly (Plan | null)[] {
+  const { stores } = plan.cluster
+  if (stores < 4) return []
+  const fewer = withoutStore(plan, stores - index)
+  return Array.from({ length: stores - index - 1 }, (_, other) =>
+    fewer === null ? null : withoutStore(fewer, other + 1),
+  )
 }
 
-function weaken<P extends PlanLike>(trial: Trial<P>, passes: Passes<P>): void {
-  while (shorterPlans(trial.plan).some((plan) => trial.take(plan)));
-  for (let index = 0; index < trial.plan.faults.length; index++) {
-    while (
-      weakerFaults(trial.plan.faults[index]!).some((fault) => trial.take(withFault(trial.plan, index, fault)))
-    );
-  }
-  for (let index = 0; index < trial.plan.workload.ops.length; index++) {
-    while (
-      passes
-        .weakerOps(trial.plan.workload.ops[index]!)
-        .some((op) => trial.take(withOp(trial.plan, index, op)))
-    );
-  }
-}
-
-function withFault<P extends PlanLike>(plan: P, index: number, fault: PlanFault): P {
-  return { ...plan, faults: plan.faults.with(index, fault) }
-}
-
-function withOp<P extends PlanLike>(plan: P, index: number, op: P["workload"]["ops"][number]): P {
-  return { ...plan, workload: { ...plan.workload, ops: plan.workload.ops.with(index, op) } }
+function withWeakerFault<P extends PlanLike>(plan: P, index: number): readonly P[] {
+  const fault: PlanFault | undefined = plan.faults[index]
+  if (fault === undefined) return []
+  const weaker = weakerFaults(fault, plan.cluster.stores)
+  return weaker.map((milder) => withFaults(plan, plan.faults.with(index, milder)))
 }

@@ -1,54 +1,194 @@
 import { FAULTS } from "../plan/catalogue.ts"
-import type { PlanFault, PlanOp } from "../plan/plan.ts"
-import type { PlanLike } from "./passes.ts"
+import type { FaultKind, PlanFault, PlanOp } from "../plan/plan.ts"
 
 /** Arguments that say which, not how much; and room, of which less is worse. */
 const PLACES: ReadonlySet<string> = new Set(["zone", "reach", "order", "bytes"])
 /** Shorter than this tells nobody more. */
-const SHORTEST_US = 20_000
+export const SHORTEST_US = 20_000
 
-/** Milder forms of one fault, the mildest first. */
-export function weakerFaults(fault: PlanFault): readonly PlanFault[] {
-  const { at, until, kind, args } = fault
-  const weaker: PlanFault[] = []
+type Args = PlanFault["args"]
+type Milder = { readonly kind: FaultKind; readonly args: (args: Args) => Args }
+
+function as(kind: FaultKind, args: (given: Args) => Args = () => ({})): Milder {
+  return { kind, args }
+}
+
+function keeping(...names: readonly string[]): (args: Args) => Args {
+  return (args) => Object.fromEntries(Object.entries(args).filter(([name]) => names.includes(name)))
+}
+
+const AWAY: Milder = as("crash", (args) => ({ ...keeping("restartUs")(args), powerLoss: 0 }))
+const POWER_LOSS: Milder = as("crash", (args) => ({ ...keeping("restartUs")(args), powerLoss: 1 }))
+const SPOT: (args: Args) => Args = keeping("zone", "system", "sectors")
+
+/**
+ * The kinds that take less than this one, the mildest first: what is told of another kind is easier to believe, and what is
+ * not milder in kind is still made shorter, rarer and fewer. A kind without a row does not compile. No kind
+ * comes back to itself.
+ */
+export const MILDER: Readonly<Record<FaultKind, readonly Milder[]>> = {
+  // What does not come at all was not wrong, and a link that is out is plainer than one that comes and goes.
+  partition: [],
+  drop: [],
+  duplicate: [],
+  delay: [],
+  corrupt: [as("drop", keeping("ratioPpm", "oneWay"))],
+  capacity: [],
+  clog: [],
+  flap: [as("partition", keeping("oneWay"))],
+  misroute: [as("drop", keeping("ratioPpm", "oneWay"))],
+  swizzle: [as("clog", () => ({ oneWay: 0 }))],
+  hold: [as("clog", keeping("oneWay"))],
+  replayOld: [],
   // A process that stands still for a while loses less than one that starts again.
-  if (kind === "crashLoop")
-    weaker.push({ ...fault, kind: "crash", args: pick(args, ["restartUs", "powerLoss"]) })
-  if (kind === "drain")
-    weaker.push({ ...fault, kind: "crash", args: { ...pick(args, ["restartUs"]), powerLoss: 0 } })
-  if (kind === "crash" && args["powerLoss"] !== 1) weaker.push({ ...fault, kind: "pause", args: {} })
-  if (kind === "zombie") weaker.push({ ...fault, kind: "crash", args: pick(args, ["restartUs"]) })
-  if (kind === "hold") weaker.push({ ...fault, kind: "clog", args: pick(args, ["oneWay"]) })
-  if (kind === "corrupt" || kind === "misroute") {
-    weaker.push({ ...fault, kind: "drop", args: pick(args, ["ratioPpm", "oneWay"]) })
-  }
+  crash: [as("pause")],
+  crashLoop: [as("crash", keeping("restartUs", "powerLoss"))],
+  pause: [],
+  slowProcess: [],
+  zombie: [AWAY],
+  drain: [AWAY],
+  syncError: [AWAY],
+  diskFull: [],
+  diskQuota: [],
+  slowDisk: [],
+  stalledDisk: [],
+  lyingSync: [as("renameNotDurable")],
+  renameNotDurable: [],
+  // What a disk says it cannot read is milder than what it reads wrong.
+  readError: [],
+  latentSector: [],
+  bitRot: [as("latentSector", (args) => ({ ...keeping("zone", "system")(args), sectors: 1 }))],
+  misdirectedWrite: [],
+  misdirectedRead: [as("readError", SPOT)],
+  staleRead: [as("readError", SPOT)],
+  liveReadError: [],
   // What was lost matters, or only that the store was away.
-  if (kind === "diskLoss") weaker.push({ ...fault, kind: "volumeLoss" })
-  if (kind === "earlierVolume") weaker.push({ ...fault, kind: "volumeLoss", args: pick(args, ["restartUs"]) })
-  if (kind === "shortFile")
-    weaker.push({ ...fault, kind: "crash", args: { ...pick(args, ["restartUs"]), powerLoss: 1 } })
-  if (kind === "diskLoss" || kind === "volumeLoss" || kind === "fileLoss")
-    weaker.push({ ...fault, kind: "crash", args: { ...pick(args, ["restartUs"]), powerLoss: 0 } })
-  if (args["powerLoss"] === 1) weaker.push({ ...fault, args: { ...args, powerLoss: 0 } })
-  if (fault.target.stores.length > 1 && FAULTS[kind].family !== "topology") {
-    for (const store of fault.target.stores) {
-      weaker.push({
-        ...fault,
-        target: { ...fault.target, stores: fault.target.stores.filter((other) => other !== store) },
-      })
+  diskLoss: [AWAY, as("volumeLoss", keeping("restartUs"))],
+  volumeLoss: [AWAY],
+  swapDisks: [],
+  oldImage: [AWAY],
+  fileLoss: [AWAY],
+  shortFile: [AWAY, POWER_LOSS],
+  earlierVolume: [AWAY, as("volumeLoss", keeping("restartUs"))],
+  laterFormat: [],
+  recoverGroup: [],
+  clockOffset: [],
+  clockDrift: [],
+  clockStep: [],
+  clockFreeze: [],
+  clockSmear: [as("clockOffset", keeping("offsetUs"))],
+  clockSine: [as("clockOffset", ({ amplitudeUs = 0 }) => ({ offsetUs: amplitudeUs }))],
+  clockBackAtBoot: [],
+  clockFarFuture: [],
+  monoDrift: [],
+  timerSkew: [],
+  addVoter: [as("addLearner")],
+  addLearner: [],
+  removeReplica: [],
+  transferLeader: [],
+  replaceReplica: [as("addLearner"), as("addVoter")],
+  topologyStorm: [],
+  rebalanceStorm: [as("topologyStorm", keeping("changes", "periodUs"))],
+  // Among one store, a majority that dies is that one.
+  quorumLoss: [as("crash", keeping("restartUs", "powerLoss"))],
+  windowOfOne: [],
+  appendOfOne: [],
+  electionSoonest: [],
+  electionLatest: [],
+  queueOfOne: [],
+  checkpointAlways: [],
+  segmentsSmallest: [],
+  keepNoEntries: [],
+  reload: [],
+}
+
+/**
+ * Milder forms of one fault in a cluster of so many stores, the mildest first: another kind, fewer stores, a shorter
+ * time, less of it.
+ */
+export function weakerFaults(fault: PlanFault, stores: number): readonly PlanFault[] {
+  return [...milderKinds(fault), ...fewerTargets(fault, stores), ...shorterTimes(fault), ...lesserArgs(fault)]
+}
+
+function milderKinds(fault: PlanFault): readonly PlanFault[] {
+  const { at, until, kind, args, target } = fault
+  const { family } = FAULTS[kind]
+  if (kind === "quorumLoss" && target.stores.length > 1) return []
+  return MILDER[kind].map((milder) => {
+    const next: PlanFault = {
+      ...fault,
+      kind: milder.kind,
+      until: FAULTS[milder.kind].lasting ? until : at,
+      args: milder.args(args),
+    }
+    const left = FAULTS[milder.kind].family === family ? target : { ...target, group: 0 }
+    // One that asks for a replica names the store it goes to and nobody else.
+    if (family === "topology") return { ...next, target: { ...left, peers: [] } }
+    return { ...next, target: left }
+  })
+}
+
+function fewerTargets(fault: PlanFault, stores: number): readonly PlanFault[] {
+  const { target } = fault
+  if (target.role === "followers") {
+    // All followers, whoever they are: one of them, by name.
+    const named = Array.from({ length: stores }, (_, index) => [index + 1])
+    return named.map((one) => ({ ...fault, target: { ...target, role: "stores", stores: one } }))
+  }
+  // A change of membership is asked of those it names, and two disks are swapped, not one.
+  const isPair = fault.kind === "swapDisks"
+  if (isPair || (FAULTS[fault.kind].family === "topology" && !isOfMany(fault.kind))) return []
+  const weaker: PlanFault[] = []
+  for (const name of ["stores", "peers"] as const) {
+    const ids = target[name]
+    if (ids.length < 2) continue
+    // One alone first, then one fewer.
+    if (ids.length > 2) for (const id of ids) weaker.push({ ...fault, target: { ...target, [name]: [id] } })
+    for (const id of ids) {
+      const others = ids.filter((other) => other !== id)
+      weaker.push({ ...fault, target: { ...target, [name]: others } })
     }
   }
-  if (FAULTS[kind].lasting && until - at > SHORTEST_US) {
-    weaker.push({ ...fault, until: at + Math.floor((until - at) / 2) })
-    weaker.push({ ...fault, at: at + Math.floor((until - at) / 2) })
+  return weaker
+}
+
+function isOfMany(kind: FaultKind): boolean {
+  return kind === "topologyStorm" || kind === "rebalanceStorm" || kind === "quorumLoss"
+}
+
+function shorterTimes(fault: PlanFault): readonly PlanFault[] {
+  const { at, until, kind } = fault
+  const lasts = until - at
+  if (!FAULTS[kind].lasting || lasts <= SHORTEST_US) return []
+  const weaker: PlanFault[] = []
+  for (const part of [16, 2]) {
+    const rest = Math.max(SHORTEST_US, Math.floor(lasts / part))
+    if (rest >= lasts) continue
+    weaker.push({ ...fault, until: at + rest }, { ...fault, at: until - rest })
   }
-  for (const [name, [min]] of Object.entries(FAULTS[kind].args)) {
-    const value = args[name] ?? 0
-    const half = Math.trunc(value / 2)
-    // Flags and names of places are no quantities, and how often or how mild a thing is may start above 0.
-    if (Math.abs(value) < 2 || half < min || PLACES.has(name)) continue
+  return weaker
+}
+
+function lesserArgs(fault: PlanFault): readonly PlanFault[] {
+  const { kind, args } = fault
+  const weaker: PlanFault[] = []
+  for (const [name, [min, max]] of Object.entries(FAULTS[kind].args)) {
+    const value = args[name]
+    if (value === undefined || PLACES.has(name)) continue
+    if (min === 0 && max === 1) {
+      // A link that is out one way is out less.
+      const lesser = name === "oneWay" ? 1 : 0
+      if (value !== lesser) weaker.push({ ...fault, args: { ...args, [name]: lesser } })
+      continue
+    }
     if (name.endsWith("Us") && Math.abs(value) <= SHORTEST_US) continue
-    weaker.push({ ...fault, args: { ...args, [name]: half } })
+    for (const part of [16, 2]) {
+      const less = Math.trunc(value / part)
+      // How often or how mild a thing is may start above 0.
+      if (less !== value && less !== 0 && less >= min) {
+        weaker.push({ ...fault, args: { ...args, [name]: less } })
+      }
+    }
   }
   return weaker
 }
@@ -64,32 +204,4 @@ export function weakerOps(op: PlanOp): readonly PlanOp[] {
     for (const step of ops)
       weaker.push({ ...op, op: { ...op.op, ops: ops.filter((other) => other !== step) } })
   return weaker
-}
-
-/** The same run with less waiting in it: everything, or every part, in half the time. */
-export function shorterPlans<P extends PlanLike>(plan: P): readonly P[] {
-  const { phases } = plan
-  const plans: P[] = []
-  const round = phases.faultsUs + phases.quietUs
-  if (phases.faultsUs > 2 * SHORTEST_US) {
-    const saved = phases.faultsUs - Math.floor(phases.faultsUs / 2)
-    // Times move with the start of their round; what lay in the second half comes in the first.
-    const moved = (at: number): number => {
-      const number = Math.min(phases.rounds - 1, Math.floor(at / round))
-      const within = at - number * round
-      const halved = within < phases.faultsUs ? Math.floor(within / 2) : within - saved
-      return number * (round - saved) + halved
-    }
-    plans.push({
-      ...plan,
-      phases: { ...phases, faultsUs: phases.faultsUs - saved },
-      workload: { ...plan.workload, ops: plan.workload.ops.map((op) => ({ ...op, at: moved(op.at) })) },
-      faults: plan.faults.map((fault) => ({ ...fault, at: moved(fault.at), until: moved(fault.until) })),
-    })
-  }
-  return plans
-}
-
-function pick(args: PlanFault["args"], names: readonly string[]): PlanFault["args"] {
-  return Object.fromEntries(Object.entries(args).filter(([name]) => names.includes(name)))
 }

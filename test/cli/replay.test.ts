@@ -46,6 +46,30 @@ test("a capsule that fails another check, or leaves its trace, is told apart", a
   assert.match(stdout, /it parts at checkpoint 3, after event 2,048/)
 })
 
+test("programs are told the same three things by --json and by the exit code", async () => {
+  const fixed = altered("fixed.json", (capsule) => {
+    capsule["plan"] = { ...(capsule["plan"] as object), faults: [] }
+  })
+  const other = altered("other.json", (capsule) => {
+    capsule["oracle"] = "LIN-toy"
+  })
+  const told = await Promise.all(
+    [CAPSULE, fixed, other].map(async (path) => {
+      const { code, stdout } = await orrery(["sim", "replay", path, "--json"])
+      const { replay, capsule } = JSON.parse(stdout) as {
+        readonly replay: string
+        readonly capsule: { readonly oracle: string; readonly sameTrace: boolean }
+      }
+      return [code, replay, capsule.oracle, capsule.sameTrace]
+    }),
+  )
+  assert.deepEqual(told, [
+    [1, "fails", "RAFT-toy", true],
+    [0, "passes", "RAFT-toy", true],
+    [1, "fails differently", "LIN-toy", true],
+  ])
+})
+
 test("a seed, part of a seed and a plan file can be run alone", async () => {
   assert.equal((await orrery(["sim", "replay", "smoke", "--seed", "7"])).code, 0)
   assert.equal((await orrery(["sim", "replay", "flawed", "--seed", "7", "--verify"])).code, 1)
@@ -66,19 +90,6 @@ test("a run that asks the machine exits 3", async () => {
   const { code, stdout } = await orrery(["sim", "replay", "leaking", "--seed", "1"])
   assert.equal(code, 3)
   assert.match(stdout, /Math\.random[\s\S]*toy-engine\.ts:\d+/)
-})
-
-test("a capsule is shrunk into a second file, and one that no longer fails is left alone", async () => {
-  const { code, stdout } = await orrery(["sim", "shrink", CAPSULE, "--out", "small.json"])
-  assert.equal(code, 1)
-  assert.match(stdout, /capsule {2}small\.json/)
-  assert.equal((await orrery(["sim", "replay", "small.json"])).code, 1)
-  const path = altered("gone.json", (capsule) => {
-    capsule["plan"] = { ...(capsule["plan"] as object), faults: [] }
-  })
-  const gone = await orrery(["sim", "shrink", path])
-  assert.equal(gone.code, 0)
-  assert.match(gone.stdout, /Nothing to shrink/)
 })
 
 test("list names every scenario, show tells what a seed draws", async () => {

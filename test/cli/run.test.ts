@@ -1,6 +1,7 @@
-import { SWARM_KINDS } from "#sim"
+import { SWARM_KINDS, type Capsule } from "#sim"
 import assert from "node:assert/strict"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { test } from "vitest"
 import type { Report } from "#cli/report/model.ts"
 import { orrery, ownFolder } from "./support/terminal.ts"
@@ -83,14 +84,74 @@ test("a failure is shrunk, kept, and told in at most 40 lines with the line that
   assert.match(
     block,
     new RegExp(
-      `shrunk from ${SWARM_KINDS.length} faults, 500 operations, 3 stores to 1 fault, 2 operations, 3 stores`,
+      `shrunk from ${SWARM_KINDS.length} faults, 500 operations, 3 stores to 1 fault, 0 operations, 3 stores`,
     ),
   )
   assert.match(block, /(\d+)\.000 s {2}– \1\.500 s {2}crash +store 1/)
+  assert.match(block, /^ {2}signature RAFT-toy\+crash\+[0-9a-f]{4}$/m)
+  assert.match(stdout, /^ {2}page {5}npx orrery sim view \S+flawed-7\.json --out \S+flawed-7\.html$/m)
   assert.ok(existsSync(".orrery/capsules/flawed-7.json"))
   const plain = await run("flawed", "--seed", "7", "--no-shrink", "--capsules", "kept")
   assert.doesNotMatch(plain.stdout, /shrunk from/)
   assert.ok(existsSync("kept/flawed-7.json"))
+})
+
+test("runs that fail alike are one failure: one capsule, with their number and their seeds", async () => {
+  const runs = await run(
+    "flawed",
+    "--from",
+    "7",
+    "--seeds",
+    "201",
+    "--json",
+    "alike.json",
+    "--capsules",
+    "alike",
+  )
+  assert.match(runs.stdout, /✗ flawed seed 7 {2}RAFT-toy {2}×3\n/)
+  assert.match(runs.stdout, /signature RAFT-toy\+crash\+\w{4}, 3 runs: flawed 7, flawed 107, flawed 207\n/)
+  assert.deepEqual(readdirSync("alike").sort(), ["flawed-7.json", "regressions"])
+  const { totals, results } = JSON.parse(readFileSync("alike.json", "utf8")) as Report
+  assert.deepEqual(
+    totals.failures.map(({ count, seeds, capsule }) => [count, seeds.map(({ seed }) => seed), capsule]),
+    [[3, [7, 107, 207], join("alike", "flawed-7.json")]],
+  )
+  for (const row of results)
+    assert.equal(row.capsule, row.seed % 100 === 7 ? totals.failures[0]?.capsule : null)
+  const { found } = JSON.parse(readFileSync(join("alike", "flawed-7.json"), "utf8")) as Capsule
+  assert.deepEqual([found?.count, found?.seeds.length], [3, 3])
+  // Without being shrunk they are known by what their check says.
+  const plain = await run("flawed", "--from", "7", "--seeds", "101", "--no-shrink", "--json", "-")
+  const unshrunk = (JSON.parse(plain.stdout) as Report).totals.failures
+  assert.deepEqual(
+    unshrunk.map(({ count }) => count),
+    [2],
+  )
+})
+
+test("what shards found alike is one failure when they are put together", async () => {
+  for (const shard of [1, 2, 3]) {
+    const part = ["--shard", `${shard}/3`, "--no-shrink", "--json", `part-${shard}.json`]
+    await run("flawed", "--from", "7", "--seeds", "201", ...part)
+  }
+  await orrery(["sim", "merge", "part-1.json", "part-2.json", "part-3.json", "--json", "parts.json"])
+  const { failures } = readReport("parts.json").totals
+  assert.deepEqual(
+    failures.map(({ count, seeds }) => [count, seeds.map(({ seed }) => seed)]),
+    [[3, [7, 107, 207]]],
+  )
+})
+
+test("a failure is written as a regression, ready to be committed", async () => {
+  await run("flawed", "--seed", "7")
+  const folder = join(".orrery", "capsules", "regressions")
+  const [name] = readdirSync(folder)
+  assert.equal(name, "raft-toy-flawed-7.json")
+  const regression = JSON.parse(readFileSync(join(folder, name), "utf8")) as Capsule
+  assert.equal(regression.command, "orrery sim replay scenarios/regressions/raft-toy-flawed-7.json")
+  assert.match(regression.bug, /^bug: Store 1 .* flawed seed 7\. Say here what was wrong/)
+  assert.equal(regression.plan.faults.length, 1)
+  assert.equal((await orrery(["sim", "replay", join(folder, name)])).code, 1)
 })
 
 test("the report is the same however many workers made it, but for the clock", async () => {

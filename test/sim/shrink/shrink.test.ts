@@ -1,11 +1,37 @@
 import assert from "node:assert/strict"
 import fc from "fast-check"
 import { test } from "vitest"
-import { weakerFaults } from "#sim/shrink/weaken.ts"
-import { drawPlan, parsePlan, scenario, shrink, type Plan } from "#sim"
-import { minimize } from "#sim/shrink/minimize.ts"
+import {
+  classify,
+  drawPlan,
+  FAULTS,
+  KERNEL_SEARCH,
+  parsePlan,
+  runUs,
+  scenario,
+  shrink,
+  superfluous,
+  type Plan,
+  type Seen,
+} from "#sim"
+import { drive } from "#sim/shrink/drive.ts"
+import { Search, subsets } from "#sim/shrink/search.ts"
 
 const campaign = scenario({ name: "campaign", about: "Everything.", workload: { operations: 60 } })
+
+/** What delta debugging leaves of a list, one candidate after the other. */
+function minimize(items: readonly number[], fails: (kept: readonly number[]) => boolean): readonly number[] {
+  const pass = subsets<readonly number[]>(
+    "items",
+    (list) => list.length,
+    (list, kept) => kept.map((index) => list[index]!),
+  )
+  const search = new Search([pass], () => true)
+  let state = search.begin(items, Infinity)
+  for (let step = search.next(state); step !== null; step = search.next(state))
+    state = fails(step.candidate) ? step.taken(Infinity) : step.left
+  return state.plan
+}
 
 test("what is left of a list still fails, and loses that with any one of its items", () => {
   fc.assert(
@@ -106,23 +132,6 @@ test("what remains is weakened: shorter, milder, fewer", () => {
   assert.ok(left.until - left.at < 60_000, `${left.until - left.at} µs are left`)
 })
 
-test("a store that only has to be away keeps its disk, and damage stays in the zone where it was", () => {
-  const target = { role: "stores", stores: [1], peers: [], group: 0 } as const
-  const lost = { id: 1, at: 5, until: 5, kind: "diskLoss", target, args: { restartUs: 9 } } as const
-  assert.deepEqual(
-    weakerFaults(lost).map(({ kind, args }) => [kind, args]),
-    [
-      ["volumeLoss", { restartUs: 9 }],
-      ["crash", { restartUs: 9, powerLoss: 0 }],
-    ],
-  )
-  const misread = { ...lost, kind: "staleRead", args: { zone: 3, system: 1, sectors: 8 } } as const
-  assert.deepEqual(
-    weakerFaults(misread).map(({ args }) => args),
-    [{ zone: 3, system: 1, sectors: 4 }],
-  )
-})
-
 test("the budget of runs and the caller's clock end the search with a plan that fails", () => {
   const plan = drawPlan(campaign, 2)
   const wanted = plan.faults[3]!.id
@@ -137,6 +146,70 @@ test("the budget of runs and the caller's clock end the search with a plan that 
   let asked = 0
   const stopped = shrink(plan, { oracle: "A", run, runsMax: 1_000, shouldStop: () => ++asked > 3 })
   assert.deepEqual([stopped.runs, stopped.minimal], [3, false])
+})
+
+test("a search that was put away after any number of runs ends with the plan of one that was not", () => {
+  const plan = drawPlan(campaign, 3)
+  const { faults, workload } = plan
+  const fails = planted(
+    new Set([faults[2]!.id, faults.at(-1)!.id]),
+    new Set([workload.ops[31]!.id]),
+    new Set(),
+  )
+  const run = (candidate: Plan): Seen => (fails(candidate) === "A" ? { oracle: "A", at: 60_000_000 } : null)
+  const begun = KERNEL_SEARCH.begin(plan, 60_000_000)
+  const whole = drive(KERNEL_SEARCH, begun, { oracle: "A", run, runsMax: 100_000 })
+  assert.equal(whole.state.cursor, null)
+  for (const runsMax of [1, 7, 40]) {
+    let state = begun
+    for (let turns = 0; state.cursor !== null; turns++) {
+      assert.ok(turns < 100_000)
+      // What is kept is text, as in a capsule.
+      const { plan: kept, cursor } = JSON.parse(JSON.stringify(state)) as typeof state
+      const from = KERNEL_SEARCH.resume(kept, state.failedAt, cursor)
+      state = drive(KERNEL_SEARCH, from, { oracle: "A", run, runsMax }).state
+    }
+    assert.deepEqual(state.plan, whole.state.plan)
+  }
+})
+
+test("candidates are cut short while it goes on, and run to their end in the last round", () => {
+  const plan = drawPlan(campaign, 5)
+  const wanted = plan.faults[1]!
+  const untils: number[] = []
+  const run = (candidate: Plan, until: number): Seen => {
+    untils.push(until)
+    const isLong = runUs(candidate.phases) >= 20_000_000
+    const isThere = candidate.faults.some(({ kind }) => kind === wanted.kind)
+    return isLong && isThere ? { oracle: "A", at: 3_000_000 } : null
+  }
+  const { state } = drive(KERNEL_SEARCH, KERNEL_SEARCH.begin(plan, 9_000_000), {
+    oracle: "A",
+    run,
+    runsMax: 100_000,
+  })
+  assert.equal(state.cursor, null)
+  assert.equal(untils[0], 11_000_000)
+  const first = untils.indexOf(Infinity)
+  assert.ok(first > 0 && untils.slice(0, first).every((until) => until <= 11_000_000))
+  assert.ok(untils.slice(first).every((until) => until === Infinity))
+  // Each fault and each operation that is left was tried in a whole run, or was known to be needed.
+  assert.deepEqual(
+    superfluous(state.plan, "A", (candidate) => run(candidate, Infinity)?.oracle ?? null),
+    [],
+  )
+})
+
+test("no candidate leaves the fault model further than the plan it was made from", () => {
+  const plan = drawPlan(campaign, 6)
+  assert.equal(classify(plan), "within")
+  // A fault of the disk that one of five bears is beyond what one of one does.
+  const run = (candidate: Plan): string | null => {
+    assert.equal(classify(candidate), "within")
+    return candidate.faults.some(({ kind }) => FAULTS[kind].family === "disk") ? "A" : null
+  }
+  const small = shrink(plan, { oracle: "A", run, runsMax: 10_000 })
+  assert.equal(run(small.plan), "A")
 })
 
 test("progress is told run by run", () => {

@@ -23,11 +23,32 @@ const CAPSULE: Capsule = {
   traceHash: "0123456789abcdef",
   checkpoints: ["00", "01"],
   plan: drawPlan(campaign, 3),
+  shrink: null,
+  found: null,
 }
 
 test("a capsule survives being written and read", () => {
   assert.deepEqual(parseCapsule(JSON.parse(writeCapsule(CAPSULE))), CAPSULE)
   assert.deepEqual(JSON.parse(writePlan(CAPSULE.plan)), CAPSULE.plan)
+})
+
+test("what a capsule says of its search and of the runs it stands for survives as well, and may be missing", () => {
+  const from = { plan: "0123456789abcdef", faults: 9, operations: 300, stores: 5 }
+  const cursor = { pass: "faults", place: [4, 9, 1], changed: true, whole: false }
+  const found = {
+    signature: "LIN-linearizable+crash+12ab",
+    count: 2,
+    seeds: [{ scenario: "smoke", seed: 4 }],
+  }
+  const told: Capsule = { ...CAPSULE, shrink: { from, runs: 80, cursor }, found }
+  const text = writeCapsule(told)
+  assert.deepEqual(parseCapsule(JSON.parse(text)), told)
+  const done: Capsule = { ...told, shrink: { from, runs: 80, cursor: null } }
+  assert.deepEqual(parseCapsule(JSON.parse(writeCapsule(done))), done)
+  assert.ok(!/"shrink"|"found"/.test(writeCapsule(CAPSULE)))
+  const broken = parseCapsule(JSON.parse(text.replace('"place":[4,9,1]', '"place":[4,-9,1]')))
+  assert.ok(isPlanError(broken))
+  assert.equal(broken.path, "$.shrink.cursor.place[1]")
 })
 
 test("a capsule has a line for each operation and each fault", () => {
