@@ -12,6 +12,7 @@ import { addShow } from "./commands/show.ts"
 import { addShrink } from "./commands/shrink.ts"
 import { addStart } from "./commands/start.ts"
 import { addStatus } from "./commands/status.ts"
+import { addView } from "./commands/view.ts"
 import { didYouMean, EnvironmentError, EXIT, messageOf, systemCode, UsageError } from "./errors.ts"
 import { processHost, type Host } from "./host.ts"
 import type { RealWorld } from "./real/world.ts"
@@ -43,7 +44,7 @@ function makeProgram(
     .summary("the simulator")
     .description("Whole clusters of the real kernel under one seed.")
     .helpCommand(false)
-  for (const add of [addRun, addList, addShow, addReplay, addShrink, addMerge]) add(sim, host, end)
+  for (const add of [addRun, addList, addShow, addReplay, addShrink, addView, addMerge]) add(sim, host, end)
   addInit(program, host, end)
   addStart(program, host, end)
   addReplayRecording(program, host, end)

@@ -68,7 +68,10 @@ describe("handing over", () => {
       role: "leader",
       leader: 1,
       configuration: { voters: [1, 2, 3].map(member), outgoing: [], learners: [], promoting: [] },
+      votedFor: 0,
+      durableIndex: 0,
       sending: [],
+      followers: [],
       ...part,
     }) as unknown as GroupStatus
 

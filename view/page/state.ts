@@ -1,0 +1,295 @@
+import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals"
+import type { Plan } from "#sim"
+import type { Neighbour } from "../session/compare.ts"
+import type { Edit } from "../session/edit.ts"
+import type { EventView, MessageView } from "../session/event.ts"
+import type { StoreView } from "../session/inspect.ts"
+import type { Scene } from "../session/scene.ts"
+import type { SearchResult } from "../session/search.ts"
+import type { Provenance } from "../session/wrote.ts"
+import type { Calls, Subject, Summary } from "./protocol.ts"
+import { SessionClient } from "./session-client.ts"
+
+export type Busy = { readonly done: number; readonly told: string }
+export type Panel = "event" | "store" | "plan" | "find" | "compare"
+export const PANELS: readonly Panel[] = ["event", "store", "plan", "find", "compare"]
+
+export const subject: Signal<Subject | null> = signal(null)
+/** The run of the capsule as it is, and the one that is looked at: another one after an edit. */
+export const original: Signal<Summary | null> = signal(null)
+export const summary: Signal<Summary | null> = signal(null)
+export const busy: Signal<Busy | null> = signal(null)
+export const trouble: Signal<string | null> = signal(null)
+
+export const view: Signal<{ readonly from: number; readonly until: number }> = signal({ from: 0, until: 1 })
+export const scene: Signal<Scene | null> = signal(null)
+/** Heartbeats and support between stores are most of all messages, and seldom the story. */
+export const isQuiet: Signal<boolean> = signal(true)
+export const group: Signal<number> = signal(0)
+
+export const cursor: Signal<number> = signal(0)
+export const lane: Signal<number> = signal(0)
+export const eventView: Signal<EventView | null> = signal(null)
+export const storeView: Signal<(StoreView & { readonly wallMs: number }) | null> = signal(null)
+export const message: Signal<MessageView | null> = signal(null)
+export const rowPrefix: Signal<string> = signal("")
+export const provenance: Signal<Provenance | "none" | null> = signal(null)
+export const cone: Signal<Calls["cone"]["answer"] | null> = signal(null)
+
+export const panel: Signal<Panel> = signal("event")
+export const query: Signal<string> = signal("")
+export const found: Signal<SearchResult | null> = signal(null)
+export const neighbour: Signal<Neighbour | "none" | null> = signal(null)
+export const comparing: Signal<Busy | null> = signal(null)
+export const isHelpOpen: Signal<boolean> = signal(false)
+
+export const plan: ReadonlySignal<Plan | null> = computed(() => summary.value?.plan ?? null)
+export const isEdited: ReadonlySignal<boolean> = computed(
+  () => summary.value !== null && original.value !== null && summary.value.plan !== original.value.plan,
+)
+/** Microseconds of the event under the cursor. */
+export const cursorAt: ReadonlySignal<number> = computed(() => eventView.value?.at ?? 0)
+export const storeCount: ReadonlySignal<number> = computed(
+  () => summary.value?.outline.lanes.filter(({ kind }) => kind === "store").length ?? 0,
+)
+
+const client = new SessionClient()
+let comparer: SessionClient | null = null
+const history: Plan[] = []
+
+export async function begin(made: Subject): Promise<void> {
+  subject.value = made
+  await open(made.plan)
+  original.value = summary.value
+}
+
+/** Runs a plan and looks at it: at the violation, or at its end. */
+export async function open(opened: Plan): Promise<void> {
+  busy.value = { done: 0, told: "starting" }
+  trouble.value = null
+  try {
+    const run = await client.ask("open", { plan: opened }, (done, told) => {
+      busy.value = { done, told }
+    })
+    batch(() => {
+      summary.value = run
+      busy.value = null
+      scene.value = null
+      eventView.value = null
+      message.value = null
+      provenance.value = null
+      cone.value = null
+      found.value = null
+      if (group.value !== 0 && !run.outline.groups.includes(group.value)) group.value = 0
+      view.value = { from: 0, until: Math.max(1, run.outline.runUs) }
+    })
+    if (run.violation !== null) {
+      await look(Math.max(1, run.violation.event))
+      near(cursorAt.value, Math.min(run.outline.runUs, 3_000_000))
+      await toggleCone(true)
+    } else await look(Math.min(run.events, Math.max(1, cursor.value)))
+  } catch (error) {
+    busy.value = null
+    trouble.value = error instanceof Error ? error.message : String(error)
+  }
+}
+
+let asked = 0
+
+/** Puts the cursor on an event, and the store of the event into the inspector. */
+export async function look(event: number): Promise<void> {
+  const run = summary.value
+  if (run === null || run.events === 0) return
+  const own = ++asked
+  cursor.value = Math.min(Math.max(1, event), run.events)
+  const seen = await client.ask("event", { event: cursor.value })
+  if (own !== asked) return
+  batch(() => {
+    eventView.value = seen
+    lane.value = seen.store
+    provenance.value = null
+    reveal(seen.at)
+  })
+  await inspect()
+}
+
+/** The store in the inspector as it is at the cursor. */
+export async function inspect(): Promise<void> {
+  if (lane.value < 1 || lane.value > storeCount.value) return
+  const own = asked
+  const seen = await client.ask("inspect", {
+    store: lane.value,
+    event: cursor.value,
+    prefix: rowPrefix.value,
+  })
+  if (own === asked) storeView.value = seen
+}
+
+export async function chooseLane(store: number): Promise<void> {
+  lane.value = Math.min(Math.max(1, store), storeCount.value)
+  provenance.value = null
+  await inspect()
+}
+
+export async function lookAtTime(time: number, store: number | null): Promise<void> {
+  await look(await client.ask("eventAt", { time, store }))
+}
+
+export async function step(by: 1 | -1, ofThisStore: boolean): Promise<void> {
+  await look(await client.ask("step", { event: cursor.value, by, store: ofThisStore ? lane.value : null }))
+}
+
+export async function lookAtMessage(id: number): Promise<void> {
+  const seen = await client.ask("message", { id })
+  message.value = seen
+  const event = seen.tookEvent !== null && seen.to < storeCount.value ? seen.tookEvent : seen.sentEvent
+  if (event > 0) await look(event)
+  message.value = seen
+  panel.value = "event"
+}
+
+export async function toggleCone(on: boolean = cone.value === null): Promise<void> {
+  cone.value = on ? await client.ask("cone", { event: cursor.value }) : null
+}
+
+export async function find(text: string): Promise<void> {
+  query.value = text
+  panel.value = "find"
+  const result = await client.ask("search", { query: text, from: 0 })
+  if (query.value !== text) return
+  found.value = result
+  const [only] = result.hits
+  if (result.hits.length === 1 && only !== undefined) await look(Math.max(1, only.event))
+}
+
+export async function findMore(): Promise<void> {
+  const before = found.value
+  if (before === null || before.readUpTo === null) return
+  const more = await client.ask("search", { query: query.value, from: before.readUpTo })
+  const hits = more.hits.filter(({ event }) => event > before.readUpTo!)
+  found.value = { hits: [...before.hits, ...hits], readUpTo: more.readUpTo }
+}
+
+export async function whoWrote(tenant: number, key: string): Promise<void> {
+  provenance.value =
+    (await client.ask("wrote", { store: lane.value, event: cursor.value, tenant, key })) ?? "none"
+}
+
+// Scenes.
+
+let wanted: { readonly from: number; readonly until: number } | null = null
+let isFetching = false
+
+/** Brings what is drawn up to the window, the last one asked for only. */
+export async function fetchScene(): Promise<void> {
+  const { from, until } = view.value
+  const margin = (until - from) / 2
+  wanted = { from: Math.max(0, from - margin), until: until + margin }
+  if (isFetching) return
+  isFetching = true
+  while (wanted !== null) {
+    const { from: start, until: end }: { from: number; until: number } = wanted
+    wanted = null
+    scene.value = await client.ask("scene", {
+      from: Math.floor(start),
+      until: Math.ceil(end),
+      quiet: isQuiet.value,
+    })
+  }
+  isFetching = false
+}
+
+const SPAN_US_MIN = 20
+
+export function show(from: number, until: number): void {
+  const end = summary.value?.outline.runUs ?? 1
+  const width = Math.min(Math.max(until - from, SPAN_US_MIN), end)
+  const start = Math.min(Math.max(0, from), end - width)
+  view.value = { from: start, until: start + width }
+}
+
+export function zoom(factor: number, around: number): void {
+  const { from, until } = view.value
+  show(around - (around - from) * factor, around + (until - around) * factor)
+}
+
+export function near(at: number, width: number): void {
+  show(at - width * 0.7, at + width * 0.3)
+}
+
+/** Moves the window so that this moment is in it. */
+function reveal(at: number): void {
+  const { from, until } = view.value
+  const margin = (until - from) * 0.04
+  if (at < from + margin || at > until - margin) show(at - (until - from) / 2, at + (until - from) / 2)
+}
+
+// Editing.
+
+export async function edit(change: Edit): Promise<void> {
+  const before = plan.value
+  if (before === null) return
+  const edited = await client.ask("edit", { plan: before, edit: change })
+  if (typeof edited === "string") {
+    trouble.value = edited
+    return
+  }
+  history.push(before)
+  await open(edited)
+}
+
+export async function undo(): Promise<void> {
+  const before = history.pop()
+  if (before === undefined) return
+  await open(before)
+}
+
+export async function reset(): Promise<void> {
+  const first = original.value?.plan
+  if (first === undefined) return
+  history.length = 0
+  await open(first)
+  // The same plan gives the same run: the page says so by being unedited again.
+  original.value = summary.value
+}
+
+/** Looks for the nearest run that passes, in a worker of its own: the page stays with its run meanwhile. */
+export async function compare(): Promise<void> {
+  const asked = plan.value
+  if (asked === null || comparing.value !== null) return
+  neighbour.value = null
+  comparing.value = { done: 0, told: "starting" }
+  comparer = new SessionClient()
+  try {
+    const nearest = await comparer.ask("nearest", { plan: asked }, (done, told) => {
+      comparing.value = { done, told }
+    })
+    neighbour.value = nearest ?? "none"
+  } catch (error) {
+    trouble.value = error instanceof Error ? error.message : String(error)
+  }
+  stopComparing()
+}
+
+/** Holds the run that is looked at against that of the capsule. */
+export async function compareWithOriginal(): Promise<void> {
+  const [first, second] = [original.value, summary.value]
+  if (first === null || second === null || comparing.value !== null) return
+  comparing.value = { done: 0, told: "running both again" }
+  comparer = new SessionClient()
+  const parting = await comparer.ask("part", { first: first.plan, second: second.plan })
+  neighbour.value = {
+    edit: { type: "plan", json: null },
+    plan: second.plan,
+    verdict: second.verdict,
+    traceHash: second.traceHash,
+    parting,
+  }
+  stopComparing()
+}
+
+export function stopComparing(): void {
+  comparer?.close()
+  comparer = null
+  comparing.value = null
+}
