@@ -2,6 +2,7 @@ export { coneOf, type Cone } from "./session/cone.ts"
 export { nearestPassing, partOf, type CompareOptions, type Neighbour } from "./session/compare.ts"
 export { editPlan, type Edit } from "./session/edit.ts"
 export { lookAtEvent, lookAtMessage, type EventView, type MessageView } from "./session/event.ts"
+export { focusOf, type Focus } from "./session/focus.ts"
 export {
   inspectStore,
   type Fact,

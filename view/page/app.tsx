@@ -1,3 +1,4 @@
+import { signal, type Signal } from "@preact/signals"
 import type { JSX } from "preact"
 import { useEffect } from "preact/hooks"
 import { Diagram } from "./diagram.tsx"
@@ -82,6 +83,9 @@ function Hash(): JSX.Element {
   )
 }
 
+/** All lines of the message, not the first alone. */
+const isWhole: Signal<boolean> = signal(false)
+
 function Verdict(): JSX.Element | null {
   const run = state.summary.value
   if (run === null) return null
@@ -101,12 +105,21 @@ function Verdict(): JSX.Element | null {
         </span>
       ) : (
         <>
-          <span class="sentence" title={violation.message}>
+          <span
+            class={isWhole.value ? "sentence whole" : "sentence"}
+            id="sentence"
+            title={isWhole.value ? "" : "Show all of it"}
+            onClick={() => {
+              isWhole.value = !isWhole.value
+            }}
+          >
             {violation.message}
           </span>
-          <button class="link" id="to-violation" onClick={() => void toViolation()}>
-            event {count(violation.event)}, {seconds(violation.at, 60_000_000)}
-          </button>
+          {run.focus === null ? null : (
+            <button class="link" id="to-violation" title={run.focus.why} onClick={() => void toViolation()}>
+              event {count(run.focus.event)}, {seconds(run.focus.at, 1_000_000)}
+            </button>
+          )}
         </>
       )}
     </section>
@@ -193,9 +206,9 @@ function Curtain(): JSX.Element | null {
 }
 
 async function toViolation(): Promise<void> {
-  const violation = state.summary.value?.violation ?? null
-  if (violation === null) return
-  await state.look(violation.event)
+  const focus = state.summary.value?.focus ?? null
+  if (focus === null) return
+  await state.look(focus.event)
   await state.toggleCone(true)
 }
 

@@ -56,7 +56,7 @@ export function Diagram(): JSX.Element {
     const context = element.getContext("2d")!
     context.scale(ratio, ratio)
     const cone = state.cone.value
-    const { violation } = run
+    const { focus, focusStore } = run
     paint(context, {
       outline: run.outline,
       scene: state.scene.value,
@@ -66,8 +66,8 @@ export function Diagram(): JSX.Element {
       group: state.group.value,
       lane: state.lane.value,
       cursorAt: state.cursorAt.value,
-      violationAt: violation?.at ?? null,
-      violationLane: violation === null ? -1 : laneOfViolation(violation.event),
+      violationAt: focus?.at ?? null,
+      violationLane: focusStore - 1,
       cone: cone?.until ?? null,
       chain: cone === null ? NO_CHAIN : new Set(cone.path),
       message: state.message.value?.id ?? -1,
@@ -142,14 +142,6 @@ function Tip(): JSX.Element | null {
     </div>
   )
 }
-
-/** The lane of the event the verdict came after: where the cursor goes first. */
-function laneOfViolation(event: number): number {
-  const seen = state.eventView.value
-  if (seen !== null && seen.event === event) knownLane = { event, lane: seen.store - 1 }
-  return knownLane.event === event ? knownLane.lane : -1
-}
-let knownLane = { event: -1, lane: -1 }
 
 function laneAt(layout: Layout, y: number): number {
   let best = -1

@@ -86,7 +86,7 @@ export function Overview(): JSX.Element {
       />
       <div class="buttons">
         <button title="First event (Home)" onClick={() => void state.look(1)}>
-          ⏮
+          <EndIcon isFirst />
         </button>
         <button title="Step back (←)" id="back" onClick={() => void state.step(-1, false)}>
           ◀
@@ -102,7 +102,7 @@ export function Overview(): JSX.Element {
           ▶
         </button>
         <button title="Last event (End)" onClick={() => void state.look(run?.events ?? 1)}>
-          ⏭
+          <EndIcon isFirst={false} />
         </button>
         <span class="gap" />
         <button onClick={() => state.zoom(0.5, state.cursorAt.value)} title="Nearer (+)">
@@ -143,6 +143,15 @@ export function Overview(): JSX.Element {
         </span>
       </div>
     </footer>
+  )
+}
+
+/** A bar and a triangle: fonts seldom have the sign. */
+function EndIcon({ isFirst }: { readonly isFirst: boolean }): JSX.Element {
+  return (
+    <svg width="12" height="10" viewBox="0 0 12 10" aria-hidden="true">
+      <path fill="currentColor" d={isFirst ? "M0 0h2v10H0zM12 0v10L3 5z" : "M10 0h2v10h-2zM0 0v10l9-5z"} />
+    </svg>
   )
 }
 

@@ -1,7 +1,6 @@
 import { scaleLinear } from "d3-scale"
 import { EVENT_FIELDS, MESSAGE_FIELDS, MESSAGE_KINDS } from "../session/messages.ts"
 import type { Outline, Scene } from "../session/scene.ts"
-import { seconds } from "./format.ts"
 
 /** Colours of the page, read from its style sheet, so that the canvas follows light and dark. */
 export type Palette = Readonly<Record<string, string>>
@@ -66,7 +65,7 @@ export function layOut(
   const room = heightMin - TOP - 10
   // A client is told in half the height of a store.
   const units = stores + clients * 0.5
-  const laneHeight = Math.min(96, Math.max(34, room / Math.max(1, units)))
+  const laneHeight = Math.min(128, Math.max(34, room / Math.max(1, units)))
   const rows: number[] = []
   let y = TOP
   for (const { kind } of outline.lanes) {
@@ -117,9 +116,9 @@ export function paint(context: CanvasRenderingContext2D, picture: Picture): void
   paintLanes(context, picture)
   paintFaults(context, picture)
   paintOperations(context, picture)
-  paintMessages(context, picture)
   paintEvents(context, picture)
   if (picture.cone !== null) paintOutside(context, picture, picture.cone)
+  paintMessages(context, picture)
   paintCursor(context, picture)
   context.restore()
   paintNames(context, picture)
@@ -143,11 +142,12 @@ function paintQuiet(context: CanvasRenderingContext2D, { outline, layout, palett
 }
 
 function paintAxis(context: CanvasRenderingContext2D, { view, layout, palette }: Picture): void {
-  const scale = scaleLinear([view.from, view.until], [LEFT, layout.width - 8])
-  const width = view.until - view.from
+  const scale = scaleLinear([view.from / 1_000_000, view.until / 1_000_000], [LEFT, layout.width - 8])
+  const ticks = Math.max(3, Math.floor((layout.width - LEFT) / 120))
+  const told = scale.tickFormat(ticks)
   context.font = "11px ui-monospace, monospace"
   context.textAlign = "center"
-  for (const tick of scale.ticks(Math.max(3, Math.floor((layout.width - LEFT) / 120)))) {
+  for (const tick of scale.ticks(ticks)) {
     const x = Math.round(scale(tick)) + 0.5
     context.strokeStyle = palette["line"]!
     context.beginPath()
@@ -155,7 +155,7 @@ function paintAxis(context: CanvasRenderingContext2D, { view, layout, palette }:
     context.lineTo(x, layout.height)
     context.stroke()
     context.fillStyle = palette["soft"]!
-    if (x > LEFT + 26 && x < layout.width - 30) context.fillText(seconds(tick, width / 4), x, 11)
+    if (x > LEFT + 26 && x < layout.width - 40) context.fillText(`${told(tick)} s`, x, 11)
   }
 }
 
@@ -260,11 +260,38 @@ function paintOperations(context: CanvasRenderingContext2D, { outline, layout, p
     context.fillRect(start, layout.rows[lane]! - 2.5, Math.max(2, end - start), 5)
     context.globalAlpha = 1
   }
+  paintAnswers(context, outline, layout, palette)
+}
+
+/** What was asked and heard, where there is room for it before the next operation of the client. */
+function paintAnswers(
+  context: CanvasRenderingContext2D,
+  outline: Outline,
+  layout: Layout,
+  palette: Palette,
+): void {
+  context.font = "10px ui-monospace, monospace"
+  context.textAlign = "left"
+  context.fillStyle = palette["soft"]!
+  const room = new Map<number, number>()
+  // From the last to the first: each knows where the next one begins.
+  for (let index = outline.operations.length - 1; index >= 0; index--) {
+    const { lane, from, until, text } = outline.operations[index]!
+    const start = layout.x(from)
+    const end = room.get(lane) ?? layout.width
+    room.set(lane, start)
+    const at = Math.max(layout.x(until), start + 2) + 8
+    const told = text.replace(/^op \d+: /, "").replace(/ → ok(?: |$)/, " → ")
+    if (start < layout.width && at > LEFT && at + told.length * 6.1 < end)
+      context.fillText(told.replace(/ → $/, ""), at, layout.rows[lane]! - 8)
+  }
 }
 
 function paintMessages(context: CanvasRenderingContext2D, picture: Picture): void {
-  const { scene, layout, palette, chain, message } = picture
+  const { scene, layout, palette, chain, message, cone } = picture
   if (scene === null) return
+  const isOutside = (from: number, to: number, sentAt: number, tookAt: number): boolean =>
+    cone !== null && (sentAt > cone[from]! || (tookAt >= 0 && tookAt > cone[to]!))
   const { messages } = scene
   const isDense = messages.length / MESSAGE_FIELDS > 600
   for (const isChain of [false, true]) {
@@ -282,7 +309,8 @@ function paintMessages(context: CanvasRenderingContext2D, picture: Picture): voi
       const isChosen = isChain || id === message
       context.strokeStyle = isChosen ? palette["bad"]! : palette[`m-${MESSAGE_KINDS[kind]!}`]!
       if (id === message) context.strokeStyle = palette["accent"]!
-      context.globalAlpha = isChosen ? 1 : isDense ? 0.45 : 0.8
+      const isFaded = !isChosen && isOutside(from, to, sentAt, tookAt)
+      context.globalAlpha = isChosen ? 1 : (isDense ? 0.45 : 0.8) * (isFaded ? 0.3 : 1)
       context.lineWidth = isChosen ? 2 : 1
       context.beginPath()
       context.moveTo(x0, y0)

@@ -3,6 +3,7 @@ import type { Cone } from "../session/cone.ts"
 import type { Neighbour } from "../session/compare.ts"
 import type { Edit } from "../session/edit.ts"
 import type { EventView, MessageView } from "../session/event.ts"
+import type { Focus } from "../session/focus.ts"
 import type { StoreView } from "../session/inspect.ts"
 import type { Outline, Scene } from "../session/scene.ts"
 import type { SearchResult } from "../session/search.ts"
@@ -41,6 +42,9 @@ export type Summary = Pick<
 > & {
   readonly plan: Plan
   readonly outline: Outline
+  readonly focus: Focus | null
+  /** The store of the event in focus. */
+  readonly focusStore: number
   /** Kernels that are kept, what they weigh, and steps between two of one process. */
   readonly kept: {
     readonly kernels: number

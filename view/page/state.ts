@@ -83,8 +83,8 @@ export async function open(opened: Plan): Promise<void> {
       if (group.value !== 0 && !run.outline.groups.includes(group.value)) group.value = 0
       view.value = { from: 0, until: Math.max(1, run.outline.runUs) }
     })
-    if (run.violation !== null) {
-      await look(Math.max(1, run.violation.event))
+    if (run.focus !== null) {
+      await look(run.focus.event)
       near(cursorAt.value, Math.min(run.outline.runUs, 3_000_000))
       await toggleCone(true)
     } else await look(Math.min(run.events, Math.max(1, cursor.value)))

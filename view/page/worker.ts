@@ -3,6 +3,7 @@ import { coneOf } from "../session/cone.ts"
 import { nearestPassing, partOf } from "../session/compare.ts"
 import { editPlan } from "../session/edit.ts"
 import { lookAtEvent, lookAtMessage } from "../session/event.ts"
+import { focusOf } from "../session/focus.ts"
 import { inspectStore } from "../session/inspect.ts"
 import { eventAt, runPlan, type Run } from "../session/run.ts"
 import { outlineOf, sceneOf } from "../session/scene.ts"
@@ -30,6 +31,7 @@ function open(id: number, plan: Plan): Summary {
       post({ id, type: "progress", done: now / end, told: `${events.toLocaleString("en")} events` }),
   })
   const { result, recorder } = current
+  const focus = focusOf(current)
   const {
     scenario,
     seed,
@@ -55,6 +57,8 @@ function open(id: number, plan: Plan): Summary {
     operations,
     plan,
     outline: outlineOf(current),
+    focus,
+    focusStore: focus === null ? 0 : recorder.stores.at(focus.event - 1),
     kept: {
       kernels: recorder.allLives.reduce((sum, { saves }) => sum + saves.length, 0),
       bytes: recorder.savedBytes,

@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter, invariant, readInput, writeInput, type Input } from "#kernel"
 import { floats } from "./columns.ts"
 
-const BLOCK_BYTES = 4 << 20
+const BLOCK_BYTES = 1 << 18
 /** A place in the log is its block times this, and the offset in it. */
 const PLACES = 2 ** 32
 
