@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander"
 import { orreryVersion } from "./build-id.ts"
 import { addChaos } from "./commands/chaos.ts"
 import { addDemo } from "./commands/demo.ts"
+import { addExport } from "./commands/export.ts"
 import { addInit } from "./commands/init.ts"
 import { addList } from "./commands/list.ts"
 import { addMerge } from "./commands/merge.ts"
@@ -44,7 +45,8 @@ function makeProgram(
     .summary("the simulator")
     .description("Whole clusters of the real kernel under one seed.")
     .helpCommand(false)
-  for (const add of [addRun, addList, addShow, addReplay, addShrink, addView, addMerge]) add(sim, host, end)
+  for (const add of [addRun, addList, addShow, addReplay, addShrink, addView, addExport, addMerge])
+    add(sim, host, end)
   addInit(program, host, end)
   addStart(program, host, end)
   addReplayRecording(program, host, end)

@@ -44,7 +44,7 @@ export {
 export type { OnlineChecker, Violation, WorldView } from "./check/checker.ts"
 export { ORACLES, type Oracle } from "./check/oracles.ts"
 export { checkLinearizable, type Linearizability } from "./check/linearizable.ts"
-export { byInvocation, readHistory, writeHistory, type Operation } from "./check/history.ts"
+export { byInvocation, INSTANT_NEVER, readHistory, writeHistory, type Operation } from "./check/history.ts"
 export { shrink, type Shrunk, type ShrinkOptions, type ShrinkProgress } from "./shrink/shrink.ts"
 export { makeCapsule, parseCapsule, writeCapsule, writePlan, type Capsule } from "./trace/capsule.ts"
 export { effectText, inputText, LineRecorder, type Listener, type Note } from "./trace/recorder.ts"

@@ -1,5 +1,6 @@
 export { coneOf, type Cone } from "./session/cone.ts"
 export { nearestPassing, partOf, type CompareOptions, type Neighbour } from "./session/compare.ts"
+export { ednLines } from "./session/edn.ts"
 export { editPlan, type Edit } from "./session/edit.ts"
 export { lookAtEvent, lookAtMessage, type EventView, type MessageView } from "./session/event.ts"
 export { focusOf, type Focus } from "./session/focus.ts"
@@ -13,4 +14,5 @@ export {
 export { eventAt, processAt, runPlan, timeOf, type Run, type RunOptions } from "./session/run.ts"
 export { outlineOf, sceneOf, type Outline, type Scene } from "./session/scene.ts"
 export { search, type Hit, type SearchResult } from "./session/search.ts"
+export { shivizLines, type EventWindow } from "./session/shiviz.ts"
 export { whoWrote, type Provenance } from "./session/wrote.ts"

@@ -3,7 +3,7 @@ import { floats } from "./columns.ts"
 
 const BLOCK_BYTES = 1 << 18
 /** A place in the log is its block times this, and the offset in it. */
-const PLACES = 2 ** 32
+const PLACES = 0x1_0000_0000
 
 /** Every input of a run, whole, as a recording has it: some tens of bytes each, and no object kept alive. */
 export class InputLog {

@@ -7,7 +7,7 @@ import { LogStory } from "./log-story.ts"
 import { frameKind, Messages, NONE } from "./messages.ts"
 
 /** Steps of a kernel between two that are kept, at first: twice as many whenever the kept ones weigh too much. */
-const SAVE_EVERY = 1_024
+const SAVE_EVERY = 512
 /** Of all kept kernels together. */
 const SAVED_BYTES_MAX = 256 << 20
 const PROGRESS_EVERY = 4_096
