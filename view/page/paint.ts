@@ -118,6 +118,7 @@ export function paint(context: CanvasRenderingContext2D, picture: Picture): void
   paintOperations(context, picture)
   paintEvents(context, picture)
   if (picture.cone !== null) paintOutside(context, picture, picture.cone)
+  paintAnswers(context, picture)
   paintMessages(context, picture)
   paintCursor(context, picture)
   context.restore()
@@ -207,9 +208,9 @@ function paintLanes(context: CanvasRenderingContext2D, { outline, layout, palett
     if (band.role !== "leader" && shownGroups.length > 1) continue
     const text = `${shownGroups.length > 1 ? `g${band.group} ` : ""}t${band.term}`
     if (end - start < text.length * 6 + 8 || (thickness < 8 && layout.laneHeight < 40)) continue
-    context.fillStyle = thickness >= 9 && band.role === "leader" ? palette["ground"]! : palette["soft"]!
-    if (thickness >= 9) context.fillText(text, Math.max(start, LEFT) + 4, y + thickness / 2 + 0.5)
-    else if (place === 0) context.fillText(text, Math.max(start, LEFT) + 4, y - 6)
+    if (place > 0) continue
+    context.fillStyle = palette["soft"]!
+    context.fillText(text, Math.max(start, LEFT) + 4, y - 7)
   }
 }
 
@@ -243,8 +244,11 @@ function paintFaults(context: CanvasRenderingContext2D, { outline, layout, palet
       if (lane === lanes[0] && slot === 0) {
         const text = `${kind} #${id}`
         const at = Math.max(LEFT + 4, start + (end === start ? 7 : 2))
-        if (end - start > text.length * 5 || end === start || end > layout.width)
-          context.fillText(text, at, y - 8)
+        if (end - start <= text.length * 5 && end !== start && end <= layout.width) continue
+        context.fillStyle = palette["ground"]!
+        context.fillRect(at - 2, y - 14, context.measureText(text).width + 4, 11)
+        context.fillStyle = palette["fault"]!
+        context.fillText(text, at, y - 8)
       }
     }
   }
@@ -260,16 +264,10 @@ function paintOperations(context: CanvasRenderingContext2D, { outline, layout, p
     context.fillRect(start, layout.rows[lane]! - 2.5, Math.max(2, end - start), 5)
     context.globalAlpha = 1
   }
-  paintAnswers(context, outline, layout, palette)
 }
 
 /** What was asked and heard, where there is room for it before the next operation of the client. */
-function paintAnswers(
-  context: CanvasRenderingContext2D,
-  outline: Outline,
-  layout: Layout,
-  palette: Palette,
-): void {
+function paintAnswers(context: CanvasRenderingContext2D, { outline, layout, palette }: Picture): void {
   context.font = "10px ui-monospace, monospace"
   context.textAlign = "left"
   context.fillStyle = palette["soft"]!

@@ -1,4 +1,5 @@
-import { quietAt, runUs } from "#sim"
+import { quietAt, runUs, type RunResult } from "#sim"
+import { shown } from "./inspect.ts"
 import { MESSAGE_FIELDS, MESSAGE_KINDS, type MessageKind } from "./messages.ts"
 import { eventAt, type Run } from "./run.ts"
 
@@ -147,7 +148,7 @@ function operationsOf({ plan, recorder, result }: Run, end: number): readonly Op
     const asked = request
       .map((op) => (op.type === "scan" ? `scan ${op.start}…` : `${op.type} ${op.key}`))
       .join(", ")
-    const heard = results?.map((each) => ("value" in each ? String(each.value) : each.type)).join(", ")
+    const heard = results?.map(heardText).join(", ")
     return {
       id,
       lane: recorder.storeCount + (process % clients),
@@ -157,6 +158,21 @@ function operationsOf({ plan, recorder, result }: Run, end: number): readonly Op
       text: `op ${id}: ${asked} → ${outcome}${heard === undefined || heard === "done" ? "" : ` ${heard}`}`,
     }
   })
+}
+
+function heardText(result: NonNullable<RunResult["history"][number]["results"]>[number]): string {
+  switch (result.type) {
+    case "value":
+      return result.value === null ? "absent" : shown(result.value)
+    case "count":
+      return String(result.value)
+    case "swapped":
+      return result.swapped ? "swapped" : "not swapped"
+    case "rows":
+      return `${result.rows.length} rows`
+    case "done":
+      return "done"
+  }
 }
 
 /** What is drawn of a stretch of time. */
