@@ -14,6 +14,7 @@ import { addShrink } from "./commands/shrink.ts"
 import { addStart } from "./commands/start.ts"
 import { addStatus } from "./commands/status.ts"
 import { addView } from "./commands/view.ts"
+import { addViewRecording } from "./commands/view-recording.ts"
 import { didYouMean, EnvironmentError, EXIT, messageOf, systemCode, UsageError } from "./errors.ts"
 import { processHost, type Host } from "./host.ts"
 import type { RealWorld } from "./real/world.ts"
@@ -50,6 +51,7 @@ function makeProgram(
   addInit(program, host, end)
   addStart(program, host, end)
   addReplayRecording(program, host, end)
+  addViewRecording(program, host, end)
   for (const add of [addDemo, addStatus, addChaos]) add(program, host, end, loadWorld)
   const commands = [...new Set([program, ...program.commands, ...sim.commands])]
   for (const command of commands) {

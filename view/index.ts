@@ -3,6 +3,7 @@ export { nearestPassing, partOf, type CompareOptions, type Neighbour } from "./s
 export { ednLines } from "./session/edn.ts"
 export { editPlan, type Edit } from "./session/edit.ts"
 export { lookAtEvent, lookAtMessage, type EventView, type MessageView } from "./session/event.ts"
+export { playRecordings, type Played, type RecordedPart } from "./session/recording.ts"
 export { focusOf, type Focus } from "./session/focus.ts"
 export {
   inspectStore,

@@ -35,6 +35,7 @@ async function view(host: Host, what: string, options: ViewOptions): Promise<num
   const text = await pageText({
     name,
     plan,
+    recordings: [],
     expected:
       capsule === null
         ? null

@@ -33,7 +33,7 @@ let browser: Browser
 function pageOf(name: string, plan: Plan, traceHash: string, page = empty): string {
   const path = join(TEMP, `${name}.html`)
   const expected = { oracle: "X", message: "", traceHash, command: "", version: "" }
-  writeFileSync(path, fillPage(page, { name, plan, expected, version: "0", build: "0" }))
+  writeFileSync(path, fillPage(page, { name, plan, recordings: [], expected, version: "0", build: "0" }))
   return path
 }
 

@@ -55,7 +55,14 @@ try {
   const file = join(folder, "stale-read.html")
   writeFileSync(
     file,
-    fillPage(empty, { name: "stale-read.json", plan, expected, version, build: "with a planted bug" }),
+    fillPage(empty, {
+      name: "stale-read.json",
+      plan,
+      recordings: [],
+      expected,
+      version,
+      build: "with a planted bug",
+    }),
   )
   mkdirSync(OUT, { recursive: true })
   for (const { name, scheme, keys, wait } of SHOTS) {

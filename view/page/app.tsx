@@ -42,8 +42,10 @@ function Header(): JSX.Element {
       <span class="title">{made?.name}</span>
       {run === null ? null : (
         <span class="soft">
-          {run.scenario} · seed {run.seed} · {count(run.events)} events ·{" "}
-          {seconds(run.simulatedUs, 60_000_000)} simulated
+          {run.scenario}
+          {run.plan === null ? "" : ` · seed ${run.seed}`} · {count(run.events)} events ·{" "}
+          {seconds(run.simulatedUs, 60_000_000)}
+          {run.plan === null ? "" : " simulated"}
         </span>
       )}
       <span class="grow" />
@@ -70,8 +72,8 @@ function Hash(): JSX.Element {
   const run = state.summary.value!
   const expected = state.subject.value?.expected?.traceHash ?? null
   const isSame = expected === run.traceHash
-  const said =
-    state.isEdited.value || expected === null ? "" : isSame ? " as the capsule says" : " not the capsule's"
+  const isAlone = state.isEdited.value || expected === null || run.plan === null
+  const said = isAlone ? "" : isSame ? " as the capsule says" : " not the capsule's"
   return (
     <span class="hash" title={expected === null ? "trace hash" : `the capsule's is ${expected}`}>
       <span class="soft">trace </span>
@@ -89,6 +91,7 @@ const isWhole: Signal<boolean> = signal(false)
 function Verdict(): JSX.Element | null {
   const run = state.summary.value
   if (run === null) return null
+  if (run.plan === null) return <RecordedVerdict isSame={run.verdict === "valid"} />
   const { violation, verdict } = run
   const expected = state.subject.value?.expected ?? null
   return (
@@ -126,6 +129,22 @@ function Verdict(): JSX.Element | null {
   )
 }
 
+/** Nobody judges what real nodes did; but it must come out as it was recorded. */
+function RecordedVerdict({ isSame }: { readonly isSame: boolean }): JSX.Element {
+  return (
+    <section class="verdict">
+      <span class={`tag ${isSame ? "good" : "bad"}`} id="verdict">
+        {isSame ? "as recorded" : "parts from the recording"}
+      </span>
+      <span class="sentence soft">
+        {isSame
+          ? "Played through the kernel of this page, every input comes out with the trace hash that the node recorded."
+          : "The kernel of this page is not the one that recorded: `orrery replay` says where they part."}
+      </span>
+    </section>
+  )
+}
+
 const TITLES: Readonly<Record<state.Panel, string>> = {
   event: "event",
   store: "store",
@@ -139,7 +158,7 @@ function Aside(): JSX.Element {
   return (
     <aside>
       <nav class="tabs">
-        {state.PANELS.map((each, index) => (
+        {state.panels.value.map((each, index) => (
           <button
             key={each}
             id={`tab-${each}`}
@@ -236,7 +255,7 @@ function onKey(event: KeyboardEvent): void {
 
 function actionOf({ key, shiftKey }: KeyboardEvent): (() => void) | null {
   const { from, until } = state.view.value
-  const panel = state.PANELS[Number(key) - 1]
+  const panel = state.panels.value[Number(key) - 1]
   if (panel !== undefined) {
     return () => {
       state.panel.value = panel

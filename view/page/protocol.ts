@@ -5,14 +5,26 @@ import type { Edit } from "../session/edit.ts"
 import type { EventView, MessageView } from "../session/event.ts"
 import type { Focus } from "../session/focus.ts"
 import type { StoreView } from "../session/inspect.ts"
+import type { RecordedPart } from "../session/recording.ts"
 import type { Outline, Scene } from "../session/scene.ts"
 import type { SearchResult } from "../session/search.ts"
 import type { Provenance } from "../session/wrote.ts"
 
+/** A `RecordedPart` as text: bytes in base 64. */
+export type RecordingText = Omit<RecordedPart, "kernel" | "bases" | "inputs"> & {
+  readonly kernel: string
+  readonly bases: readonly (readonly [number, string])[]
+  readonly inputs: string
+  /** What must come out after the last input. */
+  readonly traceHash: string
+}
+
 /** What the page was made for; it stands in it as JSON. */
 export type Subject = {
   readonly name: string
-  readonly plan: Plan
+  /** Null where recordings of real nodes are shown. */
+  readonly plan: Plan | null
+  readonly recordings: readonly RecordingText[]
   /** What the capsule says of the run; null for a plan alone. */
   readonly expected: {
     readonly oracle: string
@@ -40,7 +52,7 @@ export type Summary = Pick<
   | "simulatedUs"
   | "operations"
 > & {
-  readonly plan: Plan
+  readonly plan: Plan | null
   readonly outline: Outline
   readonly focus: Focus | null
   /** The store of the event in focus. */
@@ -58,6 +70,10 @@ export type Summary = Pick<
 /** What the page may ask of its worker, and what it answers. */
 export type Calls = {
   readonly open: { readonly ask: { readonly plan: Plan }; readonly answer: Summary }
+  readonly play: {
+    readonly ask: { readonly recordings: readonly RecordingText[] }
+    readonly answer: Summary
+  }
   readonly edit: {
     readonly ask: { readonly plan: Plan; readonly edit: Edit }
     readonly answer: Plan | string

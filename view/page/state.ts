@@ -12,7 +12,11 @@ import { SessionClient } from "./session-client.ts"
 
 export type Busy = { readonly done: number; readonly told: string }
 export type Panel = "event" | "store" | "plan" | "find" | "compare"
-export const PANELS: readonly Panel[] = ["event", "store", "plan", "find", "compare"]
+const ALL_PANELS: readonly Panel[] = ["event", "store", "plan", "find", "compare"]
+/** Recordings have no plan. */
+export const panels: ReadonlySignal<readonly Panel[]> = computed(() =>
+  ALL_PANELS.filter((each) => plan.value !== null || (each !== "plan" && each !== "compare")),
+)
 
 export const subject: Signal<Subject | null> = signal(null)
 /** The run of the capsule as it is, and the one that is looked at: another one after an edit. */
@@ -59,20 +63,31 @@ const history: Plan[] = []
 
 export async function begin(made: Subject): Promise<void> {
   subject.value = made
-  await open(made.plan)
+  await (made.plan === null ? play(made) : open(made.plan))
   original.value = summary.value
 }
 
-/** Runs a plan and looks at it: at the violation, or at its end. */
-export async function open(opened: Plan): Promise<void> {
+/** Runs a plan and looks at it: where its verdict rests, or where the cursor was. */
+export function open(opened: Plan): Promise<void> {
+  return run((onProgress) => client.ask("open", { plan: opened }, onProgress))
+}
+
+/** Plays what real nodes recorded. */
+function play({ recordings }: Subject): Promise<void> {
+  return run((onProgress) => client.ask("play", { recordings }, onProgress))
+}
+
+async function run(
+  start: (onProgress: (done: number, told: string) => void) => Promise<Summary>,
+): Promise<void> {
   busy.value = { done: 0, told: "starting" }
   trouble.value = null
   try {
-    const run = await client.ask("open", { plan: opened }, (done, told) => {
+    const ended = await start((done, told) => {
       busy.value = { done, told }
     })
     batch(() => {
-      summary.value = run
+      summary.value = ended
       busy.value = null
       scene.value = null
       eventView.value = null
@@ -80,14 +95,14 @@ export async function open(opened: Plan): Promise<void> {
       provenance.value = null
       cone.value = null
       found.value = null
-      if (group.value !== 0 && !run.outline.groups.includes(group.value)) group.value = 0
-      view.value = { from: 0, until: Math.max(1, run.outline.runUs) }
+      if (group.value !== 0 && !ended.outline.groups.includes(group.value)) group.value = 0
+      view.value = { from: 0, until: Math.max(1, ended.outline.runUs) }
     })
-    if (run.focus !== null) {
-      await look(run.focus.event)
-      near(cursorAt.value, Math.min(run.outline.runUs, 3_000_000))
+    if (ended.focus !== null) {
+      await look(ended.focus.event)
+      near(cursorAt.value, Math.min(ended.outline.runUs, 3_000_000))
       await toggleCone(true)
-    } else await look(Math.min(run.events, Math.max(1, cursor.value)))
+    } else await look(Math.min(ended.events, Math.max(1, cursor.value)))
   } catch (error) {
     busy.value = null
     trouble.value = error instanceof Error ? error.message : String(error)
@@ -246,7 +261,7 @@ export async function undo(): Promise<void> {
 
 export async function reset(): Promise<void> {
   const first = original.value?.plan
-  if (first === undefined) return
+  if (first === undefined || first === null) return
   history.length = 0
   await open(first)
   // The same plan gives the same run: the page says so by being unedited again.
@@ -273,11 +288,12 @@ export async function compare(): Promise<void> {
 
 /** Holds the run that is looked at against that of the capsule. */
 export async function compareWithOriginal(): Promise<void> {
-  const [first, second] = [original.value, summary.value]
-  if (first === null || second === null || comparing.value !== null) return
+  const first = original.value?.plan ?? null
+  const second = summary.value
+  if (first === null || second === null || second.plan === null || comparing.value !== null) return
   comparing.value = { done: 0, told: "running both again" }
   comparer = new SessionClient()
-  const parting = await comparer.ask("part", { first: first.plan, second: second.plan })
+  const parting = await comparer.ask("part", { first, second: second.plan })
   neighbour.value = {
     edit: { type: "plan", json: null },
     plan: second.plan,

@@ -8,8 +8,8 @@ export type Focus = { readonly event: number; readonly at: number; readonly why:
  * is to be looked at is the answer to the last of those that was answered. One of liveness names a moment: the end.
  */
 export function focusOf(run: Run): Focus | null {
+  if (run.result === null || run.plan === null || run.result.violation === null) return null
   const { violation, history } = run.result
-  if (violation === null) return null
   const named = [...violation.message.matchAll(/#(\d+)\b/g)].map(([, id]) => Number(id))
   const clients = Math.max(1, run.plan.workload.clients)
   const last = history

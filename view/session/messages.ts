@@ -24,7 +24,7 @@ export const MESSAGE_FIELDS = 7
 
 const NUMBER_OF: ReadonlyMap<MessageKind, number> = new Map(MESSAGE_KINDS.map((kind, index) => [kind, index]))
 
-function kindOf(message: PeerMessage): MessageKind {
+export function messageKind(message: PeerMessage): MessageKind {
   if (isStoreMessage(message)) return "liveness"
   switch (message.type) {
     case "heartbeat":
@@ -59,7 +59,7 @@ function kindOf(message: PeerMessage): MessageKind {
 
 export function frameKind(frame: Frame): MessageKind {
   let best = 0
-  for (const message of frame.messages) best = Math.max(best, NUMBER_OF.get(kindOf(message))!)
+  for (const message of frame.messages) best = Math.max(best, NUMBER_OF.get(messageKind(message))!)
   return MESSAGE_KINDS[best]!
 }
 

@@ -1,5 +1,5 @@
 import type { Effect, Frame, Input, KvReply, KvRequest, Observation, ReadView, Sink, Stamp } from "#kernel"
-import type { FaultRun, KernelBuild, Listener, Note, Plan, StoreKernel } from "#sim"
+import type { FaultRun, KernelBuild, Listener, Note, StoreKernel } from "#sim"
 import { bytes, floats, integers, shorts, type Column } from "./columns.ts"
 import { InputLog } from "./input-log.ts"
 import { Life } from "./life.ts"
@@ -108,10 +108,14 @@ export class Recorder implements Listener {
   #saveEvery = SAVE_EVERY
   #savedBytes = 0
 
-  constructor(plan: Plan, build: KernelBuild, onProgress: (events: number, now: number) => void) {
-    this.storeCount = plan.cluster.stores + plan.cluster.spares
-    this.laneCount = this.storeCount + plan.workload.clients
-    this.clientPoints = Array.from({ length: plan.workload.clients }, () => [])
+  constructor(
+    lanes: { readonly storeCount: number; readonly clientCount: number },
+    build: KernelBuild,
+    onProgress: (events: number, now: number) => void,
+  ) {
+    this.storeCount = lanes.storeCount
+    this.laneCount = lanes.storeCount + lanes.clientCount
+    this.clientPoints = Array.from({ length: lanes.clientCount }, () => [])
     this.#lastEvent = Array.from<number>({ length: this.laneCount }).fill(0)
     this.eventsOf = Array.from({ length: this.storeCount }, () => integers())
     this.#onProgress = onProgress
@@ -209,6 +213,11 @@ export class Recorder implements Listener {
       case "faultEnded":
         return
     }
+  }
+
+  /** This object is what was sent as that message. */
+  carries(sent: object, message: number): void {
+    this.#sentAs.set(sent, message)
   }
 
   /** Copies of one request leave at one moment and are one message that may arrive often. */

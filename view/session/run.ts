@@ -3,13 +3,16 @@ import type { Life } from "./life.ts"
 import { Recorder } from "./recorder.ts"
 import { Rewinder } from "./rewind.ts"
 
-/** A plan, what came of it, and all that is needed to stand at any of its events again. */
+/** What ran, what came of it, and all that is needed to stand at any of its events again. */
 export type Run = {
-  readonly plan: Plan
-  readonly result: RunResult
+  /** Null for what real nodes recorded: nobody planned it, and nobody judged it. */
+  readonly plan: Plan | null
+  readonly result: RunResult | null
   readonly recorder: Recorder
   readonly rewinder: Rewinder
 }
+
+export type PlannedRun = Run & { readonly plan: Plan; readonly result: RunResult }
 
 export type RunOptions = {
   readonly build?: KernelBuild
@@ -19,8 +22,10 @@ export type RunOptions = {
 }
 
 /** Runs the plan and follows it. The run is the one that `simulate` gives without anybody looking. */
-export function runPlan(plan: Plan, options: RunOptions = {}): Run {
-  const recorder = new Recorder(plan, options.build ?? kernelBuild, options.onProgress ?? (() => {}))
+export function runPlan(plan: Plan, options: RunOptions = {}): PlannedRun {
+  const { cluster, workload } = plan
+  const lanes = { storeCount: cluster.stores + cluster.spares, clientCount: workload.clients }
+  const recorder = new Recorder(lanes, options.build ?? kernelBuild, options.onProgress ?? (() => {}))
   const { eventsMax } = options
   const result = simulate(plan, {
     build: recorder.build,

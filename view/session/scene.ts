@@ -1,6 +1,7 @@
-import { quietAt, runUs, type RunResult } from "#sim"
+import { quietAt, runUs, type Plan, type RunResult } from "#sim"
 import { shown } from "./inspect.ts"
 import { MESSAGE_FIELDS, MESSAGE_KINDS, type MessageKind } from "./messages.ts"
+import type { Recorder } from "./recorder.ts"
 import { eventAt, type Run } from "./run.ts"
 
 export type Lane = { readonly kind: "store" | "client"; readonly id: number; readonly name: string }
@@ -56,36 +57,41 @@ export type Outline = {
 
 export function outlineOf(run: Run): Outline {
   const { plan, recorder, result } = run
-  const end = Math.min(runUs(plan.phases), Math.max(result.simulatedUs, 1))
+  const last = recorder.events === 0 ? 1 : recorder.times.at(recorder.events - 1)
+  const end =
+    plan === null || result === null
+      ? Math.max(1, last)
+      : Math.min(runUs(plan.phases), Math.max(result.simulatedUs, 1))
   const lanes: Lane[] = []
   for (let store = 1; store <= recorder.storeCount; store++) {
-    lanes.push({
-      kind: "store",
-      id: store,
-      name: store > plan.cluster.stores ? `spare ${store}` : `store ${store}`,
-    })
+    const isSpare = plan !== null && store > plan.cluster.stores
+    lanes.push({ kind: "store", id: store, name: isSpare ? `spare ${store}` : `store ${store}` })
   }
-  for (let client = 0; client < plan.workload.clients; client++) {
+  for (let client = 0; client < recorder.clientPoints.length; client++) {
     lanes.push({ kind: "client", id: client, name: `client ${client}` })
   }
-  const quiet = Array.from({ length: plan.phases.rounds }, (_, round) => {
-    const from = quietAt(plan.phases, round)
-    return { from, until: from + plan.phases.quietUs }
-  }).filter(({ from }) => from < end)
+  const quiet = plan === null ? [] : quietOf(plan).filter(({ from }) => from < end)
   const up = processesOf(run, end)
   return {
     lanes,
     runUs: end,
     quiet,
-    faults: faultsOf(run, quiet, end),
+    faults: plan === null ? [] : faultsOf(plan, recorder, quiet, end),
     roles: rolesOf(run, up, end),
     up,
-    operations: operationsOf(run, end),
-    groups: plan.cluster.ranges.map(({ descriptor }) => descriptor.groupId),
+    operations: plan === null || result === null ? [] : operationsOf(plan, recorder, result, end),
+    groups: [...new Set(recorder.roles.map(({ group }) => group))].sort((a, b) => a - b),
   }
 }
 
-function faultsOf({ plan, recorder }: Run, quiet: Outline["quiet"], end: number): readonly FaultBar[] {
+function quietOf({ phases }: Plan): Outline["quiet"] {
+  return Array.from({ length: phases.rounds }, (_, round) => {
+    const from = quietAt(phases, round)
+    return { from, until: from + phases.quietUs }
+  })
+}
+
+function faultsOf(plan: Plan, recorder: Recorder, quiet: Outline["quiet"], end: number): readonly FaultBar[] {
   return plan.faults.map((fault) => {
     const run = recorder.faultRuns.get(fault.id)
     const lifted = quiet.find(({ from, until }) => fault.at < until && from <= fault.until && from > fault.at)
@@ -142,7 +148,7 @@ function rolesOf({ recorder }: Run, up: Outline["up"], end: number): readonly Ro
   return bands
 }
 
-function operationsOf({ plan, recorder, result }: Run, end: number): readonly Operation[] {
+function operationsOf(plan: Plan, recorder: Recorder, result: RunResult, end: number): readonly Operation[] {
   const clients = Math.max(1, plan.workload.clients)
   return result.history.map(({ id, process, request, invokedAt, endedAt, outcome, results }) => {
     const asked = request

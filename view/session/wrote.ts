@@ -139,6 +139,7 @@ function operationOf(
   client: number,
   event: number,
 ): { readonly id: number; readonly at: number } | null {
+  if (run.plan === null || run.result === null) return null
   const at = timeOf(run, event)
   const clients = Math.max(1, run.plan.workload.clients)
   const found = run.result.history.findLast(
