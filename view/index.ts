@@ -5,6 +5,7 @@ export { editPlan, type Edit } from "./session/edit.ts"
 export { lookAtEvent, lookAtMessage, type EventView, type MessageView } from "./session/event.ts"
 export { playRecordings, type Played, type RecordedPart } from "./session/recording.ts"
 export { focusOf, type Focus } from "./session/focus.ts"
+export { likelihoods, otherFrom, type InevitableOptions, type Likelihood } from "./session/inevitable.ts"
 export {
   inspectStore,
   type Fact,

@@ -29,7 +29,12 @@ const SHOTS: readonly Shot[] = [
   { name: "event-light", scheme: "light", keys: ["v", "1"], wait: "#chain li" },
   { name: "store-dark", scheme: "dark", keys: ["v", "2"], wait: "#store-line" },
   { name: "plan-light", scheme: "light", keys: ["v", "c", "0", "3"], wait: ".faults li" },
-  { name: "compare-dark", scheme: "dark", keys: ["v", "5", "#nearest"], wait: "#neighbour" },
+  {
+    name: "compare-dark",
+    scheme: "dark",
+    keys: ["v", "5", "#nearest", "wait #neighbour", "#probe"],
+    wait: "#inevitable",
+  },
 ]
 
 function capsuleOf(path: string): Capsule {
@@ -72,8 +77,11 @@ try {
     await page.waitForSelector("#busy", { state: "detached" })
     if ((await page.textContent("#verdict")) !== oracle)
       throw new Error(`The run no longer fails by ${oracle}`)
-    for (const key of keys) await (key.startsWith("#") ? page.click(key) : page.keyboard.press(key))
-    await page.waitForSelector(wait)
+    for (const key of keys) {
+      if (key.startsWith("wait ")) await page.waitForSelector(key.slice(5))
+      else await (key.startsWith("#") ? page.click(key) : page.keyboard.press(key))
+    }
+    await page.waitForSelector(wait, { timeout: 120_000 })
     // The picture is drawn once the scene of the last window is there.
     await page.waitForFunction(
       () => document.querySelector("#busy") === null && document.fonts.status === "loaded",

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict"
 import { describe, test } from "vitest"
 import { Digest, writeEffect, type Effect } from "#kernel"
-import { drawPlan, scenario, simulate, type Listener, type Plan } from "#sim"
+import { drawPlan, kernelBuild, scenario, simulate, type KernelBuild, type Listener, type Plan } from "#sim"
 import {
   coneOf,
   editPlan,
   eventAt,
   inspectStore,
+  likelihoods,
   lookAtEvent,
   nearestPassing,
+  otherFrom,
   outlineOf,
   partOf,
   processAt,
@@ -292,4 +294,45 @@ test("the nearest passing run is found among those with one fault less, and goes
   const other = plan.faults.filter(({ id }) => !(found.edit.type === "dropFault" && found.edit.id === id))
   assert.deepEqual(found.plan.faults, other)
   assert.ok(found.parting!.event > 0)
+})
+
+describe("when a failure became inevitable", () => {
+  const { plan } = regression("state-of-the-one-before")
+  const half = plan.faults.at(-1)!.at - 1_000_000
+
+  test("a run that goes on otherwise is the same run up to that moment, and another one for each variant", () => {
+    const run = runPlan(plan)
+    const same = eventAt(run, half)
+    const wanted = effectsOf(plan).slice(0, same)
+    assert.ok(same > 100)
+    const hashes = [1, 2].map((variant) => {
+      const other = otherFrom(plan, half, variant)
+      assert.deepEqual(effectsOf(other).slice(0, same), wanted)
+      return simulate(other).traceHash
+    })
+    assert.equal(new Set([...hashes, run.result.traceHash]).size, 3)
+  })
+
+  test("what fails whatever happens fails from every moment on, and what never does from none", () => {
+    const broken: KernelBuild = {
+      ...kernelBuild,
+      open: () => {
+        throw new Error("it never starts")
+      },
+    }
+    const options = { moments: 2, runsEach: 1 }
+    const always = likelihoods(plan, "RES-invariant", half, { ...options, build: broken })
+    assert.deepEqual(
+      always.map(({ failed, runs }) => failed / runs),
+      [1, 1],
+    )
+    const never = likelihoods(plan, "RES-invariant", half, options)
+    assert.deepEqual(
+      never.map(({ at, failed }) => [at, failed]),
+      [
+        [0, 0],
+        [half, 0],
+      ],
+    )
+  })
 })

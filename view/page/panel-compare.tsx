@@ -1,6 +1,6 @@
 import type { JSX } from "preact"
 import type { Edit } from "../session/edit.ts"
-import { count } from "./format.ts"
+import { count, seconds } from "./format.ts"
 import * as state from "./state.ts"
 
 /** The run beside the nearest one that passes: what is other in the plan, and the first event that is other for it. */
@@ -15,9 +15,16 @@ export function ComparePanel(): JSX.Element {
       </p>
       <p class="row">
         {under === null ? (
-          <button id="nearest" onClick={() => void state.compare()}>
-            find the nearest passing run
-          </button>
+          <>
+            <button id="nearest" onClick={() => void state.compare()}>
+              find the nearest passing run
+            </button>
+            {(state.summary.value?.violation ?? null) === null ? null : (
+              <button id="probe" onClick={() => void state.probe()}>
+                when was it inevitable?
+              </button>
+            )}
+          </>
         ) : (
           <>
             <progress value={under.done} /> {under.told}
@@ -25,6 +32,7 @@ export function ComparePanel(): JSX.Element {
           </>
         )}
       </p>
+      <InevitablePart />
       {near === "none" ? <p>None of them passes.</p> : null}
       {near === null || near === "none" ? null : (
         <div id="neighbour">
@@ -58,6 +66,58 @@ export function ComparePanel(): JSX.Element {
         </div>
       )}
     </div>
+  )
+}
+
+const WIDTH = 352
+const HEIGHT = 96
+
+/** How likely the failure is, by the moment from which the run goes on otherwise. */
+function InevitablePart(): JSX.Element | null {
+  const found = state.inevitable.value
+  const last = found?.at(-1)
+  if (found === null || last === undefined) return null
+  const step = WIDTH / found.length
+  const sure = found.findIndex((_, index) => found.slice(index).every(({ failed, runs }) => failed === runs))
+  return (
+    <figure id="inevitable">
+      <h3>when was it inevitable?</h3>
+      <p class="soft">
+        From each of {found.length} moments the run goes on {last.runs} times with what is to come moved a
+        little: how many of these fail the same check.{" "}
+        {sure < 0
+          ? "Not even at the end all of them do."
+          : `From ${seconds(found[sure]!.at, 1_000_000)} on all of them do.`}
+      </p>
+      <svg
+        viewBox={`0 0 ${WIDTH} ${HEIGHT + 16}`}
+        role="img"
+        aria-label="Likelihood of the failure over time"
+      >
+        {found.map(({ at, failed, runs }, index) => {
+          const height = Math.max(1.5, (failed / runs) * HEIGHT)
+          return (
+            <rect
+              key={at}
+              class={failed === runs ? "sure" : ""}
+              x={index * step + 1}
+              y={HEIGHT - height}
+              width={step - 2}
+              height={height}
+              onClick={() => void state.lookAtTime(at, null)}
+            >
+              <title>{`from ${seconds(at, 1_000_000)}: ${failed} of ${runs} fail`}</title>
+            </rect>
+          )
+        })}
+        <text x="0" y={HEIGHT + 12}>
+          {seconds(found[0]!.at, 60_000_000)}
+        </text>
+        <text x={WIDTH} y={HEIGHT + 12} text-anchor="end">
+          {seconds(last.at, 60_000_000)}
+        </text>
+      </svg>
+    </figure>
   )
 }
 

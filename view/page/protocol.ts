@@ -4,6 +4,7 @@ import type { Neighbour } from "../session/compare.ts"
 import type { Edit } from "../session/edit.ts"
 import type { EventView, MessageView } from "../session/event.ts"
 import type { Focus } from "../session/focus.ts"
+import type { Likelihood } from "../session/inevitable.ts"
 import type { StoreView } from "../session/inspect.ts"
 import type { RecordedPart } from "../session/recording.ts"
 import type { Outline, Scene } from "../session/scene.ts"
@@ -115,6 +116,10 @@ export type Calls = {
     readonly answer: Provenance | null
   }
   readonly nearest: { readonly ask: { readonly plan: Plan }; readonly answer: Neighbour | null }
+  readonly inevitable: {
+    readonly ask: { readonly plan: Plan; readonly oracle: string; readonly until: number }
+    readonly answer: readonly Likelihood[]
+  }
   readonly part: {
     readonly ask: { readonly first: Plan; readonly second: Plan }
     readonly answer: Parting | null

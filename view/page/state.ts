@@ -3,6 +3,7 @@ import type { Plan } from "#sim"
 import type { Neighbour } from "../session/compare.ts"
 import type { Edit } from "../session/edit.ts"
 import type { EventView, MessageView } from "../session/event.ts"
+import type { Likelihood } from "../session/inevitable.ts"
 import type { StoreView } from "../session/inspect.ts"
 import type { Scene } from "../session/scene.ts"
 import type { SearchResult } from "../session/search.ts"
@@ -10,6 +11,7 @@ import type { Provenance } from "../session/wrote.ts"
 import type { Calls, Subject, Summary } from "./protocol.ts"
 import { SessionClient } from "./session-client.ts"
 
+type Progress = (done: number, told: string) => void
 export type Busy = { readonly done: number; readonly told: string }
 export type Panel = "event" | "store" | "plan" | "find" | "compare"
 const ALL_PANELS: readonly Panel[] = ["event", "store", "plan", "find", "compare"]
@@ -44,6 +46,7 @@ export const panel: Signal<Panel> = signal("event")
 export const query: Signal<string> = signal("")
 export const found: Signal<SearchResult | null> = signal(null)
 export const neighbour: Signal<Neighbour | "none" | null> = signal(null)
+export const inevitable: Signal<readonly Likelihood[] | null> = signal(null)
 export const comparing: Signal<Busy | null> = signal(null)
 export const isHelpOpen: Signal<boolean> = signal(false)
 
@@ -95,6 +98,8 @@ async function run(
       provenance.value = null
       cone.value = null
       found.value = null
+      neighbour.value = null
+      inevitable.value = null
       if (group.value !== 0 && !ended.outline.groups.includes(group.value)) group.value = 0
       view.value = { from: 0, until: Math.max(1, ended.outline.runUs) }
     })
@@ -268,40 +273,52 @@ export async function reset(): Promise<void> {
   original.value = summary.value
 }
 
-/** Looks for the nearest run that passes, in a worker of its own: the page stays with its run meanwhile. */
-export async function compare(): Promise<void> {
-  const asked = plan.value
-  if (asked === null || comparing.value !== null) return
-  neighbour.value = null
+/** Runs plans in a worker of its own, one such work at a time: the page stays with its run meanwhile. */
+async function aside(work: (worker: SessionClient, onProgress: Progress) => Promise<void>): Promise<void> {
+  if (comparing.value !== null) return
   comparing.value = { done: 0, told: "starting" }
   comparer = new SessionClient()
   try {
-    const nearest = await comparer.ask("nearest", { plan: asked }, (done, told) => {
+    await work(comparer, (done, told) => {
       comparing.value = { done, told }
     })
-    neighbour.value = nearest ?? "none"
   } catch (error) {
     trouble.value = error instanceof Error ? error.message : String(error)
   }
   stopComparing()
 }
 
+export async function compare(): Promise<void> {
+  const asked = plan.value
+  if (asked === null) return
+  neighbour.value = null
+  await aside(async (worker, onProgress) => {
+    neighbour.value = (await worker.ask("nearest", { plan: asked }, onProgress)) ?? "none"
+  })
+}
+
+/** Asks when the failure became inevitable. */
+export async function probe(): Promise<void> {
+  const failed = summary.value
+  if (failed === null || failed.plan === null || failed.violation === null || failed.focus === null) return
+  const { plan: asked, violation, focus } = failed
+  inevitable.value = null
+  await aside(async (worker, onProgress) => {
+    const ask = { plan: asked, oracle: violation.oracle, until: focus.at }
+    inevitable.value = await worker.ask("inevitable", ask, onProgress)
+  })
+}
+
 /** Holds the run that is looked at against that of the capsule. */
 export async function compareWithOriginal(): Promise<void> {
   const first = original.value?.plan ?? null
   const second = summary.value
-  if (first === null || second === null || second.plan === null || comparing.value !== null) return
-  comparing.value = { done: 0, told: "running both again" }
-  comparer = new SessionClient()
-  const parting = await comparer.ask("part", { first, second: second.plan })
-  neighbour.value = {
-    edit: { type: "plan", json: null },
-    plan: second.plan,
-    verdict: second.verdict,
-    traceHash: second.traceHash,
-    parting,
-  }
-  stopComparing()
+  if (first === null || second === null || second.plan === null) return
+  const { plan: other, verdict, traceHash } = second
+  await aside(async (worker) => {
+    const parting = await worker.ask("part", { first, second: other })
+    neighbour.value = { edit: { type: "plan", json: null }, plan: other, verdict, traceHash, parting }
+  })
 }
 
 export function stopComparing(): void {

@@ -4,6 +4,7 @@ import { nearestPassing, partOf } from "../session/compare.ts"
 import { editPlan } from "../session/edit.ts"
 import { lookAtEvent, lookAtMessage } from "../session/event.ts"
 import { focusOf } from "../session/focus.ts"
+import { likelihoods } from "../session/inevitable.ts"
 import { inspectStore } from "../session/inspect.ts"
 import { playRecordings } from "../session/recording.ts"
 import { eventAt, runPlan, type Run } from "../session/run.ts"
@@ -156,6 +157,11 @@ function perform(ask: Ask): Calls[CallName]["answer"] {
       return whoWrote(theRun(), ask.store, ask.event, ask.tenant, ask.key)
     case "nearest":
       return nearestPassing(ask.plan, simulate(ask.plan), {
+        onProgress: (done, of) =>
+          post({ id: ask.id, type: "progress", done: done / of, told: `run ${done + 1} of ${of}` }),
+      })
+    case "inevitable":
+      return likelihoods(ask.plan, ask.oracle, ask.until, {
         onProgress: (done, of) =>
           post({ id: ask.id, type: "progress", done: done / of, told: `run ${done + 1} of ${of}` }),
       })
