@@ -113,13 +113,17 @@ export function paint(context: CanvasRenderingContext2D, picture: Picture): void
   context.beginPath()
   context.rect(LEFT - 1, 0, layout.width - LEFT + 1, layout.height)
   context.clip()
+  // Many of them are a ground for what lies on the lanes; a few are the story.
+  const isDense = (picture.scene?.messages.length ?? 0) / MESSAGE_FIELDS > DENSE
+  if (isDense) paintMessages(context, picture, false)
   paintLanes(context, picture)
   paintFaults(context, picture)
   paintOperations(context, picture)
   paintEvents(context, picture)
   if (picture.cone !== null) paintOutside(context, picture, picture.cone)
   paintAnswers(context, picture)
-  paintMessages(context, picture)
+  if (!isDense) paintMessages(context, picture, false)
+  paintMessages(context, picture, true)
   paintCursor(context, picture)
   context.restore()
   paintNames(context, picture)
@@ -285,44 +289,47 @@ function paintAnswers(context: CanvasRenderingContext2D, { outline, layout, pale
   }
 }
 
-function paintMessages(context: CanvasRenderingContext2D, picture: Picture): void {
+/** More arrows than this are drawn the paler, and without heads. */
+const DENSE = 500
+
+/** Those that were chosen, by hand or for their part in a cone, or the others. */
+function paintMessages(context: CanvasRenderingContext2D, picture: Picture, isChosen: boolean): void {
   const { scene, layout, palette, chain, message, cone } = picture
   if (scene === null) return
   const isOutside = (from: number, to: number, sentAt: number, tookAt: number): boolean =>
     cone !== null && (sentAt > cone[from]! || (tookAt >= 0 && tookAt > cone[to]!))
   const { messages } = scene
-  const isDense = messages.length / MESSAGE_FIELDS > 600
-  for (const isChain of [false, true]) {
-    for (let i = 0; i < messages.length; i += MESSAGE_FIELDS) {
-      const id = messages[i]!
-      if (chain.has(id) !== isChain && id !== message) continue
-      const [kind, from, to] = [messages[i + 1]!, messages[i + 2]!, messages[i + 3]!]
-      const [sentAt, tookAt] = [messages[i + 4]!, messages[i + 5]!]
-      const x0 = layout.x(sentAt)
-      const isLost = tookAt < 0
-      const x1 = isLost ? x0 + 14 : layout.x(tookAt)
-      if (x1 < LEFT || x0 > layout.width) continue
-      const y0 = layout.rows[from]!
-      const y1 = isLost ? y0 + (layout.rows[to]! - y0) * 0.35 : layout.rows[to]!
-      const isChosen = isChain || id === message
-      context.strokeStyle = isChosen ? palette["bad"]! : palette[`m-${MESSAGE_KINDS[kind]!}`]!
-      if (id === message) context.strokeStyle = palette["accent"]!
-      const isFaded = !isChosen && isOutside(from, to, sentAt, tookAt)
-      context.globalAlpha = isChosen ? 1 : (isDense ? 0.45 : 0.8) * (isFaded ? 0.3 : 1)
-      context.lineWidth = isChosen ? 2 : 1
+  const count = messages.length / MESSAGE_FIELDS
+  const isDense = count > DENSE
+  const strength = isDense ? Math.max(0.1, (0.6 * DENSE) / count) : 0.8
+  for (let i = 0; i < messages.length; i += MESSAGE_FIELDS) {
+    const id = messages[i]!
+    if ((chain.has(id) || id === message) !== isChosen) continue
+    const [kind, from, to] = [messages[i + 1]!, messages[i + 2]!, messages[i + 3]!]
+    const [sentAt, tookAt] = [messages[i + 4]!, messages[i + 5]!]
+    const x0 = layout.x(sentAt)
+    const isLost = tookAt < 0
+    const x1 = isLost ? x0 + 14 : layout.x(tookAt)
+    if (x1 < LEFT || x0 > layout.width) continue
+    const y0 = layout.rows[from]!
+    const y1 = isLost ? y0 + (layout.rows[to]! - y0) * 0.35 : layout.rows[to]!
+    const isFaded = !isChosen && isOutside(from, to, sentAt, tookAt)
+    const name = id === message ? "accent" : isChosen ? "bad" : `m-${MESSAGE_KINDS[kind]!}`
+    context.strokeStyle = palette[name]!
+    context.globalAlpha = isChosen ? 1 : strength * (isFaded ? 0.3 : 1)
+    context.lineWidth = isChosen ? 2 : 1
+    context.beginPath()
+    context.moveTo(x0, y0)
+    context.lineTo(x1, y1)
+    context.stroke()
+    if (isLost) {
       context.beginPath()
-      context.moveTo(x0, y0)
-      context.lineTo(x1, y1)
+      context.moveTo(x1 - 3, y1 - 3)
+      context.lineTo(x1 + 3, y1 + 3)
+      context.moveTo(x1 + 3, y1 - 3)
+      context.lineTo(x1 - 3, y1 + 3)
       context.stroke()
-      if (isLost) {
-        context.beginPath()
-        context.moveTo(x1 - 3, y1 - 3)
-        context.lineTo(x1 + 3, y1 + 3)
-        context.moveTo(x1 + 3, y1 - 3)
-        context.lineTo(x1 - 3, y1 + 3)
-        context.stroke()
-      } else if (!isDense || isChosen) paintHead(context, x0, y0, x1, y1)
-    }
+    } else if (!isDense || isChosen) paintHead(context, x0, y0, x1, y1)
   }
   context.globalAlpha = 1
   context.lineWidth = 1

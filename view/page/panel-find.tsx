@@ -10,6 +10,8 @@ export function FindPanel(): JSX.Element {
         class="row"
         onSubmit={(event) => {
           event.preventDefault()
+          // The keys are those of the diagram again.
+          document.querySelector<HTMLInputElement>("#query")?.blur()
           void state.find(state.query.value)
         }}
       >

@@ -15,7 +15,7 @@ export function PlanPanel(): JSX.Element {
     <div class="pad">
       <p class="soft">
         {plan.scenario}, seed {seed}: {cluster.stores} stores
-        {cluster.spares > 0 ? ` and ${cluster.spares} spares` : ""}, {cluster.ranges.length}{" "}
+        {cluster.spares > 0 ? ` and ${cluster.spares} to spare` : ""}, {cluster.ranges.length}{" "}
         {cluster.ranges.length === 1 ? "range" : "ranges"}, {count(workload.ops.length)} operations of{" "}
         {workload.clients} clients. A change runs at once, on the same kernel.
       </p>
@@ -130,7 +130,9 @@ function FaultPart({ fault }: { readonly fault: PlanFault }): JSX.Element {
         {bar === undefined ? null : !bar.applied ? (
           <span class="faint">struck nobody</span>
         ) : (
-          <span class="faint">changed {count(bar.changes)} things</span>
+          <span class="faint">
+            changed {bar.changes === 1 ? "one thing" : `${count(bar.changes)} things`}
+          </span>
         )}
       </div>
       {open.value === id ? <FaultText fault={fault} /> : null}

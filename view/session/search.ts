@@ -38,27 +38,28 @@ export function search(run: Run, query: string, from = 0): SearchResult {
   const words = text.split(/\s+/).filter((word) => word !== "")
   if (words.length === 0) return { hits: [], readUpTo: null }
   const hits: Hit[] = []
+  let left = HITS_MAX
   const look = (event: number, at: number, store: number, told: string): void => {
     const lower = told.toLowerCase()
-    if (hits.length < HITS_MAX && words.every((word) => lower.includes(word))) {
-      hits.push({ event, at, store, text: told })
-    }
+    if (left <= 0 || !words.every((word) => lower.includes(word))) return
+    hits.push({ event, at, store, text: told })
+    left--
   }
+  // What happens seldom first: the rest must not crowd it out.
   for (const { at, event, what } of recorder.happenings) look(event, at, 0, what)
   for (const { at, event, store, group, role, term } of recorder.roles)
     look(event, at, store, `s${store}: group ${group} ${role} in term ${term}`)
   for (const { event, store, name } of recorder.marks)
     look(event, atOf(event), store, `s${store}: mark ${name}`)
-  for (const { event, store, client, id, code, commitTs } of recorder.answers)
-    look(
-      event,
-      atOf(event),
-      store,
-      `s${store} answers request ${id} of client ${client}: ${code}${commitTs === 0 ? "" : ` @${commitTs}`}`,
-    )
+  left = Math.max(left, HITS_MAX / 4)
+  for (const { event, store, client, id, code, commitTs } of recorder.answers) {
+    const stamp = commitTs === 0 ? "" : ` @${commitTs}`
+    look(event, atOf(event), store, `s${store} answers request ${id} of client ${client}: ${code}${stamp}`)
+  }
+  left = HITS_MAX / 2
   const end = Math.min(recorder.events, from + INPUTS_MAX)
   let event = from + 1
-  for (; event <= end && hits.length < HITS_MAX; event++) {
+  for (; event <= end && left > 0; event++) {
     const store = recorder.stores.at(event - 1)
     look(
       event,
