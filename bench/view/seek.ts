@@ -49,8 +49,8 @@ const sampled = (work: (event: number) => unknown, times: number): Row => {
 }
 const storeOf = (event: number): number => recorder.stores.at(event - 1)
 const look = (event: number): void => {
-  lookAtEvent(run, event)
   inspectStore(run, storeOf(event), event)
+  lookAtEvent(run, event)
 }
 
 const rows: Record<string, Row> = {

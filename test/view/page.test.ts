@@ -167,6 +167,36 @@ describe.skipIf(CHROMIUM === null)("the page", () => {
     await page.close()
   })
 
+  test("finds words, and says who wrote a value", async () => {
+    const { plan } = regression("removed-rows-came-back")
+    const { page, errors } = await open(pageOf("words", plan, ""))
+    await page.keyboard.press("/")
+    await page.fill("#query", "leader in term")
+    await page.keyboard.press("Enter")
+    await page.waitForSelector(".hits li")
+    const hit = (await text(page, ".hits li button")).replaceAll(",", "")
+    await page.click(".hits li button")
+    await page.waitForFunction(
+      (wanted) => document.querySelector("#event")?.textContent?.replaceAll(",", "") === wanted,
+      hit,
+    )
+    await page.keyboard.press("End")
+    await page.keyboard.press("2")
+    for (let store = 1; store <= plan.cluster.stores && (await rowsOf(page)) === 0; store++) {
+      await page.click(`.stores button:nth-child(${store})`)
+      await page.waitForFunction(
+        (wanted) => document.querySelector("#store-line")?.textContent?.startsWith(`store ${wanted} `),
+        store,
+      )
+    }
+    await page.click('summary:has-text("rows of tenant") + table th button')
+    await page.waitForSelector("#provenance li")
+    assert.match(await text(page, "#provenance"), /has it from here on|was on the disk/)
+    assert.match(await text(page, "#provenance"), /begins operation/)
+    assert.deepEqual(errors, [])
+    await page.close()
+  })
+
   test("finds the nearest passing run beside itself, and says where they part", async () => {
     const { plan } = regression("state-of-the-one-before")
     const { page } = await open(pageOf("near", plan, ""))
@@ -219,6 +249,10 @@ describe.skipIf(CHROMIUM === null)("the page", () => {
     await page.close()
   })
 })
+
+function rowsOf(page: Page): Promise<number> {
+  return page.locator('summary:has-text("rows of tenant") + table th button').count()
+}
 
 async function hasHash(page: Page, hash: string): Promise<void> {
   await page.waitForFunction((wanted) => document.querySelector("#hash")?.textContent === wanted, hash)

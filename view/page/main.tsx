@@ -7,5 +7,9 @@ import { watchTheme } from "./theme.ts"
 const subject = JSON.parse(document.querySelector("#subject")!.textContent ?? "") as Subject
 document.title = `${subject.name} · Orrery`
 watchTheme()
+// What nobody waited for is told all the same.
+addEventListener("unhandledrejection", ({ reason }) => {
+  state.trouble.value = reason instanceof Error ? reason.message : String(reason)
+})
 render(<App />, document.querySelector("#app")!)
 void state.begin(subject)

@@ -283,6 +283,7 @@ function paintAnswers(context: CanvasRenderingContext2D, { outline, layout, pale
     const end = room.get(lane) ?? layout.width
     room.set(lane, start)
     const at = Math.max(layout.x(until), start + 2) + 8
+    if (end - at < 40) continue
     const told = text.replace(/^op \d+: /, "").replace(/ → ok(?: |$)/, " → ")
     if (start < layout.width && at > LEFT && at + told.length * 6.1 < end)
       context.fillText(told.replace(/ → $/, ""), at, layout.rows[lane]! - 8)

@@ -83,7 +83,11 @@ export type Calls = {
     readonly ask: { readonly from: number; readonly until: number; readonly quiet: boolean }
     readonly answer: Scene
   }
-  readonly event: { readonly ask: { readonly event: number }; readonly answer: EventView }
+  /** An event, and its store as it is after it. */
+  readonly stand: {
+    readonly ask: { readonly event: number; readonly prefix: string }
+    readonly answer: { readonly event: EventView; readonly store: StoreView & { readonly wallMs: number } }
+  }
   readonly message: { readonly ask: { readonly id: number }; readonly answer: MessageView }
   readonly eventAt: {
     readonly ask: { readonly time: number; readonly store: number | null }

@@ -122,15 +122,15 @@ export async function look(event: number): Promise<void> {
   if (run === null || run.events === 0) return
   const own = ++asked
   cursor.value = Math.min(Math.max(1, event), run.events)
-  const seen = await client.ask("event", { event: cursor.value })
+  const seen = await client.ask("stand", { event: cursor.value, prefix: rowPrefix.value })
   if (own !== asked) return
   batch(() => {
-    eventView.value = seen
-    lane.value = seen.store
+    eventView.value = seen.event
+    storeView.value = seen.store
+    lane.value = seen.event.store
     provenance.value = null
-    reveal(seen.at)
+    reveal(seen.event.at)
   })
-  await inspect()
 }
 
 /** The store in the inspector as it is at the cursor. */

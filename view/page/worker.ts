@@ -124,6 +124,12 @@ function eventNear(time: number, store: number | null): number {
   return own.length === 0 ? Math.max(1, event) : own.at(Math.max(0, own.countUpTo(event) - 1))
 }
 
+function inspect(store: number, event: number, prefix: string): Calls["inspect"]["answer"] {
+  const started = performance.now()
+  const view = inspectStore(theRun(), store, event, { prefix })
+  return { ...view, wallMs: performance.now() - started }
+}
+
 function perform(ask: Ask): Calls[CallName]["answer"] {
   switch (ask.call) {
     case "open":
@@ -134,19 +140,18 @@ function perform(ask: Ask): Calls[CallName]["answer"] {
       return editPlan(ask.plan, ask.edit)
     case "scene":
       return sceneOf(theRun(), ask.from, ask.until, ask.quiet)
-    case "event":
-      return lookAtEvent(theRun(), ask.event)
+    case "stand": {
+      const store = inspect(theRun().recorder.stores.at(ask.event - 1), ask.event, ask.prefix)
+      return { event: lookAtEvent(theRun(), ask.event), store }
+    }
     case "message":
       return lookAtMessage(theRun(), ask.id)
     case "eventAt":
       return eventNear(ask.time, ask.store)
     case "step":
       return step(ask.event, ask.by, ask.store)
-    case "inspect": {
-      const started = performance.now()
-      const view = inspectStore(theRun(), ask.store, ask.event, { prefix: ask.prefix })
-      return { ...view, wallMs: performance.now() - started }
-    }
+    case "inspect":
+      return inspect(ask.store, ask.event, ask.prefix)
     case "cone": {
       const cone = coneOf(theRun(), ask.event)
       return { ...cone, chain: cone.path.slice(0, 60).map((id) => lookAtMessage(theRun(), id)) }

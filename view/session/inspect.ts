@@ -67,6 +67,8 @@ export function inspectStore(
           stampAt(step - 2),
           options,
         )
+  // On from there by the step itself, which whoever looks at the event asks for next.
+  if (step > 0) rewinder.stepAt(life, step - 1)
   const now = factsOf(run, rewinder.kernelAt(life, step), store, event, stampAt(step - 1), options)
   return { store, event: at, life: "up", sections: sectionsOf(now, before) }
 

@@ -33,7 +33,7 @@ export type RecordedPart = {
   readonly inputs: Uint8Array
 }
 
-type Process = {
+type Node = {
   readonly store: number
   readonly kernel: StoreKernel
   readonly bases: ReadonlyMap<VolumeId, LiveBase>
@@ -61,15 +61,15 @@ export function playRecordings(
   const recorder = new Recorder({ storeCount, clientCount: 0 }, kernelBuild, (events) =>
     onProgress(events, bytes === 0 ? 1 : done / bytes),
   )
-  const processes = parts.map((part) => begin(part, recorder))
+  const nodes = parts.map((part) => begin(part, recorder))
   const links = new Links(recorder)
-  const start = Math.min(...processes.flatMap(({ next }) => (next === null ? [] : [next.wall])))
-  for (const process of processes) introduce(process, (process.next?.wall ?? start) - start, recorder)
+  const start = Math.min(...nodes.flatMap(({ next }) => (next === null ? [] : [next.wall])))
+  for (const node of nodes) introduce(node, (node.next?.wall ?? start) - start, recorder)
   let now = 0
   for (;;) {
-    let first: Process | null = null
-    for (const process of processes) {
-      if (process.next !== null && (first === null || process.next.wall < first.next!.wall)) first = process
+    let first: Node | null = null
+    for (const node of nodes) {
+      if (node.next !== null && (first === null || node.next.wall < first.next!.wall)) first = node
     }
     if (first === null) break
     const input = first.next!
@@ -82,10 +82,10 @@ export function playRecordings(
   }
   const rewinder = new Rewinder(recorder.inputs)
   const run: Run = { plan: null, result: null, recorder, rewinder }
-  return { run, hashes: processes.map(({ trace }) => trace.hex()) }
+  return { run, hashes: nodes.map(({ trace }) => trace.hex()) }
 }
 
-function begin(part: RecordedPart, recorder: Recorder): Process {
+function begin(part: RecordedPart, recorder: Recorder): Node {
   const config = { ...part.config, switches: NO_SWITCHES }
   const bases = new Map(part.bases.map(([volume, bytes]) => [volume, baseOf(bytes)] as const))
   const kernel = recorder.build.load(config, part.kernel, bases)
@@ -97,7 +97,7 @@ function begin(part: RecordedPart, recorder: Recorder): Process {
 }
 
 /** What a process is when its recording begins, which it may have been for long. */
-function introduce({ store, kernel }: Process, at: number, recorder: Recorder): void {
+function introduce({ store, kernel }: Node, at: number, recorder: Recorder): void {
   recorder.noted(at, 0, { type: "started", store, boot: kernel.identity().boot })
   for (const { group, role, term } of kernel.status()) {
     recorder.roles.push({ at, event: 0, store, group, role, term })
@@ -114,8 +114,8 @@ function nextInput(reader: ByteReader): Input | null {
   return reader.failed ? null : input
 }
 
-function step(process: Process, input: Input, now: number, recorder: Recorder, links: Links): void {
-  const { store, kernel, bases, checkpoints } = process
+function step(node: Node, input: Input, now: number, recorder: Recorder, links: Links): void {
+  const { store, kernel, bases, checkpoints } = node
   if (input.type === "checkpointSynced") {
     const changes = checkpoints.get(input.volume)
     const base = bases.get(input.volume)
@@ -125,7 +125,7 @@ function step(process: Process, input: Input, now: number, recorder: Recorder, l
   const effects = kernel.step(input)
   for (const effect of effects)
     if (effect.type === "checkpoint") checkpoints.set(effect.volume, effect.changes)
-  process.trace.stepped(store, input, effects)
+  node.trace.stepped(store, input, effects)
   const event = recorder.events + 1
   links.taken(store, input, now, event)
   recorder.stepped(now, event, store, input, effects)

@@ -5,6 +5,9 @@ import type { Life, SavedKernel } from "./life.ts"
 /** Kernels that are kept alive at the place they were last asked for. */
 const ALIVE_MAX = 32
 
+export type Step = { readonly input: Input; readonly effects: readonly Effect[] }
+type Taken = { readonly step: number; readonly taken: Step }
+
 /** A kernel of the run, alive again. */
 class Replayed {
   readonly life: Life
@@ -27,7 +30,7 @@ class Replayed {
     this.kernel = Kernel.load(config, save.bytes, this.#bases)
   }
 
-  next(inputs: InputLog): { readonly input: Input; readonly effects: readonly Effect[] } {
+  next(inputs: InputLog): Step {
     const { baseChanges, events } = this.life
     for (; baseChanges[this.#changes]?.step === this.step; this.#changes++) {
       const { volume, base } = baseChanges[this.#changes]!
@@ -46,6 +49,8 @@ class Replayed {
 export class Rewinder {
   readonly #inputs: InputLog
   readonly #alive = new Map<Life, Replayed>()
+  /** By life: its step that was taken last, so that whoever looks at it after another pays for it once. */
+  readonly #last = new Map<Life, Taken>()
   /** Steps that were taken again, in all: what seeking costs. */
   stepsTaken = 0
 
@@ -59,9 +64,14 @@ export class Rewinder {
   }
 
   /** The step of this number (from 0) once more: what went in and what came out. */
-  stepAt(life: Life, step: number): { readonly input: Input; readonly effects: readonly Effect[] } {
+  stepAt(life: Life, step: number): Step {
+    const last = this.#last.get(life)
+    if (last?.step === step) return last.taken
     this.stepsTaken++
-    return this.#at(life, step).next(this.#inputs)
+    const taken = this.#at(life, step).next(this.#inputs)
+    if (this.#last.size >= ALIVE_MAX) this.#last.clear()
+    this.#last.set(life, { step, taken })
+    return taken
   }
 
   #at(life: Life, step: number): Replayed {

@@ -56,10 +56,11 @@ export function search(run: Run, query: string, from = 0): SearchResult {
     const stamp = commitTs === 0 ? "" : ` @${commitTs}`
     look(event, atOf(event), store, `s${store} answers request ${id} of client ${client}: ${code}${stamp}`)
   }
+  const told = hits.length
   left = HITS_MAX / 2
   const end = Math.min(recorder.events, from + INPUTS_MAX)
   let event = from + 1
-  for (; event <= end && left > 0; event++) {
+  for (; event <= end && hits.length < told + HITS_MAX / 2; event++) {
     const store = recorder.stores.at(event - 1)
     look(
       event,
