@@ -1,10 +1,8 @@
 import assert from "node:assert/strict"
-import { once } from "node:events"
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
-import { Worker } from "node:worker_threads"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, test } from "vitest"
 import { simulate, type Plan } from "#sim"
@@ -12,7 +10,7 @@ import { editPlan, inspectStore, runPlan } from "#view"
 import { fillPage } from "#view/bundle/fill.ts"
 import { bundlePage } from "#view/bundle/page.ts"
 import { CHROMIUM, launch } from "./chromium.ts"
-import { PLANTED, planted } from "./planted.ts"
+import { EARLY_ACKNOWLEDGEMENT, planted, runPlanted } from "./planted.ts"
 import { regression } from "./support.ts"
 
 // The page as people have it: one file, opened by a real browser without a network.
@@ -209,15 +207,13 @@ describe.skipIf(CHROMIUM === null)("the page", () => {
 
   test("shows a planted bug where Node sees it, with what led to it", async () => {
     const { plan } = regression("removed-rows-came-back")
-    const worker = new Worker(new URL("planted.ts", import.meta.url), { workerData: { plans: [plan] } })
-    const [[node]] = (await once(worker, "message")) as [
-      [{ traceHash: string; oracle: string; events: number }],
-    ]
-    await worker.terminate()
-    assert.equal(node.oracle, PLANTED.oracle)
-    const { page } = await open(pageOf("planted", plan, node.traceHash, await bundlePage({ edit: planted })))
+    const bug = EARLY_ACKNOWLEDGEMENT
+    const node = await runPlanted(bug, plan)
+    assert.equal(node.oracle, bug.oracle)
+    const empty = await bundlePage({ edit: (file, source) => planted(bug, file, source) })
+    const { page } = await open(pageOf("planted", plan, node.traceHash, empty))
     assert.equal(await text(page, "#hash"), node.traceHash)
-    assert.equal(await text(page, "#verdict"), PLANTED.oracle)
+    assert.equal(await text(page, "#verdict"), bug.oracle)
     await page.waitForSelector("#chain li")
     await page.keyboard.press("5")
     await page.click("#probe")
