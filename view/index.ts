@@ -1,7 +1,7 @@
 export { coneOf, type Cone } from "./session/cone.ts"
 export { nearestPassing, partOf, type CompareOptions, type Neighbour } from "./session/compare.ts"
 export { ednLines } from "./session/edn.ts"
-export { editPlan, type Edit } from "./session/edit.ts"
+export { ADDED_FAULTS, editPlan, type AddedKind, type Edit } from "./session/edit.ts"
 export { lookAtEvent, lookAtMessage, type EventView, type MessageView } from "./session/event.ts"
 export { playRecordings, type Played, type RecordedPart } from "./session/recording.ts"
 export { focusOf, type Focus } from "./session/focus.ts"

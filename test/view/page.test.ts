@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, test } from "vitest"
 import { simulate, type Plan } from "#sim"
-import { editPlan, inspectStore, runPlan } from "#view"
+import { editPlan, inspectStore, runPlan, type Edit } from "#view"
 import { fillPage } from "#view/bundle/fill.ts"
 import { bundlePage } from "#view/bundle/page.ts"
 import { CHROMIUM, launch } from "./chromium.ts"
@@ -156,6 +156,19 @@ describe.skipIf(CHROMIUM === null)("the page", () => {
       page,
       simulate(editPlan(dropped, { type: "moveFault", id: moved.id, at }) as Plan).traceHash,
     )
+    await page.click("#reset")
+    await hasHash(page, first)
+    await page.keyboard.press("Home")
+    await page.selectOption("#add select", "pause")
+    const chosen = /add to store (\d+) at (\S+) s/.exec(await text(page, "#add button"))!
+    await page.click("#add button")
+    const added: Edit = {
+      type: "addFault",
+      kind: "pause",
+      store: Number(chosen[1]),
+      at: Number(chosen[2]) * 1e6,
+    }
+    await hasHash(page, simulate(editPlan(plan, added) as Plan).traceHash)
     await page.click("#reset")
     await hasHash(page, first)
     await page.fill(`li[data-fault="${moved.id}"] .time`, "-3")

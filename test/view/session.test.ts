@@ -3,6 +3,7 @@ import { describe, test } from "vitest"
 import { Digest, writeEffect, type Effect } from "#kernel"
 import { drawPlan, kernelBuild, scenario, simulate, type KernelBuild, type Listener, type Plan } from "#sim"
 import {
+  ADDED_FAULTS,
   coneOf,
   editPlan,
   eventAt,
@@ -18,6 +19,7 @@ import {
   sceneOf,
   search,
   whoWrote,
+  type AddedKind,
   type Run,
 } from "#view"
 import { regression } from "./support.ts"
@@ -265,6 +267,18 @@ describe("a plan that is edited", () => {
     for (const edited of [dropped, moved]) {
       assert.equal(runPlan(edited).result.traceHash, simulate(edited).traceHash)
       assert.notEqual(simulate(edited).traceHash, simulate(plan).traceHash)
+    }
+  })
+
+  test("takes every fault that can be added to it, and it changes what it can", () => {
+    const hash = simulate(plan).traceHash
+    // To load what was saved changes nothing, as it should; and nobody writes at that moment, so no disk is asked.
+    const silent: readonly AddedKind[] = ["reload", "stalledDisk"]
+    for (const kind of Object.keys(ADDED_FAULTS) as AddedKind[]) {
+      const added = editPlan(plan, { type: "addFault", kind, store: 2, at: 20_000_000 })
+      assert.ok(typeof added !== "string", `${kind}: ${JSON.stringify(added)}`)
+      assert.equal(added.faults.length, plan.faults.length + 1)
+      assert.equal(simulate(added).traceHash === hash, silent.includes(kind), kind)
     }
   })
 

@@ -1,9 +1,11 @@
 import { signal, type Signal } from "@preact/signals"
 import type { JSX } from "preact"
 import type { PlanFault } from "#sim"
+import { ADDED_FAULTS, type AddedKind } from "../session/edit.ts"
 import { count, seconds } from "./format.ts"
 import * as state from "./state.ts"
 
+const adding: Signal<AddedKind> = signal("crash")
 const open: Signal<number> = signal(-1)
 
 /** The plan, to be changed: what is changed runs at once. */
@@ -44,6 +46,7 @@ export function PlanPanel(): JSX.Element {
           <FaultPart key={fault.id} fault={fault} />
         ))}
       </ul>
+      <AddFault />
       <h3>operations</h3>
       <ul class="lines ops">
         {workload.ops.slice(0, 200).map(({ id, at, client, op }) => (
@@ -64,6 +67,38 @@ export function PlanPanel(): JSX.Element {
         {workload.ops.length > 200 ? <li class="soft">and {count(workload.ops.length - 200)} more</li> : null}
       </ul>
     </div>
+  )
+}
+
+/** A new fault where the cursor is. */
+function AddFault(): JSX.Element {
+  const kinds = Object.keys(ADDED_FAULTS) as AddedKind[]
+  return (
+    <p class="row" id="add">
+      <select
+        value={adding.value}
+        onChange={(event) => {
+          adding.value = event.currentTarget.value as AddedKind
+        }}
+      >
+        {kinds.map((kind) => (
+          <option key={kind}>{kind}</option>
+        ))}
+      </select>
+      <button
+        title="Strikes the chosen store at the moment of the cursor"
+        onClick={() =>
+          void state.edit({
+            type: "addFault",
+            kind: adding.value,
+            store: state.lane.value,
+            at: state.cursorAt.value,
+          })
+        }
+      >
+        add to store {state.lane.value} at {seconds(state.cursorAt.value, 1_000_000)}
+      </button>
+    </p>
   )
 }
 
