@@ -3,9 +3,10 @@ import { chromium, type Browser } from "playwright-core"
 
 const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
 
-/** A real browser of this machine; null where there is none. Nothing is ever downloaded. */
+const NAMED = process.env["ORRERY_CHROMIUM"]
+/** The browser that is named, or one of this machine; null where there is none. Nothing is ever downloaded. */
 export const CHROMIUM: string | null =
-  [process.env["ORRERY_CHROMIUM"] ?? "", ...PLACES].find((place) => place !== "" && existsSync(place)) ?? null
+  (NAMED === undefined ? PLACES : [NAMED]).find((place) => existsSync(place)) ?? null
 
 export function launch(): Promise<Browser> {
   if (CHROMIUM === null) throw new Error("There is no chromium")
