@@ -2,6 +2,7 @@ import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFil
 import { spawnSync } from "node:child_process"
 import { dirname, join, resolve } from "node:path"
 import { transformSync } from "esbuild"
+import { bundlePage } from "./view/bundle/page.ts"
 
 // `node build.ts [folder]` writes the package to dist/ or that folder: the same tree as JavaScript with
 // declarations, since Node strips no types under node_modules. `npm pack ./dist` makes the tarball.
@@ -18,7 +19,7 @@ type Manifest = {
 
 const ROOT = import.meta.dirname
 const DIST = resolve(process.argv[2] ?? join(ROOT, "dist"))
-const FOLDERS = ["kernel", "sql", "sim", "net", "cli", "scenarios"].filter((folder) =>
+const FOLDERS = ["kernel", "sql", "sim", "view", "net", "cli", "scenarios"].filter((folder) =>
   existsSync(join(ROOT, folder)),
 )
 
@@ -94,8 +95,12 @@ function manifest(own: Manifest): object {
 
 compile()
 rmSync(DIST, { recursive: true, force: true })
-const files = FOLDERS.flatMap((folder) => globSync(`${folder}/**/*.*`, { cwd: ROOT })).toSorted()
+const files = FOLDERS.flatMap((folder) => globSync(`${folder}/**/*.*`, { cwd: ROOT }))
+  // The page is one file, made here: what it is made of stays out.
+  .filter((file) => !file.startsWith("view/page/") && file !== "view/bundle/page.ts")
+  .toSorted()
 for (const file of files) emit(file)
+put("view/page.html", await bundlePage())
 for (const file of ["bin/orrery.js", "LICENSE", "README.md", "CHANGELOG.md"]) {
   mkdirSync(dirname(join(DIST, file)), { recursive: true })
   cpSync(join(ROOT, file), join(DIST, file))

@@ -13,6 +13,7 @@ const BENCHES = [
   "sim/groups",
   "sim/memory",
   "sim/linearizable",
+  "view/seek",
   "kernel/commits",
   "kernel/engine",
   "kernel/snapshot",

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander"
 import { orreryVersion } from "./build-id.ts"
 import { addChaos } from "./commands/chaos.ts"
 import { addDemo } from "./commands/demo.ts"
+import { addExport } from "./commands/export.ts"
 import { addInit } from "./commands/init.ts"
 import { addList } from "./commands/list.ts"
 import { addMerge } from "./commands/merge.ts"
@@ -13,6 +14,8 @@ import { addShow } from "./commands/show.ts"
 import { addShrink } from "./commands/shrink.ts"
 import { addStart } from "./commands/start.ts"
 import { addStatus } from "./commands/status.ts"
+import { addView } from "./commands/view.ts"
+import { addViewRecording } from "./commands/view-recording.ts"
 import { addZoo } from "./commands/zoo.ts"
 import { didYouMean, EnvironmentError, EXIT, messageOf, systemCode, UsageError } from "./errors.ts"
 import { processHost, type Host } from "./host.ts"
@@ -45,10 +48,12 @@ function makeProgram(
     .summary("the simulator")
     .description("Whole clusters of the real kernel under one seed.")
     .helpCommand(false)
-  for (const add of [addRun, addList, addShow, addReplay, addShrink, addMerge, addZoo]) add(sim, host, end)
+  for (const add of [addRun, addList, addShow, addReplay, addShrink, addView, addExport, addMerge, addZoo])
+    add(sim, host, end)
   addInit(program, host, end)
   addStart(program, host, end)
   addReplayRecording(program, host, end)
+  addViewRecording(program, host, end)
   const range = program
     .command("range")
     .summary("ranges of a store")

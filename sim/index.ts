@@ -44,7 +44,7 @@ export {
 export type { OnlineChecker, Violation, WorldView } from "./check/checker.ts"
 export { ORACLES, type Oracle } from "./check/oracles.ts"
 export { checkLinearizable, type Linearizability } from "./check/linearizable.ts"
-export { byInvocation, readHistory, writeHistory, type Operation } from "./check/history.ts"
+export { byInvocation, INSTANT_NEVER, readHistory, writeHistory, type Operation } from "./check/history.ts"
 export { KERNEL_SEARCH, shrink, type Shrunk, type ShrinkOptions } from "./shrink/shrink.ts"
 export type { Cursor, Search, SearchState, Step } from "./shrink/search.ts"
 export { sizeOf, Tried, type Seen, type ShrinkProgress } from "./shrink/drive.ts"
@@ -59,7 +59,8 @@ export {
   type FoundNote,
   type ShrinkNote,
 } from "./trace/capsule.ts"
-export { LineRecorder, type Listener } from "./trace/recorder.ts"
+export { effectText, inputText, LineRecorder, type Listener, type Note } from "./trace/recorder.ts"
+export type { FaultRun } from "./faults/stage.ts"
 export type { KernelBuild, StoreKernel } from "./kernel-build.ts"
 export { kernelBuild } from "./build.ts"
 export { replay, type Replay } from "./trace/replay.ts"

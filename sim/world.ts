@@ -36,7 +36,7 @@ import type { FaultKind, Plan } from "./plan/plan.ts"
 import { NO_EVENT, Scheduler, type Handle } from "./scheduler.ts"
 import { StoreHost, type HostWatcher } from "./store-host.ts"
 import { TraceHash } from "./trace/hash.ts"
-import { effectText, type Listener } from "./trace/recorder.ts"
+import { effectText, type Listener, type Note } from "./trace/recorder.ts"
 import { Zombie, type ZombieWatcher } from "./zombie.ts"
 
 const CLUSTER = "orrery-sim"
@@ -202,6 +202,7 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
   // What clients do.
 
   clientSend(client: number, store: number, request: KvRequest): void {
+    this.#note({ type: "requestSent", client, store, request })
     this.network.sendRequest(client, store, request)
   }
 
@@ -312,6 +313,7 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
         this.event,
         `store ${store} ${powerLoss ? "loses power" : "crashes"}`,
       )
+      this.#note({ type: "stopped", store, powerLoss })
       for (const checker of this.#onCrash) checker.storeCrashed!(this, store, powerLoss)
     } else if (powerLoss) host.disk.losePower()
     return wasAlive
@@ -376,6 +378,7 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
     const number = this.host(store).kernel!.identity().boot
     if (this.#listener !== null) {
       this.#listener.happened(this.now, this.event, `store ${store} starts (boot ${number})`)
+      this.#note({ type: "started", store, boot: number })
       for (const effect of effects) this.#listener.happened(this.now, this.event, `  ${effectText(effect)}`)
     }
     for (const checker of this.#onBoot) checker.storeBooted!(this, store, number)
@@ -409,10 +412,12 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
   }
 
   sendFrame(from: number, to: number, lane: Lane, frame: Frame): void {
+    if (this.#listener !== null) this.#note({ type: "frameSent", from, to, frame })
     this.network.sendFrame(from, to, lane, frame)
   }
 
   reply(store: number, session: number, reply: KvReply): void {
+    this.#note({ type: "replySent", store, client: session, reply })
     this.network.sendReply(store, session, reply)
   }
 
@@ -467,7 +472,9 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
       case EVENT.reply: {
         const client = this.network.clientOf(event.b)
         const store = Math.floor(a / this.network.endpointCount) + 1
-        if (this.network.arrives(a, payload)) this.#clients?.replied(client, store, payload as KvReply)
+        if (!this.network.arrives(a, payload)) break
+        this.#note({ type: "replyArrived", client, store, reply: payload as KvReply })
+        this.#clients?.replied(client, store, payload as KvReply)
         break
       }
       case EVENT.turn:
@@ -487,18 +494,22 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
         this.#boot(a)
         break
       case EVENT.faultBegins: {
-        const { fault } = this.#faults.runs[a]!
+        const run = this.#faults.runs[a]!
+        const { fault } = run
         this.#listener?.happened(this.now, this.event, `fault ${fault.id} begins: ${fault.kind}`)
         this.#faults.begins(a)
+        this.#note({ type: "faultBegan", run })
         break
       }
       case EVENT.faultActs:
         this.#faults.acts(a, event.b)
         break
       case EVENT.faultEnds: {
-        const { fault } = this.#faults.runs[a]!
+        const run = this.#faults.runs[a]!
+        const { fault } = run
         if (fault.until > fault.at) this.#listener?.happened(this.now, this.event, `fault ${fault.id} ends`)
         this.#faults.ends(a)
+        this.#note({ type: "faultEnded", run })
         break
       }
       case EVENT.phase:
@@ -509,6 +520,10 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
         this.#clients?.timerFired(a)
         break
     }
+  }
+
+  #note(note: Note): void {
+    this.#listener?.noted?.(this.now, this.event, note)
   }
 
   /** In a quiet part nothing is wrong: faults are lifted, and who was down starts at once. */

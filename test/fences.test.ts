@@ -18,6 +18,8 @@ const GROUND: Readonly<Record<string, string>> = {
   "kernel/one.ts": `export const one = 1\n`,
   "sim/index.ts": `export { two } from "./two.ts"\n`,
   "sim/two.ts": `import { one } from "#kernel"\n\nexport const two: number = one + 1\n`,
+  "view/index.ts": `export { seven } from "./session/seven.ts"\n`,
+  "view/session/seven.ts": `import { two } from "#sim"\n\nexport const seven: number = two + 5\n`,
   "net/index.ts": `export { six } from "./six.ts"\n`,
   "net/six.ts": `import { one } from "#kernel"\n\nexport const six: number = one + 5\n`,
   "cli/three.ts": `export const three = 3\n`,
@@ -64,6 +66,22 @@ const lintBreaches: readonly Breach[] = [
     ["a package it was not given", "commander"],
   ].map(([name, from], i) => imports(`net imports ${name}`, `net/imports-${i}.ts`, from!)),
   imports("sim imports net", "sim/imports-net.ts", "#net"),
+  imports("sim imports the view", "sim/imports-view.ts", "#view"),
+  imports("net imports the view", "net/imports-view.ts", "#view"),
+  ...[
+    ["net", "#net"],
+    ["cli", "#cli/three.ts"],
+    ["a scenario", "#scenarios/smoke/four.ts"],
+    ["past the simulator's door", "#sim/two.ts"],
+    ["its own door by name", "#view"],
+    ["its own door by path", "../index.ts"],
+    ["another folder by path", "../../sim/two.ts"],
+    ["node:fs", "node:fs"],
+    ["a package of the page", "preact"],
+  ].map(([name, from], i) => imports(`a session imports ${name}`, `view/session/imports-${i}.ts`, from!)),
+  imports("the page imports the bundler", "view/page/imports-0.ts", "esbuild"),
+  imports("the page imports Node", "view/page/imports-1.ts", "node:fs"),
+  imports("the bundler imports the simulator", "view/bundle/imports-0.ts", "#sim"),
   ...[
     ["past the kernel's door", "#kernel/one.ts"],
     ["past the simulator's door", "#sim/two.ts"],
@@ -72,7 +90,7 @@ const lintBreaches: readonly Breach[] = [
   ].map(([name, from], i) => imports(`cli imports ${name}`, `cli/imports-${i}.ts`, from!)),
   imports("a test imports the door of its own folder", "test/imports-0.ts", "./index.ts"),
 
-  ...["kernel", "sim", "scenarios/smoke"].flatMap((folder) => [
+  ...["kernel", "sim", "view/session", "scenarios/smoke"].flatMap((folder) => [
     ...[
       "Date.now()",
       "new Date(0)",
@@ -208,6 +226,16 @@ const lintRight: readonly Case[] = [
     code: `import type * as FastCheck from "fast-check"\n\nexport type Whole = FastCheck.Arbitrary<number>\n`,
   },
   {
+    name: "a session imports both doors below it",
+    file: "view/session/right-0.ts",
+    code: `import { one } from "#kernel"\nimport { two } from "#sim"\n\nexport const sum: number = one + two\n`,
+  },
+  {
+    name: "the page imports what it is drawn with",
+    file: "view/page/right-0.ts",
+    code: `import { signal } from "@preact/signals"\nimport { seven } from "../session/seven.ts"\n\nexport const shown: number = signal(seven).value\n`,
+  },
+  {
     name: "a scenario imports the library's door",
     file: "scenarios/smoke/right-0.ts",
     code: GROUND["scenarios/smoke/four.ts"]!,
@@ -259,6 +287,11 @@ const typeBreaches: Readonly<Record<string, readonly Breach[]>> = {
     ...AMBIENT.map((expression, i) => uses("sim", expression, `ambient-${i}`, "TS2xxx")),
     { ...imports("sim imports cli", "sim/arrow-0.ts", "#cli/three.ts"), by: "TS6xxx" },
     { ...imports("sim imports node:fs", "sim/arrow-1.ts", "node:fs"), by: "TS2xxx" },
+  ],
+  view: [
+    ...AMBIENT.map((expression, i) => uses("view/session", expression, `ambient-${i}`, "TS2xxx")),
+    { ...imports("a session imports cli", "view/session/arrow-0.ts", "#cli/three.ts"), by: "TS6xxx" },
+    { ...imports("a session imports net", "view/session/arrow-1.ts", "#net"), by: "TS6xxx" },
   ],
   net: [
     { ...imports("net imports sim", "net/arrow-0.ts", "#sim"), by: "TS6xxx" },

@@ -70,6 +70,8 @@ test("the tarball holds JavaScript, declarations and the licence, and no TypeScr
     "cli/main.js",
     "sim/index.d.ts",
     "net/client/index.d.ts",
+    "view/page.html",
+    "view/index.js",
     "net/api/orrery.proto",
   ]) {
     assert.ok(packed.includes(path), `${path} is missing`)
@@ -106,6 +108,20 @@ describe.skipIf(!existsSync(join(ROOT, "scenarios/smoke")))("in an empty project
       assert.match(ended.stderr, /The zoo needs a checkout/)
       return ended.code === 4
     })
+  })
+
+  test("npx orrery sim view writes the page, whole, without a bundler", async () => {
+    await run("npx", ["orrery", "sim", "view", "smoke", "--seed", "1", "--out", "run.html"], PROJECT)
+    const page = readFileSync(join(PROJECT, "run.html"), "utf8")
+    assert.match(
+      page,
+      /<script type="application\/json" id="subject">\{"name":"smoke seed 1"|"scenario":"smoke"/,
+    )
+    assert.ok(!existsSync(join(PROJECT, "node_modules/esbuild")))
+    const size = Buffer.byteLength(page)
+    assert.ok(size > 200_000 && size < 5 << 20, `${size} bytes`)
+    await run("npx", ["orrery", "sim", "export", "smoke", "--seed", "1", "--edn", "run.edn"], PROJECT)
+    assert.match(readFileSync(join(PROJECT, "run.edn"), "utf8"), /^\{:index 0, /)
   })
 
   test("orrery/sim runs a scenario, and the same seed twice gives the same trace hash", async () => {

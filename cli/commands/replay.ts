@@ -78,7 +78,7 @@ async function replay(host: Host, what: string, options: ReplayOptions): Promise
 }
 
 /** A file by its look or its being there, otherwise the name of a scenario. */
-function readSubject(engine: Engine, what: string, seed: number | undefined): Subject {
+export function readSubject(engine: Engine, what: string, seed: number | undefined): Subject {
   const isFile =
     /[/\\]|\.json$/.test(what) || (existsSync(what) && !engine.scenarios.some(({ name }) => name === what))
   if (!isFile) {

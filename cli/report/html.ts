@@ -2,6 +2,8 @@ import { distinct, DIVERSITY_STEP, type Diversity } from "../campaign/diversity.
 import { COVERAGE_HEAD, coverageRows, coverageText, KIND_HEAD, kindRows } from "./coverage.ts"
 import { brief, count, percent } from "./format.ts"
 import type { Coverage, Failure, Report, ResultRow, Totals } from "./model.ts"
+import { reportStyle } from "./page-style.ts"
+import { barsHtml, heatHtml, histogramHtml } from "./plots.ts"
 import { classesText, SCENARIO_HEAD, scenarioCells } from "./table.ts"
 import { escapeXml } from "./xml.ts"
 
@@ -26,7 +28,7 @@ export function reportHtml(report: Report): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${escapeXml(totals.headline)}</title>
-<style>${STYLE}</style>
+<style>${reportStyle()}</style>
 </head>
 <body>
 <main>
@@ -36,29 +38,6 @@ ${sections.filter((html) => html !== "").join("\n")}
 </html>
 `
 }
-
-const STYLE = `
-:root { color-scheme: light dark; --ink: #1c2128; --soft: #59636e; --line: #d8dee4; --paper: #ffffff; --card: #f6f8fa;
-  --good: #1a7f37; --bad: #c5221f; --warn: #9a6700; --bar: #4f7cc4; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9198a1; --line: #30363d; --paper: #0d1117;
-  --card: #161b22; --good: #3fb950; --bad: #ff7b72; --warn: #d29922; --bar: #6ea8fe; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
-main { max-width: 1180px; margin: 0 auto; padding: 28px 20px 60px; }
-h1 { font-size: 22px; margin: 0 0 4px; } h2 { font-size: 17px; margin: 34px 0 10px; }
-.pass h1 { color: var(--good); } .fail h1 { color: var(--bad); }
-.facts { color: var(--soft); margin: 0; } code, pre, td { font-variant-numeric: tabular-nums; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: 13.5px; }
-th, td { padding: 4px 12px 4px 0; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th { font-weight: 600; color: var(--soft); } th:first-child, td:first-child { text-align: left; }
-.zero { color: var(--warn); font-weight: 600; } .columns { display: flex; flex-wrap: wrap; gap: 0 48px; align-items: flex-start; }
-.failure { background: var(--card); border: 1px solid var(--line); border-left: 4px solid var(--bad); border-radius: 6px;
-  padding: 12px 16px; margin: 12px 0; } .failure h3 { margin: 0 0 4px; font-size: 15px; color: var(--bad); }
-.failure p { margin: 4px 0; } pre { overflow-x: auto; font: 12.5px/1.5 ui-monospace, monospace; margin: 8px 0; }
-.bad { color: var(--bad); } .soft { color: var(--soft); }
-svg { display: block; max-width: 100%; height: auto; } svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
-svg rect { fill: var(--bar); } figure { margin: 0 0 20px; } figcaption { color: var(--soft); margin-bottom: 6px; }
-`
 
 function headHtml(report: Report): string {
   const { totals } = report
@@ -117,17 +96,18 @@ function tableHtml(head: readonly string[], rows: readonly (readonly string[])[]
 }
 
 function faultsHtml(totals: Totals): string {
-  const figure = (value: number): string => `<td${value === 0 ? ' class="zero"' : ""}>${count(value)}</td>`
-  const rows = Object.entries(totals.faults).map(
-    ([kind, { applied, effective }]) =>
-      `<tr><td>${escapeXml(kind)}</td>${figure(applied)}${figure(effective)}</tr>`,
-  )
-  const half = Math.ceil(rows.length / 2)
-  const head = "<thead><tr><th>fault</th><th>applied</th><th>effective</th></tr></thead>"
-  const tables = [rows.slice(0, half), rows.slice(half)].map(
-    (part) => `<table>${head}<tbody>${part.join("\n")}</tbody></table>`,
-  )
-  return `<div class="columns scroll">${tables.join("\n")}</div>`
+  const rows = Object.entries(totals.faults).map(([kind, { applied, effective }]) => ({
+    name: kind,
+    whole: applied,
+    part: effective,
+  }))
+  const about = "Each kind of fault: how often it struck someone (pale), and how often that changed something"
+  const never = rows.filter(({ whole }) => whole === 0).map(({ name }) => name)
+  const absent = never.length === 0 ? "" : `<p class="soft">Never: ${escapeXml(never.join(", "))}</p>`
+  return `${barsHtml(
+    about,
+    rows.filter(({ whole }) => whole > 0),
+  )}${absent}`
 }
 
 function marksHtml(totals: Totals): string {
@@ -147,10 +127,10 @@ function coverageHtml(coverage: Coverage): string {
   const missed =
     coverage.missedSites.length === 0
       ? ""
-      : `<p class="bad">Declared sites without a hit: ${escapeXml(coverage.missedSites.join(", "))}</p>`
+      : `<details><summary class="bad">${count(coverage.missedSites.length)} declared sites without a hit</summary><p>${escapeXml(coverage.missedSites.join(", "))}</p></details>`
   return `<p class="soft">${escapeXml(coverageText(coverage))}</p>${missed}
-${tableHtml(COVERAGE_HEAD, coverageRows(coverage))}
-<details><summary>Every kind, by the role of whom it struck</summary>${tableHtml(KIND_HEAD, kindRows(coverage))}</details>
+${heatHtml(COVERAGE_HEAD, coverageRows(coverage))}
+<details><summary>Every kind, by the role of whom it struck</summary>${heatHtml(KIND_HEAD, kindRows(coverage))}</details>
 <details><summary>Cells never hit</summary><pre>${escapeXml(coverage.never.join("\n"))}</pre></details>`
 }
 
@@ -166,53 +146,19 @@ function diversityHtml(diversity: Diversity): string {
 }
 
 function histogramsHtml(results: readonly ResultRow[]): string {
+  if (results.length < 2) return ""
   const timed = results.filter((row) => row.wallSeconds > 0)
-  if (timed.length < 2) return ""
-  return [
-    histogramHtml(
-      "Simulated seconds for one second on the wall",
-      timed.map((row) => row.simulatedSeconds / row.wallSeconds),
-    ),
-    histogramHtml(
-      "Kernel events a second",
-      timed.map((row) => row.events / row.wallSeconds),
-    ),
-    histogramHtml(
-      "Length of a run on the wall, seconds",
-      timed.map((row) => row.wallSeconds),
-    ),
-  ].join("\n")
-}
-
-const BARS = 24
-
-/** Bars between the least and the greatest value, on an even scale. */
-function histogramHtml(title: string, values: readonly number[]): string {
-  let least = Number.POSITIVE_INFINITY
-  let greatest = Number.NEGATIVE_INFINITY
-  for (const value of values) {
-    least = Math.min(least, value)
-    greatest = Math.max(greatest, value)
-  }
-  const span = greatest - least || 1
-  const bars = Array.from({ length: BARS }, () => 0)
-  for (const value of values) {
-    const index = Math.min(BARS - 1, Math.floor(((value - least) / span) * BARS))
-    bars[index] = (bars[index] ?? 0) + 1
-  }
-  const tallest = Math.max(...bars)
-  const width = 720
-  const height = 120
-  const step = width / BARS
-  const rects = bars.map((runs, index) => {
-    const tall = tallest === 0 ? 0 : (runs / tallest) * height
-    const from = brief(least + (span / BARS) * index)
-    const to = brief(least + (span / BARS) * (index + 1))
-    return `<rect x="${(index * step + 1).toFixed(1)}" y="${(height - tall).toFixed(1)}" width="${(step - 2).toFixed(1)}" height="${tall.toFixed(1)}"><title>${from} to ${to}: ${count(runs)} runs</title></rect>`
-  })
-  const labels = `<text x="0" y="${height + 14}">${brief(least)}</text><text x="${width}" y="${height + 14}" text-anchor="end">${brief(greatest)}</text>`
-  const sorted = [...values].sort((a, b) => a - b)
-  const median = sorted[Math.floor(sorted.length / 2)] ?? 0
-  const about = `${title}: median ${brief(median)} over ${count(values.length)} runs`
-  return `<figure><figcaption>${escapeXml(about)}</figcaption><svg viewBox="0 0 ${width} ${height + 18}" width="${width}" role="img" aria-label="${escapeXml(about)}">${rects.join("")}${labels}</svg></figure>`
+  const effective = (row: ResultRow): number =>
+    Object.values(row.faults).reduce((sum, fault) => sum + fault.effective, 0)
+  const plots: readonly (readonly [string, readonly number[]])[] = [
+    ["Kernel events of a run", results.map((row) => row.events)],
+    ["Faults of a run that changed something", results.map(effective)],
+    ["Operations acknowledged in a run", results.map((row) => row.operations.ok)],
+    ["Simulated seconds of a run", results.map((row) => row.simulatedSeconds)],
+    ["Simulated seconds for one on the wall", timed.map((row) => row.simulatedSeconds / row.wallSeconds)],
+    ["Kernel events a second on the wall", timed.map((row) => row.events / row.wallSeconds)],
+    ["Seconds of a run on the wall", timed.map((row) => row.wallSeconds)],
+  ]
+  const drawn = plots.filter(([, values]) => values.length > 1)
+  return `<div class="plots">${drawn.map(([title, values]) => histogramHtml(title, values)).join("\n")}</div>`
 }

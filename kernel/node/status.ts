@@ -1,5 +1,6 @@
 import type { Base } from "../engine/base.ts"
 import type { GroupId, Incarnation, LogIndex, Mono, ReplicaId, StoreId, Term, VolumeId } from "../ids.ts"
+import type { Follower } from "../raft/progress.ts"
 import type { Configuration } from "../raft/types.ts"
 import type { RangeDescriptor } from "../range/descriptor.ts"
 import type { SegmentImage } from "../wal/recovery.ts"
@@ -37,7 +38,11 @@ export type GroupStatus = {
   readonly term: Term
   /** 0 when no leader is known. */
   readonly leader: ReplicaId
+  /** For whom it voted in this term; 0 for nobody yet. */
+  readonly votedFor: ReplicaId
   readonly lastIndex: LogIndex
+  /** Up to where its log is on its own disk. */
+  readonly durableIndex: LogIndex
   readonly commitIndex: LogIndex
   readonly appliedIndex: LogIndex
   readonly firstIndex: LogIndex
@@ -49,6 +54,8 @@ export type GroupStatus = {
   readonly waitingRequests: number
   /** Of a leader: bytes of entries on their way to the stores that have not answered for them. */
   readonly sending: readonly { readonly store: StoreId; readonly bytes: number }[]
+  /** Of a leader: how far it believes each other member to be. */
+  readonly followers: readonly Follower[]
   /** What a scrub or a read found: only a `whole` state is served from. */
   readonly state: "whole" | "damaged" | "diverged"
   /** The entry at which an operator had the group go on without what its only replica had lost; 0: none is known. */

@@ -1,6 +1,16 @@
-import type { Incarnation, LogIndex, Mono, ReplicaId } from "../ids.ts"
+import type { Incarnation, LogIndex, Mono, ReplicaId, StoreId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
+
+/** One member as its leader sees it: it has acknowledged `matchIndex`, and was sent what lies before `nextIndex`. */
+export type Follower = {
+  readonly replica: ReplicaId
+  readonly store: StoreId
+  readonly state: Progress["state"]
+  readonly matchIndex: LogIndex
+  readonly nextIndex: LogIndex
+  readonly inflightBytes: number
+}
 
 /**
  * What a leader knows of one replica. `probe` sends one append and waits, `replicate` sends ahead within

@@ -33,6 +33,7 @@ import { RaftLog } from "./log.ts"
 import { heirs } from "./heirs.ts"
 import { ConfigurationLog, EMPTY_CONFIGURATION } from "./membership.ts"
 import { isScrubMessage, type RaftMessage, type SnapshotOffer } from "./message.ts"
+import type { Follower } from "./progress.ts"
 import { includes, memberOf } from "./quorum.ts"
 import { ReadIndexQueue } from "./read-index.ts"
 import {
@@ -238,6 +239,18 @@ export class Raft {
       if (bytes > 0) (sending ??= []).push({ store, bytes })
     }
     return sending ?? NOTHING_SENT
+  }
+
+  /** What this leader believes of each other member. */
+  followers(): readonly Follower[] {
+    const state = this.#state
+    if (state.role !== "leader") return NOTHING_SENT
+    return peers(state).flatMap(({ replica, store }) => {
+      const progress = state.progress.get(replica)
+      if (progress === undefined) return []
+      const { state: phase, matchIndex, nextIndex, inflightBytes } = progress
+      return [{ replica, store, state: phase, matchIndex, nextIndex, inflightBytes }]
+    })
   }
 
   get descriptor(): RangeDescriptor {

@@ -41,6 +41,8 @@ export type ReplayOptions = {
   readonly stretch?: number | "last"
   /** Stop after this event of the process. */
   readonly until?: number
+  /** Told what a stretch begins with, before its kernel is made: a follower may make one of its own. */
+  readonly onStart?: (start: Start) => void
   /** Follows every step. */
   readonly onStep?: StepListener
   readonly onProgress?: (bytes: number, of: number) => void
@@ -86,6 +88,7 @@ class Replay {
       this.#notes.push(`${first.name} cannot be replayed: what it begins with was not written to its end`)
       return
     }
+    this.#options.onStart?.(start)
     const player = open(start, this.#options.onStep ?? null)
     if (!(player instanceof Player)) {
       this.#divergence = { ...player, stretch: number }

@@ -1,11 +1,44 @@
-import { unreachable, type Effect, type Input, type PeerMessage } from "#kernel"
+import {
+  unreachable,
+  type Effect,
+  type Frame,
+  type Input,
+  type KvReply,
+  type KvRequest,
+  type PeerMessage,
+} from "#kernel"
+import type { FaultRun } from "../faults/stage.ts"
 
 /** Follows a run for people. It may look at everything and change nothing. */
 export interface Listener {
   stepped(now: number, event: number, store: number, input: Input, effects: readonly Effect[]): void
   /** A crash, a start, a fault begun or lifted, a part of a round. */
   happened(now: number, event: number, what: string): void
+  /** What lies between the steps, as data. What is sent is the very object that arrives, or as its codec made it. */
+  noted?(now: number, event: number, note: Note): void
 }
+
+/** `event` is the last one before it. */
+export type Note =
+  | { readonly type: "started"; readonly store: number; readonly boot: number }
+  | { readonly type: "stopped"; readonly store: number; readonly powerLoss: boolean }
+  | { readonly type: "frameSent"; readonly from: number; readonly to: number; readonly frame: Frame }
+  | {
+      readonly type: "requestSent"
+      readonly client: number
+      readonly store: number
+      readonly request: KvRequest
+    }
+  | { readonly type: "replySent"; readonly store: number; readonly client: number; readonly reply: KvReply }
+  | {
+      readonly type: "replyArrived"
+      readonly client: number
+      readonly store: number
+      readonly reply: KvReply
+    }
+  /** Of a fault that waits for whom to strike this is told when it begins to wait. */
+  | { readonly type: "faultBegan"; readonly run: FaultRun }
+  | { readonly type: "faultEnded"; readonly run: FaultRun }
 
 /** One line for each step and happening between two events, both included. */
 export class LineRecorder implements Listener {
