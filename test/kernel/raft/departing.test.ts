@@ -34,7 +34,7 @@ function commit(leader: Peer): void {
 
 function refuses(leader: Peer): void {
   const hints = { success: false, rejectedIndex: 3, hintIndex: 0, hintTerm: 0 }
-  leader.receive({ ...appendReply(3, 1, 2, 0), ...hints } as RaftMessage)
+  leader.receive({ ...appendReply(3, 1, 2, 0), ...hints })
 }
 
 function to3(leader: Peer): readonly Send[] {
