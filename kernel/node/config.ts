@@ -106,8 +106,8 @@ export type Limits = {
   readonly snapshotsSendingMax: number
   readonly snapshotsReceivingMax: number
   /**
-   * Bytes of log a leader keeps for a snapshot under way, or as many as have arrived of it, if that is more; beyond that the
-   * receiver needs a newer one.
+   * Bytes of log a leader keeps for a snapshot under way beside as many as have arrived of it; beyond that the receiver
+   * needs a newer one.
    */
   readonly snapshotLogBytesMax: number
   /** Rows a store counts again in a second, over all its replicas. */

@@ -2,6 +2,7 @@ import type { LogIndex } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { SnapshotAnswer, SnapshotChunk, SnapshotOffer } from "../raft/message.ts"
 import type { Raft } from "../raft/raft.ts"
+import type { Hold } from "../raft/snapshot.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { StateMachine } from "../range/state-machine.ts"
 import { isSameSnapshot, type SnapshotId } from "../snapshot/head.ts"
@@ -49,7 +50,7 @@ export class Snapshots {
     if (head !== null && head.id.index < this.#raft.log.start.index) this.#giveUpAll(moment)
     this.#sender.begin(to, this.#senderContext(moment))
     const { id } = this.#sender.head!
-    this.#raft.snapshots.begun(to.replica, id.index)
+    this.#raft.snapshots.begun(to.replica, id.index, this.#machine.size?.bytes ?? 0)
   }
 
   answered(message: SnapshotAnswer, moment: Moment): void {
@@ -105,8 +106,8 @@ export class Snapshots {
   }
 
   /**
-   * How far the log may go: not past a snapshot under way, unless what it holds for that passes both the limit and what
-   * has arrived. As long as a receiver comes forward faster than the log grows it gets there, and a newer snapshot would
+   * How far the log may go: not past a snapshot under way, unless what it holds for that passes by more than the limit
+   * what has arrived. As long as a receiver comes forward faster than the log grows it gets there, and a newer snapshot would
    * not get there sooner, nor need less.
    */
   releasable(wanted: LogIndex, moment: Moment): LogIndex {
@@ -116,12 +117,18 @@ export class Snapshots {
     let isLetGo = false
     for (const held of snapshots.holds(moment.mono)) {
       if (held.index >= wanted) continue
-      if (log.bytesAfter(held.index) > Math.max(snapshotLogBytesMax, held.carried)) isLetGo = true
+      if (log.bytesAfter(held.index) > snapshotLogBytesMax + this.#worth(held)) isLetGo = true
       else index = Math.min(index, held.index)
     }
     if (isLetGo) mark(moment, "raft.snapshot.logLetGo")
     if (index < wanted) mark(moment, "raft.snapshot.logHeld")
     return index
+  }
+
+  /** What has arrived, in bytes that it would take anew: the state may have grown since, and a newer snapshot with it. */
+  #worth({ carried, stateBytes }: Hold): number {
+    const now = this.#machine.size?.bytes ?? 0
+    return stateBytes > 0 && now > stateBytes ? Math.floor((carried / stateBytes) * now) : carried
   }
 
   // ── Follower ─────────────────────────────────────────────────────────────────────────────────────

@@ -26,9 +26,10 @@ export class Progress {
   snapshotIndex: LogIndex = 0
   /** Bytes of that snapshot, or of the last one, that have arrived. */
   carried = 0
-  /** Of one that took a snapshot in: what comes after `holdIndex` stays until it has `holdTarget`, or until then. */
+  /** Bytes of the state when that snapshot was begun; 0: not counted. */
+  stateBytes = 0
+  /** Of one that took a snapshot in: until then what comes after `holdIndex`, and what it has acknowledged since, stays. */
   holdIndex: LogIndex = 0
-  holdTarget: LogIndex = 0
   holdUntil: Mono = 0
   /** When something was sent last. In `probe` with `probeSent`: an append is on its way. */
   waitingSince: Mono = 0
@@ -138,21 +139,21 @@ export class Progress {
     this.state = "snapshot"
     this.snapshotIndex = index
     this.carried = 0
+    this.stateBytes = 0
     this.waitingSince = now
     this.#clearInflight()
   }
 
   /** It took a snapshot at `index` in. The log that follows must outlast its way to the end of it. */
-  hold(index: LogIndex, target: LogIndex, until: Mono): void {
+  hold(index: LogIndex, until: Mono): void {
     this.holdIndex = index
-    this.holdTarget = target
     this.holdUntil = until
   }
 
-  /** The last index that need not stay in the log for this replica's sake. */
-  releasable(now: Mono): LogIndex {
+  /** The last index that need not stay in the log, which ends at `lastIndex`, for this replica's sake. */
+  releasable(lastIndex: LogIndex, now: Mono): LogIndex {
     if (this.state === "snapshot") return this.snapshotIndex
-    const isBehind = now < this.holdUntil && this.matchIndex < this.holdTarget
+    const isBehind = now < this.holdUntil && this.matchIndex < lastIndex
     return isBehind ? Math.max(this.holdIndex, this.matchIndex) : Infinity
   }
 
@@ -169,8 +170,8 @@ export class Progress {
     sink.uint(this.nextIndex)
     sink.uint(this.snapshotIndex)
     sink.uint(this.carried)
+    sink.uint(this.stateBytes)
     sink.uint(this.holdIndex)
-    sink.uint(this.holdTarget)
     sink.uint(this.holdUntil)
     sink.uint(this.waitingSince)
     sink.bool(this.probeSent)
@@ -196,8 +197,8 @@ export class Progress {
     progress.nextIndex = reader.uint()
     progress.snapshotIndex = reader.uint()
     progress.carried = reader.uint()
+    progress.stateBytes = reader.uint()
     progress.holdIndex = reader.uint()
-    progress.holdTarget = reader.uint()
     progress.holdUntil = reader.uint()
     progress.waitingSince = reader.uint()
     progress.probeSent = reader.bool()

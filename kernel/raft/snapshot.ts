@@ -190,11 +190,14 @@ export function handleSnapshotReply(
     progress.acknowledged(message.lastIndex)
     // It has a way to go to the end of the log, and must not find its beginning gone when it gets there.
     const until = context.mono + HOLD_ELECTIONS * state.timing.electionUsMax
-    progress.hold(message.lastIndex, state.log.lastIndex, until)
+    progress.hold(message.lastIndex, until)
   }
   progress.becomeProbe(progress.matchIndex + 1)
   sendAppends(state, from, context, out)
 }
+
+/** `carried`: bytes of the snapshot that have arrived, of a state that had `stateBytes` when it was begun, 0 for unknown. */
+export type Hold = { readonly index: LogIndex; readonly carried: number; readonly stateBytes: number }
 
 /** What whoever carries the rows asks Raft, and tells it. */
 export class RaftSnapshots {
@@ -224,10 +227,12 @@ export class RaftSnapshots {
     return this.#state.role === "leader" && this.#state.progress.get(replica)?.state === "snapshot"
   }
 
-  /** The snapshot on its way to this replica ends at `index`: what comes after it stays. */
-  begun(replica: ReplicaId, index: LogIndex): void {
+  /** The snapshot on its way to this replica ends at `index`: what comes after it stays. `stateBytes` 0: not counted. */
+  begun(replica: ReplicaId, index: LogIndex, stateBytes: number): void {
     const progress = this.#state.progress.get(replica)
-    if (progress?.state === "snapshot") progress.snapshotIndex = index
+    if (progress?.state !== "snapshot") return
+    progress.snapshotIndex = index
+    progress.stateBytes = stateBytes
   }
 
   /** Nothing came of it: the leader asks again where the follower stands. */
@@ -242,12 +247,12 @@ export class RaftSnapshots {
     if (progress?.state === "snapshot") progress.carried = bytes
   }
 
-  /** Who needs the log after an index for a snapshot on its way or just taken in, and how much of that had arrived. */
-  holds(mono: Mono): readonly { readonly index: LogIndex; readonly carried: number }[] {
-    const holds: { readonly index: LogIndex; readonly carried: number }[] = []
+  /** Who needs the log after an index for a snapshot on its way or just taken in. */
+  holds(mono: Mono): readonly Hold[] {
+    const holds: Hold[] = []
     for (const progress of this.#state.progress.values()) {
-      const index = progress.releasable(mono)
-      if (index < Infinity) holds.push({ index, carried: progress.carried })
+      const index = progress.releasable(this.#state.log.lastIndex, mono)
+      if (index < Infinity) holds.push({ index, carried: progress.carried, stateBytes: progress.stateBytes })
     }
     return holds
   }

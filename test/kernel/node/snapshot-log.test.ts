@@ -40,6 +40,24 @@ test("a snapshot that crosses faster than the log grows gets there, and finds th
   assert.equal(leader.marks.filter((mark) => mark === "raft.snapshot.needed").length, 1)
 })
 
+test("a burst of writes just before its end does not send a receiver back to the beginning", () => {
+  const rig = laggingAt(5_000)
+  const { cluster, leader, follower } = rig
+  cluster.pass(6_000_000)
+  assert.notInclude(follower.marks, "raft.snapshot.switched")
+  // As much again as the state: by now a newer snapshot would be twice as large.
+  for (let i = SLEPT + 1; i <= 2 * SLEPT; i++) {
+    leader.request([{ type: "put", key: `k${i}`, value: "v".repeat(VALUE_BYTES) }], { id: i + 1 })
+    cluster.settle()
+  }
+  const before = follower.status!.appliedIndex
+  cluster.pass(6_000_000)
+  assert.isAbove(follower.status!.appliedIndex, before)
+  assert.equal(follower.status!.appliedIndex, leader.status!.appliedIndex)
+  assert.notInclude(leader.marks, "raft.snapshot.logLetGo")
+  assert.equal(leader.marks.filter((mark) => mark === "raft.snapshot.needed").length, 1)
+})
+
 test("one that the log outruns is given up, and the log goes", () => {
   const rig = laggingAt(150)
   const { leader } = rig

@@ -77,20 +77,30 @@ test("the log after a snapshot under way stays, and after it was taken in until 
   leader.propose("x")
   assert.deepEqual(snapshots.holds(leader.mono), [])
   refuses(leader, 3)
-  snapshots.begun(3, 4)
+  snapshots.begun(3, 4, 900)
   assert.isTrue(snapshots.isSending)
-  assert.deepEqual(snapshots.holds(leader.mono + 100 * electionUsMax), [{ index: 4, carried: 0 }])
+  assert.deepEqual(snapshots.holds(leader.mono + 100 * electionUsMax), [
+    { index: 4, carried: 0, stateBytes: 900 },
+  ])
   snapshots.carried(3, 700)
   snapshots.carried(2, 900)
   assert.deepEqual(
     snapshots.holds(leader.mono),
-    [{ index: 4, carried: 700 }],
+    [{ index: 4, carried: 700, stateBytes: 900 }],
     "nothing is on its way to replica 2",
   )
   leader.receive(snapshotReply(3, 1, 2, 4))
-  assert.deepEqual(snapshots.holds(leader.mono), [{ index: 4, carried: 700 }])
+  assert.deepEqual(snapshots.holds(leader.mono), [{ index: 4, carried: 700, stateBytes: 900 }])
   const late = leader.mono + 100 * electionUsMax
   assert.deepEqual(snapshots.holds(late), [], "but not for ever")
+  const { lastIndex } = leader.raft
+  leader.propose("y")
+  leader.receive(appendReply(3, 1, 2, lastIndex))
+  assert.deepEqual(
+    snapshots.holds(leader.mono),
+    [{ index: lastIndex, carried: 700, stateBytes: 900 }],
+    "it has what there was when it took the snapshot in, and the log goes on",
+  )
   leader.receive(appendReply(3, 1, 2, leader.raft.lastIndex))
   assert.deepEqual(snapshots.holds(leader.mono), [])
 })
@@ -103,7 +113,9 @@ test("what has arrived of one snapshot does not count for the next", () => {
   snapshots.givenUp(3)
   leader.mono += heartbeatUs
   leader.receive({ ...heartbeatReply(3, 1, 2), sentMono: leader.mono } as RaftMessage)
-  assert.deepEqual(snapshots.holds(leader.mono), [{ index: leader.raft.log.start.index, carried: 0 }])
+  assert.deepEqual(snapshots.holds(leader.mono), [
+    { index: leader.raft.log.start.index, carried: 0, stateBytes: 0 },
+  ])
 })
 
 test("a follower whose state is damaged is sent a snapshot though the log would do, and takes it in where it stands", () => {
