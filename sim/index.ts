@@ -61,6 +61,7 @@ export {
 } from "./trace/capsule.ts"
 export { effectText, inputText, LineRecorder, type Listener, type Note } from "./trace/recorder.ts"
 export type { FaultRun } from "./faults/stage.ts"
+export { DiskBase } from "./env/disk-base.ts"
 export type { KernelBuild, StoreKernel } from "./kernel-build.ts"
 export { kernelBuild } from "./build.ts"
 export { replay, type Replay } from "./trace/replay.ts"

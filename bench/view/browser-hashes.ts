@@ -12,11 +12,17 @@ import { drawPlan, simulate } from "#sim"
 import { scenarioOf } from "#scenarios/index.ts"
 import { fillPage } from "#view/bundle/fill.ts"
 import { bundlePage } from "#view/bundle/page.ts"
-import { numberOption, printReport, textOption } from "../support/report.ts"
+import { benchOptions, printReport } from "../support/report.ts"
 
-const seeds = numberOption("seeds", 50)
-const from = numberOption("from", 1)
-const executablePath = textOption("chromium", "/usr/bin/chromium")
+const {
+  seeds,
+  from,
+  chromium: executablePath,
+} = benchOptions(import.meta.filename, {
+  seeds: 50,
+  from: 1,
+  chromium: "/usr/bin/chromium",
+})
 const scenario = scenarioOf("campaign")
 if (scenario === null) throw new Error("There is no default campaign")
 

@@ -6,10 +6,10 @@
  */
 import { drawPlan, scenario, type Plan } from "#sim"
 import { coneOf, inspectStore, lookAtEvent, runPlan, sceneOf, search, whoWrote } from "#view"
-import { about, cpuSeconds, numberOption, printReport, type Row } from "../support/report.ts"
+import { about, benchOptions, cpuSeconds, printReport, type Row } from "../support/report.ts"
 
 const SECOND = 1_000_000
-const eventsWanted = numberOption("events", 1_000_000)
+const { events: eventsWanted } = benchOptions(import.meta.filename, { events: 1_000_000 })
 const SEEKS = 200
 /** Measured: what the workload below makes of one simulated second. */
 const EVENTS_A_SECOND = 500

@@ -99,17 +99,17 @@ describe("a run that is followed", () => {
 
   test("the runs above reload kernels, turn switches, keep zombies and take checkpoints", () => {
     const kinds = new Set<string>()
-    let baseChanges = 0
+    let groundChanges = 0
     let lives = 0
     for (const seed of seeds) {
       const { result, recorder } = runPlan(drawPlan(everything, seed))
       for (const [kind, count] of Object.entries(result.faults)) if (count.effective > 0) kinds.add(kind)
       lives += recorder.allLives.length
-      baseChanges += recorder.allLives.reduce((sum, life) => sum + life.baseChanges.length, 0)
+      groundChanges += recorder.allLives.reduce((sum, life) => sum + life.groundChanges.length, 0)
     }
     for (const kind of ["reload", "checkpointAlways", "zombie", "crash", "corrupt"])
       assert.ok(kinds.has(kind), `no ${kind} in ${[...kinds].join(" ")}`)
-    assert.ok(baseChanges > 0)
+    assert.ok(groundChanges > 0)
     assert.ok(lives > seeds.length * 5)
   })
 })

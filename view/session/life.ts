@@ -3,21 +3,25 @@ import {
   invariant,
   LiveBase,
   type Base,
+  type DamageList,
   type KernelConfig,
   type MemoryBase,
   type SwitchName,
   type VolumeId,
 } from "#kernel"
-import type { StoreKernel } from "#sim"
+import { DiskBase, type StoreKernel } from "#sim"
 import { integers, type Column } from "./columns.ts"
 
-type Bases = ReadonlyMap<VolumeId, MemoryBase>
+/** What lies under a kernel: rows, and spans that it has yet to find out it cannot read. */
+export type Ground = { readonly content: MemoryBase; readonly brittle: DamageList }
+
+type Grounds = ReadonlyMap<VolumeId, Ground>
 
 /** A kernel as it was before its step of this number, and what lay under it. */
-export type SavedKernel = { readonly step: number; readonly bytes: Uint8Array; readonly bases: Bases }
+export type SavedKernel = { readonly step: number; readonly bytes: Uint8Array; readonly grounds: Grounds }
 
-/** From this step on a volume stands on another base. */
-type BaseChange = { readonly step: number; readonly volume: VolumeId; readonly base: MemoryBase }
+/** From this step on a volume stands on another ground. */
+type GroundChange = { readonly step: number; readonly volume: VolumeId; readonly ground: Ground }
 
 /**
  * One kernel from its start (or from `load`) to its end: which events were its steps, and all that answered it
@@ -32,10 +36,11 @@ export class Life {
   /** Event of each of its steps, ascending. */
   readonly events: Column<Int32Array> = integers()
   readonly saves: SavedKernel[] = []
-  readonly baseChanges: BaseChange[] = []
+  readonly groundChanges: GroundChange[] = []
   /** Questions to a switch that were answered with yes, by step: their places among those of the step. */
   readonly #yes = new Map<number, number[]>()
   readonly #bases: ReadonlyMap<VolumeId, Base>
+  readonly #grounds = new Map<VolumeId, Ground>()
   #asked = 0
 
   constructor(id: number, after: number, config: KernelConfig, bases: ReadonlyMap<VolumeId, Base>) {
@@ -68,26 +73,28 @@ export class Life {
     return this.events.countUpTo(event)
   }
 
+  /** A checkpoint may be durable since, or rows of the disk be brittle or not: the step stands on what is there now. */
   beforeStep(): void {
     this.#asked = 0
+    for (const [volume, base] of this.#bases) {
+      const ground = this.#grounds.get(volume)
+      if (ground !== undefined && isSame(ground, base)) continue
+      const now = groundOf(base)
+      this.#grounds.set(volume, now)
+      this.groundChanges.push({ step: this.steps, volume, ground: now })
+    }
   }
 
   stepped(event: number): void {
     this.events.push(event)
   }
 
-  /** The kernel hears that a checkpoint is durable: what lies under it is another base. */
-  baseChanged(volume: VolumeId): void {
-    const base = this.#bases.get(volume)
-    if (base !== undefined) this.baseChanges.push({ step: this.steps, volume, base: contentOf(base) })
-  }
-
   /** Bytes that were kept. */
   save(kernel: StoreKernel): number {
     const writer = new ByteWriter(this.saves.at(-1)?.bytes.length ?? 4_096)
     kernel.save(writer)
-    const bases = new Map([...this.#bases].map(([volume, base]) => [volume, contentOf(base)] as const))
-    this.saves.push({ step: this.steps, bytes: writer.finish(), bases })
+    const grounds = new Map([...this.#bases].map(([volume, base]) => [volume, groundOf(base)] as const))
+    this.saves.push({ step: this.steps, bytes: writer.finish(), grounds })
     return writer.length
   }
 
@@ -111,7 +118,23 @@ export class Life {
 }
 
 /** What a base holds now. In the simulator it is in memory, and never changes but by being replaced. */
-function contentOf(base: Base): MemoryBase {
+function groundOf(base: Base): Ground {
+  if (base instanceof DiskBase) return { content: base.current, brittle: brittleOf(base) }
   invariant(base instanceof LiveBase, "A simulated base is in memory")
-  return base.current
+  return { content: base.current, brittle: NOTHING }
 }
+
+function isSame({ content, brittle }: Ground, base: Base): boolean {
+  const now = groundOf(base)
+  return (
+    content === now.content &&
+    brittle.length === now.brittle.length &&
+    brittle.every((span, i) => span === now.brittle[i])
+  )
+}
+
+function brittleOf({ brittle }: DiskBase): DamageList {
+  return brittle.length === 0 ? NOTHING : brittle.flatMap(({ spans }) => spans)
+}
+
+const NOTHING: DamageList = []

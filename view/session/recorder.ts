@@ -308,7 +308,6 @@ export class Recorder implements Listener {
     return {
       step: (input) => {
         if (life.steps - life.saves.at(-1)!.step >= this.#saveEvery) this.#save(life, kernel)
-        if (input.type === "checkpointSynced") life.baseChanged(input.volume)
         this.#life = life
         life.beforeStep()
         return kernel.step(input)

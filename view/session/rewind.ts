@@ -1,6 +1,7 @@
-import { Kernel, LiveBase, type Effect, type Input, type KernelConfig, type VolumeId } from "#kernel"
+import { Kernel, type Effect, type Input, type KernelConfig, type VolumeId } from "#kernel"
+import { DiskBase } from "#sim"
 import type { InputLog } from "./input-log.ts"
-import type { Life, SavedKernel } from "./life.ts"
+import type { Ground, Life, SavedKernel } from "./life.ts"
 
 /** Kernels that are kept alive at the place they were last asked for. */
 const ALIVE_MAX = 32
@@ -13,16 +14,16 @@ class Replayed {
   readonly life: Life
   readonly kernel: Kernel
   step: number
-  readonly #bases: ReadonlyMap<VolumeId, LiveBase>
+  readonly #bases: ReadonlyMap<VolumeId, DiskBase>
   #asked = 0
   #changes: number
 
   constructor(life: Life, save: SavedKernel) {
     this.life = life
     this.step = save.step
-    this.#bases = new Map([...save.bases].map(([volume, base]) => [volume, new LiveBase(base)] as const))
-    const changes = life.baseChanges.findIndex(({ step }) => step >= save.step)
-    this.#changes = changes < 0 ? life.baseChanges.length : changes
+    this.#bases = new Map([...save.grounds].map(([volume, ground]) => [volume, baseOn(ground)] as const))
+    const changes = life.groundChanges.findIndex(({ step }) => step >= save.step)
+    this.#changes = changes < 0 ? life.groundChanges.length : changes
     const config: KernelConfig = {
       ...life.config,
       switches: { on: () => life.yesAt(this.step).includes(this.#asked++) },
@@ -31,11 +32,14 @@ class Replayed {
   }
 
   next(inputs: InputLog): Step {
-    const { baseChanges, events } = this.life
-    for (; baseChanges[this.#changes]?.step === this.step; this.#changes++) {
-      const { volume, base } = baseChanges[this.#changes]!
-      const live = this.#bases.get(volume)
-      if (live !== undefined) live.current = base
+    const { groundChanges, events } = this.life
+    for (; groundChanges[this.#changes]?.step === this.step; this.#changes++) {
+      const { volume, ground } = groundChanges[this.#changes]!
+      const base = this.#bases.get(volume)
+      if (base === undefined) continue
+      const { current, brittle } = baseOn(ground)
+      base.current = current
+      base.brittle.splice(0, base.brittle.length, ...brittle)
     }
     const input = inputs.read(events.at(this.step) - 1)
     this.#asked = 0
@@ -43,6 +47,10 @@ class Replayed {
     this.step++
     return { input, effects }
   }
+}
+
+function baseOn({ content, brittle }: Ground): DiskBase {
+  return new DiskBase(content, brittle.length === 0 ? [] : [{ id: 0, spans: brittle, tally: { changes: 0 } }])
 }
 
 /** Any kernel of a run at any of its steps: from the last kept one before, by the same inputs. */

@@ -112,8 +112,8 @@ test("a snapshot on its way to who leaves is for nobody: the log waits for it no
     leader.propose("x")
     refuses(leader)
     assert.deepEqual(typesTo3(leader), ["snapshotOffer"])
-    snapshots.begun(3, 4)
-    assert.deepEqual(snapshots.holds(leader.mono), [{ index: 4, carried: 0 }])
+    snapshots.begun(3, 4, 0)
+    assert.deepEqual(snapshots.holds(leader.mono), [{ index: 4, carried: 0, stateBytes: 0 }])
     assert.isNull(leader.administer({ type: "removeReplica", store: 3 }))
     if (learners.length === 0) {
       assert.isTrue(snapshots.awaits(3), "it is a voter of the joint configuration")
