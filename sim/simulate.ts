@@ -2,7 +2,14 @@ import { frameItems, LOGICAL_PER_MS } from "#kernel"
 import { kernelBuild } from "./build.ts"
 import type { OnlineChecker } from "./check/checker.ts"
 import { byInvocation } from "./check/history.ts"
-import { checkForks, checkQuiet, underWayUs, type QuietStore, type QuietView } from "./check/liveness.ts"
+import {
+  checkForks,
+  checkQuiet,
+  placeOf,
+  underWayUs,
+  type QuietStore,
+  type QuietView,
+} from "./check/liveness.ts"
 import { onlineCheckers } from "./check/oracles.ts"
 import { checkLoad } from "./check/resources.ts"
 import { numberOf } from "./coverage/step-meter.ts"
@@ -129,27 +136,34 @@ function runUntil(world: World, at: number): boolean {
   }
 }
 
+type Look = { readonly at: number } & Pick<QuietView, "logEnds" | "appliedAgo">
+
+const NOT_LOOKED: Look = { at: 0, logEnds: new Map(), appliedAgo: new Map() }
+
 /** When the cluster was last disturbed: liveness counts from there. */
 class Calm implements OnlineChecker {
   readonly name = "calm"
   disturbedAt = 0
-  #looks: { readonly at: number; readonly logEnds: ReadonlyMap<number, number> }[] = []
+  #looks: Look[] = []
 
-  /** Where the logs of leaders end now. */
+  /** Where the logs of leaders end now, and what is applied where. */
   look(world: World): void {
     const logEnds = new Map<number, number>()
+    const appliedAgo = new Map<string, number>()
     for (let store = 1; store <= world.storeCount; store++) {
       for (const status of world.statusOf(store)) {
         if (status.role === "leader") logEnds.set(status.group, status.lastIndex)
+        appliedAgo.set(placeOf(status.group, store), status.appliedIndex)
       }
     }
-    this.#looks.push({ at: world.now, logEnds })
+    this.#looks.push({ at: world.now, logEnds, appliedAgo })
     if (this.#looks.length > LOOKS_KEPT) this.#looks.shift()
   }
 
-  /** Where they ended at `time`, or at the last look before it. */
-  logEndsAt(time: number): ReadonlyMap<number, number> {
-    return this.#looks.findLast((look) => look.at <= time)?.logEnds ?? new Map<number, number>()
+  /** What was seen at `time`, or at the last look before it. */
+  lookAt(time: number): Omit<Look, "at"> {
+    const { logEnds, appliedAgo } = this.#looks.findLast((look) => look.at <= time) ?? NOT_LOOKED
+    return { logEnds, appliedAgo }
   }
 
   storeCrashed(world: World): void {
@@ -208,7 +222,7 @@ function quietView(world: World, clients: Clients, calm: Calm): QuietView {
     calmSince: Math.max(calmSince, calm.disturbedAt),
     timing: plan.cluster.config.timing,
     stores,
-    logEnds: calm.logEndsAt(now - underWayUs(plan.cluster.config.timing)),
+    ...calm.lookAt(now - underWayUs(plan.cluster.config.timing)),
     requests: [
       ...clients.waited.filter(({ sentAt, answeredAt }) => (answeredAt ?? sentAt) >= calmSince),
       ...clients.running(),

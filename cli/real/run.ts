@@ -83,6 +83,8 @@ export async function runReal(run: RealRun): Promise<RealResult> {
     timing: plan.cluster.config.timing,
     stores,
     logEnds,
+    // Nobody looked before: who lacks something has no excuse.
+    appliedAgo: new Map(),
     requests: heard.waited.filter(({ sentAt }) => sentAt >= calmSince),
   })
   const found = broken ?? judge(plan, heard, reads, wallStartUs)

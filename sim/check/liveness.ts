@@ -19,6 +19,8 @@ export type QuietView = {
   readonly stores: readonly QuietStore[]
   /** Where each group's leader's log ended `underWayUs` ago: every member must have applied that by now. */
   readonly logEnds: ReadonlyMap<number, number>
+  /** What each replica of a store had applied then, by `placeOf`; nothing for one that was not there. */
+  readonly appliedAgo: ReadonlyMap<string, number>
   /** Those of this quiet part, and older ones whose client still waits. */
   readonly requests: readonly QuietRequest[]
 }
@@ -50,6 +52,8 @@ export type Excuse =
   | { readonly name: "tooShort"; readonly group: 0 }
   /** The plan keeps so many stores down that the group has no quorum. */
   | { readonly name: "noQuorum"; readonly group: number }
+  /** A member lacks entries and comes forward: as it went of late it has them within another settling time. */
+  | { readonly name: "comingForward"; readonly group: number }
 
 /** Election timeouts a group may take to settle: lost first rounds, split votes, one failed candidate. */
 const SETTLE_ELECTIONS = 8
@@ -60,6 +64,11 @@ export function underWayUs(timing: Timing): number {
   return HEARTBEATS_UNDER_WAY * timing.heartbeatUs
 }
 
+/** A group on a store, as `QuietView.appliedAgo` has it. */
+export function placeOf(group: number, store: number): string {
+  return `${group}/${store}`
+}
+
 export function settleUs(timing: Timing): number {
   return SETTLE_ELECTIONS * timing.electionUsMax
 }
@@ -68,7 +77,11 @@ export function settleUs(timing: Timing): number {
 export function excusesOf(view: QuietView): readonly Excuse[] {
   if (view.now - view.calmSince < settleUs(view.timing)) return [{ name: "tooShort", group: 0 }]
   const excuses: Excuse[] = []
-  for (const group of groupsOf(view)) if (!isAble(view, group)) excuses.push({ name: "noQuorum", group })
+  for (const group of groupsOf(view)) {
+    if (!isAble(view, group)) excuses.push({ name: "noQuorum", group })
+    else if (lacking(view, group).some((member) => comesForward(view, group, member)))
+      excuses.push({ name: "comingForward", group })
+  }
   return excuses
 }
 
@@ -165,6 +178,7 @@ function checkGroup(view: QuietView, group: number): Problem | null {
       return { oracle: "LIVE-converge", message: `${name} ends quiet without having been repaired.` }
     }
     if (status.appliedIndex < wanted) {
+      if (comesForward(view, group, { store, status })) continue
       return {
         oracle: "LIVE-converge",
         message: `${name} ends quiet with ${status.appliedIndex} applied; a while ago its leader's log ended at ${wanted}, and now at ${leader.lastIndex}, committed to ${leader.commitIndex}.`,
@@ -185,6 +199,25 @@ function checkGroup(view: QuietView, group: number): Problem | null {
     }
   }
   return null
+}
+
+/** Members that have not applied what they should have by now. */
+function lacking(view: QuietView, group: number): readonly StoreStatus[] {
+  const wanted = view.logEnds.get(group) ?? 0
+  return upStatuses(view, group).filter(({ status }) => status.appliedIndex < wanted)
+}
+
+/**
+ * A window of one message and entries as large as messages may be: then a member that was far behind is still on its way
+ * when the quiet part ends. At its pace since `underWayUs` ago it is there before another settling time has passed; one
+ * that stands still, or crawls, is not.
+ */
+function comesForward(view: QuietView, group: number, { store, status }: StoreStatus): boolean {
+  const wanted = view.logEnds.get(group) ?? 0
+  const before = view.appliedAgo.get(placeOf(group, store))
+  if (before === undefined || status.role === "recovering" || status.state !== "whole") return false
+  const pace = (status.appliedIndex - before) / underWayUs(view.timing)
+  return pace * settleUs(view.timing) >= wanted - status.appliedIndex && pace > 0
 }
 
 /** Followers learn of a commit with the next heartbeat: what was answered a moment ago is still under way. */

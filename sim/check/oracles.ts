@@ -178,7 +178,7 @@ export const ORACLES: readonly Oracle[] = [
     id: "LIVE-converge",
     promises:
       "By the end of quiet all members have applied what is committed, but for requests under way, and queues are empty.",
-    notVerified: "Replicas that were removed.",
+    notVerified: "Replicas that were removed, and those that still come forward fast (excuse comingForward).",
   },
   {
     id: "LIVE-no-livelock",

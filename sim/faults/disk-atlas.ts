@@ -33,7 +33,8 @@ const HARM: Readonly<Partial<Record<FaultKind, Harm>>> = {
 /** What lies on a disk until somebody reads it, which may be parts later: a log is read at a start and no sooner. */
 const LATENT: ReadonlySet<FaultKind> = new Set(["latentSector", "bitRot", "misdirectedWrite"])
 const LIES: ReadonlySet<FaultKind> = new Set(["lyingSync", "renameNotDurable"])
-/** Zones: all frames of a log, and its last write. */
+/** Zones: headers of segments; all frames of a log, and its last write. */
+const HEADER = 0
 const FRAMES: ReadonlySet<number | undefined> = new Set([1, 4])
 const SECOND = 1_000_000
 /** Before a store may forget, everyone else has had this long to catch up with what was committed. */
@@ -44,8 +45,13 @@ const CALM_AFTER_US = 2 * SECOND
 export function harmOf({ kind, args }: Pick<PlanFault, "kind" | "args">): Harm | null {
   // Frames that read as if they had not been written may be the last ones; anything else contradicts itself.
   if (kind === "staleRead" || kind === "misdirectedRead")
-    return FRAMES.has(args["zone"]) ? "forgets" : "notices"
+    return FRAMES.has(args["zone"]) || reachesFrames(args) ? "forgets" : "notices"
   return HARM[kind] ?? null
+}
+
+/** Sectors that begin in the header of a segment go on in its frames. */
+function reachesFrames({ zone, sectors = 1 }: PlanFault["args"]): boolean {
+  return zone === HEADER && sectors > 1
 }
 
 /** In some part more members of a group are damaged than it can bear: it may halt, and must not lie. */

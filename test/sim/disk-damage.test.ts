@@ -511,6 +511,14 @@ test("an old image, a stale answer and a write that went astray need calm as wel
   }
   // Checkpoints and side slots that are stale contradict the log beside them.
   assert.equal(classOf({ ...stale, args: { zone: 3 } }, on("delay", [2], 21 * SECOND, 22 * SECOND)), "within")
+  // So does a header; what begins in it and goes on may be frames.
+  for (const [sectors, runClass] of [
+    [1, "within"],
+    [2, "undetectable"],
+  ] as const) {
+    const header = { ...stale, args: { zone: 0, sectors } }
+    assert.equal(classOf(header, on("delay", [2], 21 * SECOND, 22 * SECOND)), runClass)
+  }
 })
 
 test("in a quiet part nothing strikes", () => {

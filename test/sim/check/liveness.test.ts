@@ -2,7 +2,15 @@ import assert from "node:assert/strict"
 import { test } from "vitest"
 import { DEFAULT_LIMITS, DEFAULT_TIMING, type Effect, type GroupStatus, type RaftMessage } from "#kernel"
 import type { WorldView } from "#sim/check/checker.ts"
-import { checkQuiet, excusesOf, LivelockChecker, settleUs, type QuietView } from "#sim/check/liveness.ts"
+import {
+  checkQuiet,
+  excusesOf,
+  LivelockChecker,
+  placeOf,
+  settleUs,
+  underWayUs,
+  type QuietView,
+} from "#sim/check/liveness.ts"
 import { ORACLES } from "#sim/check/oracles.ts"
 import { AppendSizeChecker, checkLoad, DEFAULT_HOST_LIMITS, type StoreLoad } from "#sim/check/resources.ts"
 import { BIRTH, configuration, entry, role } from "../../support/told-cluster.ts"
@@ -60,6 +68,7 @@ const WELL: QuietView = {
   timing: DEFAULT_TIMING,
   stores: [store(1), store(2), store(3)],
   logEnds: new Map([[1, 9]]),
+  appliedAgo: new Map([1, 2, 3].map((id) => [placeOf(1, id), 9])),
   requests: [],
 }
 
@@ -273,4 +282,31 @@ test("every oracle has one row that says what it promises and what it does not v
   assert.equal(new Set(ids).size, ids.length)
   for (const oracle of ORACLES)
     assert.ok(oracle.promises.endsWith(".") && oracle.notVerified.endsWith("."), oracle.id)
+})
+
+test("who lacks entries is excused while it comes forward fast enough, and not when it crawls or stands still", () => {
+  const lacks = { ...second({ appliedIndex: 100 }), logEnds: new Map([[1, 200]]) }
+  const paces = SETTLE / underWayUs(DEFAULT_TIMING)
+  const from = (appliedAgo: number): QuietView => ({
+    ...lacks,
+    appliedAgo: new Map([[placeOf(1, 2), appliedAgo]]),
+  })
+  const enough = Math.ceil(100 / paces)
+  const behind = (view: QuietView): QuietView => ({
+    ...view,
+    stores: view.stores.map((each) =>
+      each.store === 2 ? each : { ...each, groups: each.groups.map((of) => ({ ...of, appliedIndex: 200 })) },
+    ),
+  })
+  assert.equal(checkQuiet(behind(from(100 - enough))), null)
+  assert.deepEqual(excusesOf(behind(from(100 - enough))), [{ name: "comingForward", group: 1 }])
+  for (const view of [
+    from(100 - enough + 2),
+    from(100),
+    from(101),
+    { ...lacks, appliedAgo: new Map<string, number>() },
+  ]) {
+    assert.equal(checkQuiet(behind(view))?.oracle, "LIVE-converge")
+    assert.deepEqual(excusesOf(behind(view)), [])
+  }
 })
