@@ -294,9 +294,9 @@ export const HARNESS_MUTANTS: readonly HarnessMutant[] = [
     },
     edits: [
       {
-        file: "sim/shrink/shrink.ts",
-        find: "const fails = run(candidate) === oracle",
-        replace: "const fails = run(candidate) !== null && oracle !== null",
+        file: "sim/shrink/drive.ts",
+        find: "const isTaken = seen?.oracle === oracle",
+        replace: "const isTaken = seen !== null",
       },
     ],
   },
