@@ -1,29 +1,20 @@
 /**
  * How small do failures get, and how soon? One failure of each mutant of the bug zoo, found by the unhinted default campaign
  * where its seed is known, shrunk under its mutant by one thread, then tried for 1-minimality in whole runs; what is left
- * must break nothing of the shipped kernel. `node bench/sim/shrink.ts [--mutant ID]… [--jobs 1] [--cpu 60] [--plans DIR]`.
+ * must break nothing of the shipped kernel. `node bench/sim/shrink.ts [--mutant R04,W03] [--jobs 1] [--cpu 60] [--seeds 400] [--plans DIR]`.
  * Promised (DESIGN §13): at least 95 % within 60 s, median at most 5 faults, 10 operations, 3 stores. `--cpu` is the bound of
  * a search in seconds of its thread's CPU, which a busy machine does not change; the wall is shown beside it.
  */
 import { mkdirSync, writeFileSync } from "node:fs"
-import { parseArgs } from "node:util"
 import { simulate } from "#sim"
-import { median, printReport, type Row } from "../support/report.ts"
+import { benchOptions, median, printReport, type Row } from "../support/report.ts"
 import { shrinkMutant, type ZooShrunk } from "../support/zoo-shrinks.ts"
 
 type Mutant = { readonly id: string; readonly title: string }
 
-const { values } = parseArgs({
-  options: {
-    mutant: { type: "string", multiple: true },
-    jobs: { type: "string", default: "1" },
-    cpu: { type: "string", default: "60" },
-    seeds: { type: "string", default: "400" },
-    plans: { type: "string" },
-    json: { type: "boolean" },
-  },
-})
-const CPU_MS_MAX = Number(values.cpu) * 1_000
+const options = benchOptions(import.meta.filename, { mutant: "", jobs: 1, cpu: 60, seeds: 400, plans: "" })
+const wanted = options.mutant === "" ? [] : options.mutant.split(",")
+const CPU_MS_MAX = options.cpu * 1_000
 
 /** Where a mutant was met, to save the hunt: the search goes on from there when it is no longer the first. */
 const MET: Readonly<Record<string, { readonly from: number; readonly scenario?: string }>> = {
@@ -53,26 +44,26 @@ const MET: Readonly<Record<string, { readonly from: number; readonly scenario?: 
 // By its address: the zoo is a test, and tests may know of benches.
 const catalogue = new URL("../../test/zoo/mutants.ts", import.meta.url).href
 const { MUTANTS } = (await import(catalogue)) as { readonly MUTANTS: readonly Mutant[] }
-const mutants = MUTANTS.filter(({ id }) => values.mutant === undefined || values.mutant.includes(id))
+const mutants = MUTANTS.filter(({ id }) => wanted.length === 0 || wanted.includes(id))
 
 const shrunk = new Map<string, ZooShrunk | null>()
 const left = [...mutants]
 await Promise.all(
-  Array.from({ length: Number(values.jobs) }, async () => {
+  Array.from({ length: options.jobs }, async () => {
     for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift()) {
       const { from = 1, scenario = "campaign" } = MET[mutant.id] ?? {}
       const found = await shrinkMutant({
         mutant: mutant.id,
         scenario,
-        seeds: { from, count: Number(values.seeds) },
+        seeds: { from, count: options.seeds },
         runsMax: 100_000,
         cpuMsMax: CPU_MS_MAX,
       })
       shrunk.set(mutant.id, found)
       process.stderr.write(`${mutant.id} ${found === null ? "not met" : lineOf(found)}\n`)
-      if (found !== null && values.plans !== undefined) {
-        mkdirSync(values.plans, { recursive: true })
-        writeFileSync(`${values.plans}/${mutant.id}.json`, JSON.stringify(found.plan, null, 1))
+      if (found !== null && options.plans !== "") {
+        mkdirSync(options.plans, { recursive: true })
+        writeFileSync(`${options.plans}/${mutant.id}.json`, JSON.stringify(found.plan, null, 1))
       }
     }
   }),
@@ -116,6 +107,6 @@ printReport({
   notes: [
     `${inTime} of ${all.length} minimal within 60 s of CPU (promised: 95 %); ${all.filter((found) => found.minimal && found.wallSeconds <= 60).length} within 60 s of wall`,
     `median: ${middle(({ after }) => after.faults)} faults (≤ 5), ${middle(({ after }) => after.operations)} operations (≤ 10), ${middle(({ after }) => after.stores)} stores (≤ 3), ${middle(({ runs }) => runs)} runs, ${middle(({ cpuSeconds }) => cpuSeconds).toFixed(1)} s CPU`,
-    ...(notMet.length === 0 ? [] : [`not met within ${values.seeds} seeds: ${notMet.join(", ")}`]),
+    ...(notMet.length === 0 ? [] : [`not met within ${options.seeds} seeds: ${notMet.join(", ")}`]),
   ],
 })
