@@ -155,8 +155,18 @@ export async function lookAtTime(time: number, store: number | null): Promise<vo
   await look(await client.ask("eventAt", { time, store }))
 }
 
-export async function step(by: 1 | -1, ofThisStore: boolean): Promise<void> {
-  await look(await client.ask("step", { event: cursor.value, by, store: ofThisStore ? lane.value : null }))
+let steps: Promise<void> = Promise.resolve()
+
+/** One after the other, each from where the one before has come to: keys may be pressed faster than steps are taken. */
+export function step(by: 1 | -1, ofThisStore: boolean): Promise<void> {
+  const before = steps
+  const taken = async (): Promise<void> => {
+    await before
+    const store = ofThisStore ? lane.value : null
+    await look(await client.ask("step", { event: cursor.value, by, store }))
+  }
+  steps = taken()
+  return steps
 }
 
 export async function lookAtMessage(id: number): Promise<void> {
