@@ -161,7 +161,7 @@ let steps: Promise<void> = Promise.resolve()
 export function step(by: 1 | -1, ofThisStore: boolean): Promise<void> {
   const before = steps
   const taken = async (): Promise<void> => {
-    await before
+    await before.catch(() => {})
     const store = ofThisStore ? lane.value : null
     await look(await client.ask("step", { event: cursor.value, by, store }))
   }
