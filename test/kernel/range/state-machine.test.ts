@@ -46,7 +46,9 @@ const batch = fc.record({
   generation: fc.constantFrom(1, 1, 1, 2),
   horizon: fc.option(fc.nat(100), { freq: 3 }),
 })
-type Draw = typeof batch extends fc.Arbitrary<infer Type> ? Type : never
+type Draw = Omit<typeof batch extends fc.Arbitrary<infer Type> ? Type : never, "writes"> & {
+  readonly writes: readonly Write[]
+}
 
 function entryOf(index: number, draw: Draw): Entry {
   const { generation, closedTs, horizon } = draw
@@ -264,4 +266,20 @@ test("a replica made where a removed one was begins with none of its rows", () =
       assert.ok(next.recount())
     }),
   )
+})
+
+test("an insert of a key that holds something below gives rows that the hash does not have, and a recount says so", () => {
+  const key = userKeyPrefix(0, KV_TABLE, "a")
+  const write = (type: "put" | "insert", value: string) => ({
+    writes: [{ space: SPACE_VERSIONS, type, key, value }],
+    closedTs: 0,
+    generation: 1,
+    horizon: null,
+  })
+  for (const type of ["put", "insert"] as const) {
+    const { engine, machine } = machineWith([write("put", "one")])
+    engine.settle(1, MemoryBase.empty().apply(engine.freeze(1)))
+    machine.apply(entryOf(3, write(type, "two")))
+    assert.equal(machine.recount(), type === "put")
+  }
 })
