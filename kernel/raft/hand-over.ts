@@ -11,7 +11,7 @@ import type { RaftState, StepContext } from "./state.ts"
 const SILENT_HEARTBEATS_MAX = 3
 
 /** Other voters that have spoken since then, those with most of the log first. */
-export function heirsOf(state: RaftState, since: Mono): readonly Member[] {
+export function votersHeard(state: RaftState, since: Mono): readonly Member[] {
   const { current } = state.configurations
   if (isJoint(current)) return []
   const spoken = current.voters.filter(({ replica }) => {
@@ -50,7 +50,7 @@ export function offerLeadership(
   if (woken) endRest(state, context)
   if (state.termStartIndex > state.commitIndex) return "later"
   const { heartbeatUs, electionUsMax } = state.timing
-  const fit = heirsOf(state, context.mono - SILENT_HEARTBEATS_MAX * heartbeatUs).filter((member) =>
+  const fit = votersHeard(state, context.mono - SILENT_HEARTBEATS_MAX * heartbeatUs).filter((member) =>
     couldLead(state, member, context),
   )
   const heir = fit[tries % fit.length]

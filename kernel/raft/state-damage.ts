@@ -1,6 +1,6 @@
 import type { Mono } from "../ids.ts"
 import type { Member } from "../range/descriptor.ts"
-import { heirsOf } from "./hand-over.ts"
+import { votersHeard } from "./hand-over.ts"
 import { memberOf } from "./quorum.ts"
 import { becomeFollower, changeRole } from "./role.ts"
 import type { Outbox, RaftState, StepContext } from "./state.ts"
@@ -29,7 +29,7 @@ export function stateDamaged(state: RaftState, context: StepContext, out: Outbox
  */
 export function handOver(state: RaftState, context: StepContext, out: Outbox): void {
   if (state.transfer !== null) return
-  const target = heirsOf(state, context.mono - state.timing.electionUsMax)[0]
+  const target = votersHeard(state, context.mono - state.timing.electionUsMax)[0]
   if (target === undefined) {
     becomeFollower(state, state.term, 0, context, out)
     return
