@@ -102,17 +102,7 @@ class BarProgress implements Progress {
   constructor(host: Host, meter: Meter, paint: Paint) {
     this.#meter = meter
     this.#paint = paint
-    this.#bar = new SingleBar({
-      format: "{bar} {text}",
-      barCompleteChar: "█",
-      barIncompleteChar: "░",
-      barsize: 24,
-      hideCursor: true,
-      clearOnComplete: true,
-      // Ctrl-C is ours: it ends the campaign with a report.
-      gracefulExit: false,
-      stream: host.stderr as NodeJS.WritableStream,
-    })
+    this.#bar = makeBar(host)
     this.#bar.start(1_000, 0, { text: this.#text })
     this.#timer = setInterval(() => this.#draw(), REDRAW_MS)
     this.#timer.unref()
@@ -184,4 +174,19 @@ class LineProgress implements Progress {
     const { goal, text, failures } = this.#meter
     this.#host.stderr.write(`${goal} runs  ${text}  ${failures}\n`)
   }
+}
+
+/** A bar and a line of text beside it, on the terminal's error stream; gone when it is complete. */
+export function makeBar(host: Host): SingleBar {
+  return new SingleBar({
+    format: "{bar} {text}",
+    barCompleteChar: "█",
+    barIncompleteChar: "░",
+    barsize: 24,
+    hideCursor: true,
+    clearOnComplete: true,
+    // Ctrl-C is ours: it ends a campaign with a report.
+    gracefulExit: false,
+    stream: host.stderr as NodeJS.WritableStream,
+  })
 }

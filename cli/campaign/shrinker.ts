@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto"
 import type { Plan, RunResult, Search, SearchState, Seen, ShrinkNote, Step } from "#sim"
 import { sizeOf, Tried } from "#sim"
-import { EnvironmentError, unreachable } from "../errors.ts"
+import { EnvironmentError } from "../errors.ts"
+import { answerOf } from "./answer.ts"
 import { RUN_WALL_MS_MAX } from "./default-campaign.ts"
 import type { Engine } from "./engine.ts"
-import type { WorkerAnswer } from "./message.ts"
-import type { Lane, TaskEnd } from "./pool.ts"
+import type { Lane } from "./pool.ts"
 
 /** Candidates that wait for one before them, for each lane. */
 const AHEAD = 4
@@ -103,21 +103,6 @@ async function runWhole(
   throw new EnvironmentError(
     answer.type === "threw" ? answer.message : "The worker answered another question",
   )
-}
-
-function answerOf(end: TaskEnd): WorkerAnswer {
-  switch (end.type) {
-    case "answered":
-      return end.answer
-    case "died":
-      throw new EnvironmentError(`The worker died: ${end.message}`)
-    case "hung":
-      throw new EnvironmentError(`The run did not end within ${RUN_WALL_MS_MAX / 1_000} s`)
-    case "abandoned":
-      throw new EnvironmentError("Interrupted before the run ended")
-    default:
-      return unreachable(end)
-  }
 }
 
 type RaceOptions = {

@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs"
 import type { Command } from "commander"
 import { parseInteger, parseWindow } from "../arguments.ts"
+import { answerOf } from "../campaign/answer.ts"
 import { compareTraces, firstDifference, tellDivergence } from "../campaign/compare.ts"
 import { RUN_WALL_MS_MAX } from "../campaign/default-campaign.ts"
 import type { Capsule, Plan, RunResult } from "#sim"
 import { loadEngine, type Engine, type TraceWindow } from "../campaign/engine.ts"
 import { ORACLE } from "../campaign/message.ts"
 import { Pool, type TaskEnd } from "../campaign/pool.ts"
-import { EnvironmentError, EXIT, messageOf, UsageError, unreachable } from "../errors.ts"
+import { EnvironmentError, EXIT, messageOf, UsageError } from "../errors.ts"
 import { readJsonFile, writeTextFile } from "../files.ts"
 import type { Host } from "../host.ts"
 import { count, duration, instant, wrap } from "../report/format.ts"
@@ -131,21 +132,11 @@ function resultOf(end: TaskEnd): {
   readonly history: string | null
   readonly lines: readonly string[]
 } {
-  switch (end.type) {
-    case "answered":
-      if (end.answer.type === "result") return end.answer
-      throw new EnvironmentError(
-        end.answer.type === "threw" ? end.answer.message : "The worker answered another question",
-      )
-    case "died":
-      throw new EnvironmentError(`The worker died: ${end.message}`)
-    case "hung":
-      throw new EnvironmentError(`The run did not end within ${RUN_WALL_MS_MAX / 1_000} s`)
-    case "abandoned":
-      throw new EnvironmentError("Interrupted before the run ended")
-    default:
-      return unreachable(end)
-  }
+  const answer = answerOf(end)
+  if (answer.type === "result") return answer
+  throw new EnvironmentError(
+    answer.type === "threw" ? answer.message : "The worker answered another question",
+  )
 }
 
 type Outcome = { readonly code: number; readonly lines: readonly string[]; readonly word: string }

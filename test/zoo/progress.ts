@@ -1,5 +1,5 @@
-import { SingleBar } from "cli-progress"
 import type { Host } from "#cli/host.ts"
+import { makeBar } from "#cli/progress.ts"
 import { duration } from "#cli/report/format.ts"
 import type { Window } from "./hunt.ts"
 import { windowsLeft, type MutantResult } from "./results.ts"
@@ -45,16 +45,7 @@ export function startZooProgress(
   }
   const started = performance.now()
   const doing = new Map<string, string>()
-  const bar = new SingleBar({
-    format: "{bar} {text}",
-    barCompleteChar: "█",
-    barIncompleteChar: "░",
-    barsize: 24,
-    hideCursor: true,
-    clearOnComplete: true,
-    gracefulExit: false,
-    stream: host.stderr as NodeJS.WritableStream,
-  })
+  const bar = makeBar(host)
   bar.start(1_000, 0, { text: "" })
   const draw = (): void => {
     const { done, all } = steps()
