@@ -270,7 +270,7 @@ test("a replica made where a removed one was begins with none of its rows", () =
 
 test("an insert of a key that holds something below gives rows that the hash does not have, and a recount says so", () => {
   const key = userKeyPrefix(0, KV_TABLE, "a")
-  const write = (type: "put" | "insert", value: string) => ({
+  const write = (type: "put" | "insert", value: string): Draw => ({
     writes: [{ space: SPACE_VERSIONS, type, key, value }],
     closedTs: 0,
     generation: 1,
