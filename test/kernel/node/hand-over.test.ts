@@ -128,6 +128,32 @@ test("a group does not go to and fro: who was full a moment ago is given nothing
   assert.equal(rig.put(first), "ok")
 })
 
+test("who did not take it is not asked first again, also by a leader that was saved and loaded in between", () => {
+  const rig = new Rig()
+  const { cluster, leader } = rig
+  const [other, first] = rig.others(leader)
+  leader.bearTwin()
+  rig.fill(leader)
+  // It answers heartbeats, and never says that it has the last entry: it cannot be told to campaign.
+  const deliver = cluster.deliver.bind(cluster)
+  cluster.deliver = (from, send, sender) => {
+    if (from === first && send.message.type === "appendReply") return
+    deliver(from, send, sender)
+  }
+  assert.equal(rig.ask(leader, { type: "delete", key: "k1" }), "ok")
+  const asked = (): number => leader.marks.filter((mark) => mark === "node.handOver.asked").length
+  for (let beats = 0; beats < 60 && asked() === 0; beats++) cluster.pass(100_000)
+  cluster.pass(3 * SECOND)
+  assert.equal(asked(), 1)
+  assert.equal(rig.leader.id, leader.id, "it had to stay")
+  leader.reloadTwin()
+  leader.kernel = leader.twin!
+  leader.twin = null
+  cluster.pass(5 * SECOND)
+  assert.equal(asked(), 2)
+  assert.equal(rig.leader.id, other!.id)
+})
+
 test("groups that rest move as well, so many in a beat and spread over those who take them", () => {
   const groups = Array.from({ length: 100 }, (_, at) => at + 1)
   const key = (at: number): string => String(at).padStart(4, "0")
