@@ -1,5 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "vitest"
+import { frameItems } from "#kernel"
+import { onlineCheckers } from "#sim/check/oracles.ts"
 import { kernelBuild } from "#sim/build.ts"
 import { drawPlan } from "#sim/plan/draw.ts"
 import type { Plan, PlanFault, PlanOp } from "#sim/plan/plan.ts"
@@ -34,7 +36,7 @@ const calm = scenario({
   smallBecause: "It is run for what disks hold.",
 })
 
-function puts(stores: readonly number[]): Plan {
+function puts(stores: readonly number[], bytes: number = FREE_BYTES): Plan {
   const plan = drawPlan(calm, 1)
   const range = plan.cluster.ranges[0]!.descriptor.rangeId
   const ops = Array.from({ length: CLIENTS * 190 }, (_, id): PlanOp => {
@@ -49,7 +51,7 @@ function puts(stores: readonly number[]): Plan {
     until: ENDS,
     kind: "diskQuota",
     target: { role: "stores", stores, peers: [], group: 0 },
-    args: { bytes: FREE_BYTES },
+    args: { bytes },
   }
   return { ...plan, faults: [fault], workload: { kind: "register", clients: CLIENTS, ops } }
 }
@@ -109,3 +111,24 @@ function neverFreed(plan: Plan): Plan["cluster"] {
   const limits = { ...config.limits, segmentBytesFirst: 131_072, segmentBytesMax: 131_072 }
   return { ...plan.cluster, config: { ...config, limits } }
 }
+
+test("where less is left than a checkpoint takes nothing makes room: writes are refused by name until space returns, and none is lost", () => {
+  const returns = 12 * SECOND
+  // Two segments have their place; behind them next to nothing is left, and nothing is kept for the checkpoint.
+  const drawn = puts([1, 2, 3], 2 * 16_384 + 300)
+  const plan = { ...drawn, faults: drawn.faults.map((fault) => ({ ...fault, until: returns })) }
+  const clients = new Clients(plan, plan.workload.ops)
+  const checkers = onlineCheckers(plan, frameItems)
+  const world = new World({ plan, build: kernelBuild, checkers, clients, listener: null })
+  clients.start(world)
+  assert.ok(world.runUntil(returns - 1), world.violation?.message ?? "")
+  assert.ok((world.marks()["engine.checkpoint.refused"] ?? 0) > 0)
+  assert.ok((world.marks()["range.diskFull.refused"] ?? 0) > 0)
+  assert.equal(world.marks()["wal.madeRoom"] ?? 0, 0)
+  assert.ok(world.runUntil(ENDS), world.violation?.message ?? "")
+  const later = clients.history.filter(
+    ({ invokedAt, endedAt }) => invokedAt > returns + 2 * SECOND && endedAt < ENDS,
+  )
+  assert.ok(later.length > 100, `${later.length} puts came after that`)
+  assert.ok(later.every(({ outcome }) => outcome === "ok"))
+})
