@@ -39,7 +39,7 @@ export const RECOURSE: Readonly<Record<ErrorCode, Recourse>> = {
   notAnInteger: "final",
   tokenExpired: "final", // SQLSTATE 40003: never a second execution
   outcomeUnknown: "unknown", // leadership was lost with the entry in flight
-  recovering: "retryable", // the replica is being repaired: ask another
+  recovering: "retryable", // the replica is being repaired, or may have been lost here: ask another
   corruptSingleReplica: "final", // damaged, and there is no peer to repair it from
   replicasDiverged: "final", // replicas have different states, and none a majority
   membershipBusy: "retryable", // one change at a time

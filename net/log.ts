@@ -24,6 +24,7 @@ const LEVELS: Readonly<Record<Observation["type"], Level | null>> = {
   groupRecovered: "error",
   recoverRefused: "error",
   stateLost: "error",
+  mayHaveForgotten: "warn",
   replicaRemoved: "info",
   drained: "info",
   recovered: "info",

@@ -29,6 +29,8 @@ export type NodeStatus = {
   }
   /** Of its data directory; null when that is not known yet, or cannot be. */
   readonly disk: DiskBytes | null
+  /** Volumes that may have held replicas of which this store knows nothing any more. */
+  readonly forgetful: readonly number[]
   readonly groups: readonly GroupStatus[]
 }
 
@@ -108,6 +110,7 @@ function statusOf(
     links: links?.stats() ?? null,
     memoryBytes: { resident: rss, heap: heapUsed, external, buffers: arrayBuffers },
     disk: usage?.read() ?? null,
+    forgetful: host.forgetful(),
     groups: host.groups(),
   }
 }

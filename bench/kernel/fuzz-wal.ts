@@ -67,6 +67,7 @@ const ITEMS: readonly (readonly WalItem[])[] = [
   [
     { type: "tombstone", group: 1, replica: 1 },
     { type: "witness", volume: 1, identifiers: [identifier] },
+    { type: "forgotten", volume: 1 },
   ],
   [
     { type: "damaged", settled: [{ first: 1, last: 2 }], marks: [mark] },

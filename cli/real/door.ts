@@ -4,6 +4,8 @@ import type { GroupStatus, KvReply, KvRequest } from "#kernel"
 export type StoreReport = {
   readonly store: number
   readonly groups: readonly GroupStatus[]
+  /** Volumes that may have held replicas of which it knows nothing any more; absent where its version does not say. */
+  readonly forgetful?: readonly number[]
   /** Of the file system that holds its data; null when it does not say. */
   readonly disk: { readonly usedBytes: number; readonly freeBytes: number } | null
 }

@@ -20,6 +20,10 @@ export function statusText(stores: readonly SeenStore[], paint: Paint): string {
   const blocks = [storeTable(stores, paint)]
   const reports = new Map(stores.map(({ store, report }) => [store, report]))
   const groups = groupsOf(stores)
+  for (const { store, report } of stores) {
+    const volumes = report?.forgetful ?? []
+    if (volumes.length > 0) blocks.push(paint.yellow(forgetfulText(store, volumes)))
+  }
   const rows = groups.slice(0, GROUPS_SHOWN).map((group) => groupRow(group, reports, paint))
   if (rows.length > 0) {
     const head = ["group", "keys", "leader", "term", "committed", "rows", "replicas (entries behind)"]
@@ -50,6 +54,10 @@ function storeTable(stores: readonly SeenStore[], paint: Paint): string {
     [0, 2, 3, 4, 5, 6],
     paint,
   )
+}
+
+function forgetfulText(store: number, volumes: readonly number[]): string {
+  return `store ${store}: volume ${volumes.join(", ")} may have forgotten replicas; a range that nobody leads may be lost there`
 }
 
 function groupsOf(stores: readonly SeenStore[]): readonly number[] {

@@ -28,16 +28,20 @@ export function sayOutdated(store: StoreId, { incarnation, boot, nonce }: Proces
   }
 }
 
-/** No replica of what was asked for is here. Before a store runs none is yet, and nothing leaves before its start is durable. */
+/**
+ * No replica of what was asked for is here. Before a store runs none is yet, and nothing leaves before its start is durable.
+ * `mayBeForgotten`: there may have been one, so it does not speak as if there had been none.
+ */
 export function sayNotHere(
   type: "reply" | "adminReply",
   session: number,
   id: number,
   phase: Phase,
   phaseLsn: Lsn,
+  mayBeForgotten: boolean,
 ): Effect {
   const isRunning = phase === "running"
-  const isUnknown = !isRunning && type === "reply"
+  const isUnknown = (!isRunning && type === "reply") || mayBeForgotten
   const error = isUnknown ? ({ code: "recovering" } as const) : NOT_HERE
   const barrier = isRunning ? null : { volume: SYSTEM_VOLUME, lsn: phaseLsn }
   return { type, session, reply: { type: "error", id, error }, barrier }

@@ -127,6 +127,12 @@ export function bootStore(
   const volumes = new Map<VolumeId, Volume>([[SYSTEM_VOLUME, systemVolume]])
   const unlisted = new Map<VolumeId, Incarnation>()
   const replicas: Replica[] = []
+  // ADR 0048.
+  const forget = (volume: VolumeId): void => {
+    if (ledger.forgetful.has(volume)) return
+    systemVolume.append({ type: "forgotten", volume })
+    effects.push({ type: "observe", observation: { type: "mark", name: "node.volume.forgetful" } })
+  }
   for (const tenant of config.tenants) {
     const id = volumeOfTenant(tenant)
     const listed = ledger.volumes.get(id)
@@ -158,8 +164,10 @@ export function bootStore(
     if (isLost) {
       systemVolume.append({ type: "volume", volume: id, incarnation: itsIncarnation })
       effects.push({ type: "observe", observation: { type: "mark", name: "node.volume.lost" } })
+      forget(id)
       continue
     }
+    if (opened.recovered.isUnsure) forget(id)
     if (listed?.incarnation !== itsIncarnation) unlisted.set(id, itsIncarnation)
     for (const group of opened.recovered.groups) {
       if (group.replica <= (tombstones.get(group.group) ?? 0)) {
@@ -172,7 +180,8 @@ export function bootStore(
         replicas.push(replica)
         continue
       }
-      // It no longer knows what it was: under its name it must never speak again, and peers make it anew.
+      // It no longer knows what it was: under its name it must never speak again, and peers make it anew. If it had any.
+      forget(id)
       systemVolume.append({ type: "tombstone", group: group.group, replica: group.replica })
       tombstones.set(group.group, group.replica)
       endBurial(volume, group, effects)
@@ -187,6 +196,8 @@ export function bootStore(
     const observation = { type: "recoverRefused", order, code: "noSuchReplica" } as const
     effects.push({ type: "observe", observation })
   }
+  for (const volume of [...ledger.forgetful.keys()].sort((a, b) => a - b))
+    effects.push({ type: "observe", observation: { type: "mayHaveForgotten", volume } })
   // From a sequence of its own: it shifts nothing else that is drawn here.
   const nonce = drawName(new Sfc32(~stamp.seedHigh, ~stamp.seedLow))
   const process = { incarnation, boot, nonce }

@@ -123,6 +123,11 @@ export class Kernel {
     return this.#replicas.all().map((replica) => replica.status())
   }
 
+  /** Volumes that may have held replicas of which nothing is known any more. */
+  get forgetful(): ReadonlySet<VolumeId> {
+    return new Set(this.#volumes.get(SYSTEM_VOLUME)?.wal.ledger.forgetful.keys())
+  }
+
   /** It was told to drain, and there is nothing more to wait for: stop it. */
   isDrained(): boolean {
     return this.#drain.isOver
@@ -491,7 +496,8 @@ export class Kernel {
       this.#touched(replica, stamp)
       return
     }
-    this.#out.push(sayNotHere("reply", session, request.id, this.#phase, this.#phaseLsn))
+    const mayBeForgotten = replica === undefined && this.forgetful.has(volumeOfTenant(request.tenant))
+    this.#out.push(sayNotHere("reply", session, request.id, this.#phase, this.#phaseLsn, mayBeForgotten))
   }
 
   #admin(session: number, request: AdminRequest, stamp: Stamp): void {
@@ -501,7 +507,7 @@ export class Kernel {
       this.#touched(replica, stamp)
       return
     }
-    this.#out.push(sayNotHere("adminReply", session, request.id, this.#phase, this.#phaseLsn))
+    this.#out.push(sayNotHere("adminReply", session, request.id, this.#phase, this.#phaseLsn, false))
   }
 
   // ── Disk ─────────────────────────────────────────────────────────────────────────────────────────

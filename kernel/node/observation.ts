@@ -115,6 +115,11 @@ export type Observation =
       readonly applied: LogIndex
       readonly logStart: LogIndex
     }
+  /**
+   * At every start: this volume has lost what may have made replicas that nothing names any more. Ranges that it does not
+   * know are answered for by `recovering`.
+   */
+  | { readonly type: "mayHaveForgotten"; readonly volume: VolumeId }
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
   /** Groups that this store led when it was told to drain, or since: what others lead now, and what it kept. */
   | { readonly type: "drained"; readonly handed: number; readonly kept: number }

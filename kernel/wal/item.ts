@@ -73,6 +73,8 @@ export type WalItem =
   | { readonly type: "released"; readonly below: number; readonly lsn: Lsn }
   /** System volume only: what another volume said of its groups when it last was idle. */
   | { readonly type: "witness"; readonly volume: VolumeId; readonly identifiers: readonly Identifier[] }
+  /** System volume only: that volume may have held replicas of which this store knows nothing any more. */
+  | { readonly type: "forgotten"; readonly volume: VolumeId }
 
 export function writeIdentifier(identifier: Identifier, sink: Sink): void {
   sink.uint(identifier.group)
@@ -175,6 +177,10 @@ export function writeItem(item: WalItem, sink: Sink): void {
       sink.u8(14)
       sink.uint(item.volume)
       writeIdentifiers(item.identifiers, sink)
+      break
+    case "forgotten":
+      sink.u8(15)
+      sink.uint(item.volume)
       break
     default:
       unreachable(item)
@@ -287,6 +293,8 @@ export function readItem(reader: ByteReader): WalItem {
       return { type: "released", below: reader.uint(), lsn: reader.uint() }
     case 14:
       return { type: "witness", volume: reader.uint(), identifiers: readIdentifiers(reader) }
+    case 15:
+      return { type: "forgotten", volume: reader.uint() }
     default:
       reader.fail()
       return { type: "boot", boot: 0 }

@@ -78,6 +78,8 @@ export class Ledger {
     GroupId,
     { readonly volume: VolumeId; readonly identifier: Identifier; readonly lsn: Lsn }
   > = new Map()
+  /** Volumes that may have forgotten replicas, and where that is said. */
+  readonly forgetful: Map<VolumeId, Lsn> = new Map()
 
   /** Takes in one item that travels, or travelled, in frame `lsn`. Robust against any order of items. */
   note(item: WalItem, lsn: Lsn): void {
@@ -142,6 +144,9 @@ export class Ledger {
         for (const identifier of item.identifiers) {
           this.witnesses.set(identifier.group, { volume: item.volume, identifier, lsn })
         }
+        break
+      case "forgotten":
+        this.forgetful.set(item.volume, lsn)
         break
       default:
         unreachable(item)
@@ -362,6 +367,7 @@ export class Ledger {
       writeIdentifier(record.identifier, sink)
       sink.uint(record.lsn)
     }
+    saveIndexes(this.forgetful, sink)
   }
 
   static load(reader: ByteReader): Ledger {
@@ -399,6 +405,7 @@ export class Ledger {
       const identifier = readIdentifier(reader)
       ledger.witnesses.set(identifier.group, { volume, identifier, lsn: reader.uint() })
     }
+    for (const [volume, lsn] of loadIndexes(reader)) ledger.forgetful.set(volume, lsn)
     return ledger
   }
 }

@@ -51,6 +51,8 @@ export type RecoveredVolume = {
   readonly groups: readonly RecoveredGroup[]
   /** Replicas that the side slot speaks of, whatever became of them since. */
   readonly named: readonly Identifier[]
+  /** What is lost, and was not accounted for by an earlier recovery, may have made replicas that nothing names. */
+  readonly isUnsure: boolean
   /** Everything up to here is durable. */
   readonly durableLsn: Lsn
   /** What the log goes on from; records of the system volume are in its ledger. Null when the store must not start. */
@@ -109,6 +111,7 @@ function beginning(row: RowId, all: VolumeImage["segments"], nextSequence: numbe
     incarnation: null,
     groups: [],
     named: [],
+    isUnsure: false,
     durableLsn: 0,
     start: emptyWalStart(nextSequence),
   }
@@ -163,6 +166,7 @@ function refusal(row: RowId, segment: number): RecoveredVolume {
     incarnation: null,
     groups: [],
     named: [],
+    isUnsure: false,
     durableLsn: 0,
     start: null,
   }
@@ -237,6 +241,7 @@ function assemble(
     incarnation,
     groups: replayed.groups,
     named: (witness?.identifiers ?? []).filter((identifier) => !isRemoved(identifier)),
+    isUnsure: replayed.isUnsure,
     durableLsn,
     start,
   }

@@ -64,6 +64,8 @@ function restatements(ledger: Ledger, head: Lsn): WalItem[] {
     for (const [replica, lsn] of sorted(replicas))
       if (isOld(lsn)) items.push({ type: "tombstone", group, replica })
   }
+  for (const [volume, lsn] of sorted(ledger.forgetful))
+    if (isOld(lsn)) items.push({ type: "forgotten", volume })
   restateWitnesses(ledger, isOld, items)
   const identifiers: Identifier[] = []
   const marks: DamageMark[] = []

@@ -73,6 +73,8 @@ export type Replayed = {
   readonly gaps: readonly GroupId[]
   /** Groups of which the system volume knows more than this log, ascending. */
   readonly behind: readonly GroupId[]
+  /** Frames are lost for which nothing vouches, and they may have spoken of groups that nothing else mentions. */
+  readonly isUnsure: boolean
 }
 
 export type ReplayInput = {
@@ -243,6 +245,7 @@ class Replay {
       case "tombstone":
       case "witness":
       case "released":
+      case "forgotten":
         break
       default:
         unreachable(item)
@@ -374,7 +377,8 @@ class Replay {
         hardKnown: state.loss?.hardKnown ?? false,
       })
     }
-    return { groups, marks, adopted, gaps, behind: behind.toSorted((a, b) => a - b) }
+    const isUnsure = this.#isWild
+    return { groups, marks, adopted, gaps, behind: behind.toSorted((a, b) => a - b), isUnsure }
   }
 
   #isBehind(identifier: Identifier): boolean {

@@ -15,7 +15,8 @@ const ADVICE: Readonly<Record<ClientErrorCode, string>> = {
   notAnInteger: "The value under this key is no decimal integer, or would leave the safe integers",
   tokenExpired: "It may have taken effect long ago: read before writing again",
   outcomeUnknown: "It may have taken effect, or may yet: read before writing again",
-  recovering: "The replicas are being repaired: try again later",
+  recovering:
+    "The replicas are being repaired: try again later. If it stays so, ask `orrery status` whether one was lost",
   corruptSingleReplica: "The only copy of this data is damaged: restore it",
   replicasDiverged: "Replicas differ and none has a majority: an operator must decide",
   membershipBusy: "Another change of members is under way: try again later",

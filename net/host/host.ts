@@ -12,6 +12,7 @@ import {
   type KvRequest,
   type Lane,
   type Observation,
+  type VolumeId,
   type VolumeImage,
 } from "#kernel"
 import { messageOf } from "../thrown.ts"
@@ -189,6 +190,11 @@ export class Host implements RequestDoor {
   /** Null while the store is down. */
   identity(): Identity | null {
     return this.#kernel?.identity() ?? null
+  }
+
+  /** Volumes that may have held replicas of which nothing is known any more: an operator is to see that. */
+  forgetful(): readonly VolumeId[] {
+    return [...(this.#kernel?.forgetful ?? [])].sort((a, b) => a - b)
   }
 
   groups(): readonly GroupStatus[] {

@@ -142,6 +142,8 @@ export interface StoreKernel {
   step(input: Input): readonly Effect[]
   identity(): Identity
   status(): readonly GroupStatus[]
+  /** Volumes that may have held replicas of which nothing is known any more. */
+  readonly forgetful: ReadonlySet<VolumeId>
   /** It was told to drain, and there is nothing more to wait for. */
   isDrained(): boolean
   save(sink: Sink): void

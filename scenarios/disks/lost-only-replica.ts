@@ -7,7 +7,7 @@ const SECOND = 1_000_000
 export const main: Scenario = scenario({
   name: "lost-only-replica",
   about:
-    "The log and the checkpoint of the only replica of a range rot. It refuses by name whatever is tried, until its operator says to go on without what is lost; an order that is given again does nothing.",
+    "The log and the checkpoint of the only replica of a range rot. It refuses by name whatever is tried, also where not even its own name is left, until its operator says to go on without what is lost; an order that is given again does nothing.",
   cluster: {
     stores: [1, 1],
     tenants: [1, 1],
@@ -45,5 +45,5 @@ export const main: Scenario = scenario({
     ],
   },
   phases: { rounds: 2 },
-  marks: ["node.group.recovered", "node.recover.refused", "range.refounded"],
+  marks: ["node.volume.forgetful", "node.group.recovered", "node.recover.refused", "range.refounded"],
 })

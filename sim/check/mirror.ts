@@ -32,7 +32,7 @@ export type LogItem =
       readonly descriptor: { readonly groupId: number }
     }
   | { readonly type: "replicaRemoved"; readonly group: number; readonly replica: number }
-  | { readonly type: "identifiers" | "identity" | "boot" | "volume" | "tombstone" }
+  | { readonly type: "identifiers" | "identity" | "boot" | "volume" | "tombstone" | "forgotten" }
   | { readonly type: "damaged" | "repaired" | "released" | "witness" }
 
 export type LoggedEntry = { readonly index: number; readonly term: number; readonly digestLow: number }

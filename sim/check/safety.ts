@@ -206,6 +206,7 @@ export class SafetyChecker implements OnlineChecker {
       case "groupRecovered":
       case "recoverRefused":
       case "stateLost":
+      case "mayHaveForgotten":
         return
       case "recovered":
         if (this.#damagesSynced) this.#recoveredAnyhow(store, observation.volume, observation.lsn)
@@ -296,6 +297,7 @@ type Unplaced =
   | "groupRecovered"
   | "recoverRefused"
   | "stateLost"
+  | "mayHaveForgotten"
 
 /** A kernel may be late, woken for several things at one instant, but not for ever. */
 const WAKES_AT_ONCE_MAX = 256

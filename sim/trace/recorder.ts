@@ -153,6 +153,8 @@ function observationText(observation: Extract<Effect, { readonly type: "observe"
       return `g${observation.group} votes for ${observation.votedFor} in term ${observation.term}`
     case "recovered":
       return `recovered v${observation.volume} to lsn ${observation.lsn}: ${observation.verdict}`
+    case "mayHaveForgotten":
+      return `v${observation.volume} may have forgotten replicas`
     case "groupRecovered":
       return `g${observation.group} goes on with what is left of it, from ${observation.index} in generation ${observation.generation}`
     case "recoverRefused":

@@ -49,3 +49,27 @@ test("an order that names a generation that is not there leaves the store where 
   assert.ok(told.some(({ what }) => what === "stopped"))
   assert.ok(!told.some(({ what }) => what === "goes on"))
 })
+
+test("a range whose only replica lost its very creation is never spoken of as if it had not been", () => {
+  for (const seed of [13, 31, 40]) {
+    let forgotAt = Infinity
+    const codes = new Map<string, number>()
+    simulate(drawPlan(main, seed), {
+      onTrace: {
+        happened: (at, _event, what) => {
+          if (what.includes("may have forgotten")) forgotAt = Math.min(forgotAt, at)
+        },
+        stepped: (at, _event, _store, _input, effects) => {
+          for (const effect of effects) {
+            if (effect.type !== "reply" || at < forgotAt || effect.reply.type !== "error") continue
+            const { code } = effect.reply.error
+            codes.set(code, (codes.get(code) ?? 0) + 1)
+          }
+        },
+      },
+    })
+    assert.ok(forgotAt < Infinity, `seed ${seed}: it was noticed`)
+    assert.deepEqual([...codes.keys()], ["recovering"], `seed ${seed}`)
+    assert.ok(codes.get("recovering")! > 100, `seed ${seed}`)
+  }
+})

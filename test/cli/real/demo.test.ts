@@ -97,7 +97,7 @@ test("a status tells who is silent, who leads and who lags", async () => {
   const behind = reports.get(3)!.groups[0]!
   const text = statusText(
     [
-      { store: 1, state: "up", report: reports.get(1)! },
+      { store: 1, state: "up", report: { ...reports.get(1)!, forgetful: [1] } },
       { store: 2, state: "silent", report: null },
       {
         store: 3,
@@ -110,6 +110,8 @@ test("a status tells who is silent, who leads and who lags", async () => {
   assert.match(text, /^ *2 +silent/m)
   assert.match(text, /1: 8 {2}2: silent {2}3: 5/)
   assert.match(text, /\[, ∞\)/)
+  assert.match(text, /^store 1: volume 1 may have forgotten replicas/m)
+  assert.doesNotMatch(text, /^store [23]: volume/m)
 })
 
 /** A command alone, over a world of processes that do nothing. */

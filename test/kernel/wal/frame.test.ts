@@ -52,6 +52,7 @@ const ITEMS: readonly WalItem[] = [
   { type: "repaired", group: 1 },
   { type: "released", below: 3, lsn: 200 },
   { type: "witness", volume: 1, identifiers: [identifier] },
+  { type: "forgotten", volume: 1 },
 ]
 
 function encodeItems(items: readonly WalItem[]): Uint8Array {

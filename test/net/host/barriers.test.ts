@@ -34,6 +34,9 @@ class Noted implements StoreKernel {
   status(): ReturnType<StoreKernel["status"]> {
     return this.#kernel.status()
   }
+  get forgetful(): StoreKernel["forgetful"] {
+    return this.#kernel.forgetful
+  }
   isDrained(): boolean {
     return this.#kernel.isDrained()
   }
