@@ -127,7 +127,7 @@ export function bootStore(
   const volumes = new Map<VolumeId, Volume>([[SYSTEM_VOLUME, systemVolume]])
   const unlisted = new Map<VolumeId, Incarnation>()
   const replicas: Replica[] = []
-  // ADR 0048.
+  // ADR 0044.
   const forget = (volume: VolumeId): void => {
     if (ledger.forgetful.has(volume)) return
     systemVolume.append({ type: "forgotten", volume })

@@ -5,7 +5,7 @@ import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from "#kernel/wal/segment.t
 import { DESCRIPTOR } from "../../support/raft-group.ts"
 import { Cluster, configOf, Store, TENANT_VOLUME } from "../../support/store-rig.ts"
 
-// ADR 0048: a volume that may have forgotten replicas does not speak as if there had been none.
+// ADR 0044: a volume that may have forgotten replicas does not speak as if there had been none.
 
 const SECOND = 1_000_000
 const ELSEWHERE = { rangeId: DESCRIPTOR.rangeId + 7 }
