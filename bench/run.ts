@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url"
 const BENCHES = [
   "sim/s0",
   "sim/s1",
+  "sim/checkers",
   "sim/growth",
   "sim/groups",
   "sim/memory",

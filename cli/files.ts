@@ -13,7 +13,7 @@ export function writeTextFile(path: string, text: string): void {
 }
 
 /** Not `recursive`: Node 26 never returns from that on a file system that makes no folders, such as /proc. */
-function makeFolder(folder: string): void {
+export function makeFolder(folder: string): void {
   if (existsSync(folder)) return
   const parent = dirname(folder)
   if (parent !== folder) makeFolder(parent)

@@ -4,6 +4,7 @@ import { addChaos } from "./commands/chaos.ts"
 import { addDemo } from "./commands/demo.ts"
 import { addExport } from "./commands/export.ts"
 import { addInit } from "./commands/init.ts"
+import { addJournalStatus } from "./commands/journal-status.ts"
 import { addList } from "./commands/list.ts"
 import { addMerge } from "./commands/merge.ts"
 import { addRecover } from "./commands/recover.ts"
@@ -48,7 +49,18 @@ function makeProgram(
     .summary("the simulator")
     .description("Whole clusters of the real kernel under one seed.")
     .helpCommand(false)
-  for (const add of [addRun, addList, addShow, addReplay, addShrink, addView, addExport, addMerge, addZoo])
+  for (const add of [
+    addRun,
+    addList,
+    addShow,
+    addReplay,
+    addShrink,
+    addView,
+    addExport,
+    addMerge,
+    addJournalStatus,
+    addZoo,
+  ])
     add(sim, host, end)
   addInit(program, host, end)
   addStart(program, host, end)

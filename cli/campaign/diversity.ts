@@ -22,33 +22,38 @@ type Signed = { readonly index: number; readonly signature: RunSignature }
 
 /** The same runs give the same curves, in whatever order they finished. */
 export function diversityOf(runs: readonly Signed[]): Diversity {
-  const ordered = [...runs].sort((a, b) => a.index - b.index)
-  const seen = (of: (signature: RunSignature) => readonly number[]): FirstSeen => {
-    const first = new Map<number, number>()
-    for (const { index, signature } of ordered) {
-      const hundred = Math.floor(index / DIVERSITY_STEP)
-      for (const what of of(signature)) if (!first.has(what)) first.set(what, hundred)
-    }
-    return byHundred(first)
+  const seen = new FirstSeenFold()
+  for (const run of runs) seen.add(run)
+  return seen.diversity
+}
+
+/** The curves of runs that come one after the other, in any order, after those of `before`. */
+export class FirstSeenFold {
+  readonly #marks: Map<number, number>
+  readonly #faults: Map<number, number>
+  readonly #steps: Map<number, number>
+
+  constructor(before: Diversity = { marks: [], faults: [], steps: [] }) {
+    this.#marks = firstOf([before.marks])
+    this.#faults = firstOf([before.faults])
+    this.#steps = firstOf([before.steps])
   }
-  return {
-    marks: seen(({ marks }) => [marks]),
-    faults: seen(({ faults }) => [faults]),
-    steps: seen(({ steps }) => steps),
+
+  add({ index, signature }: Signed): void {
+    const hundred = Math.floor(index / DIVERSITY_STEP)
+    see(this.#marks, signature.marks, hundred)
+    see(this.#faults, signature.faults, hundred)
+    for (const step of signature.steps) see(this.#steps, step, hundred)
+  }
+
+  get diversity(): Diversity {
+    return { marks: byHundred(this.#marks), faults: byHundred(this.#faults), steps: byHundred(this.#steps) }
   }
 }
 
 /** Of shards: what is new in a hundred is what no shard has seen in one before it. */
 export function mergeDiversity(parts: readonly Diversity[]): Diversity {
-  const merge = (of: (part: Diversity) => FirstSeen): FirstSeen => {
-    const first = new Map<number, number>()
-    for (const part of parts) {
-      for (const [hundred, news] of of(part).entries()) {
-        for (const what of news) first.set(what, Math.min(hundred, first.get(what) ?? hundred))
-      }
-    }
-    return byHundred(first)
-  }
+  const merge = (of: (part: Diversity) => FirstSeen): FirstSeen => byHundred(firstOf(parts.map(of)))
   return {
     marks: merge(({ marks }) => marks),
     faults: merge(({ faults }) => faults),
@@ -61,6 +66,19 @@ export function distinct(seen: FirstSeen): number {
   let sum = 0
   for (const news of seen) sum += news.length
   return sum
+}
+
+function firstOf(parts: readonly FirstSeen[]): Map<number, number> {
+  const first = new Map<number, number>()
+  for (const part of parts) {
+    for (const [hundred, news] of part.entries()) for (const what of news) see(first, what, hundred)
+  }
+  return first
+}
+
+function see(first: Map<number, number>, what: number, hundred: number): void {
+  const before = first.get(what)
+  if (before === undefined || hundred < before) first.set(what, hundred)
 }
 
 function byHundred(first: ReadonlyMap<number, number>): FirstSeen {

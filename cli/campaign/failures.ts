@@ -29,6 +29,14 @@ export type FailureOptions = {
   readonly lanes: number
   /** Folder for capsules. */
   readonly capsules: string
+  /** Failures that were told before: what is one of them again gets no capsule of its own. */
+  readonly known: readonly KnownFailure[]
+}
+
+export type KnownFailure = {
+  readonly signature: string
+  /** What runs of it are known by that are not shrunk. */
+  readonly alike: ReadonlySet<string>
 }
 
 /**
@@ -44,13 +52,19 @@ export async function explainFailures(
 ): Promise<readonly Failure[]> {
   const failing = records.filter((record) => record.result.violation !== null)
   const shrunk = options.shrink
-    ? await shrinkSome(host, engine, failing, options.lanes, note)
+    ? await shrinkSome(host, engine, failing, options, note)
     : new Map<RunRecord, Smaller>()
-  const groups = Map.groupBy(failing, (record) => signatureOf(engine, record, shrunk.get(record)))
+  const known = new Set(options.known.map(({ signature }) => signature))
+  const groups = Map.groupBy(failing, (record) => {
+    const found = shrunk.get(record)
+    const plain = plainSignature(engine, record)
+    const same = options.known.find(({ alike }) => found === undefined && alike.has(plain))
+    return same?.signature ?? signatureOf(engine, record, found)
+  })
   const failures: Failure[] = []
   for (const [signature, group] of groups) {
     const first = smallest(group, shrunk)
-    const isKept = !isHarness(first.result) && failures.length < CAPSULES_MAX
+    const isKept = !known.has(signature) && !isHarness(first.result) && failures.length < CAPSULES_MAX
     const plain = plainFailure(first, signature, group)
     failures.push(
       isKept ? tryCapsule(host, engine, first, shrunk.get(first), plain, options.capsules) : plain,
@@ -65,6 +79,11 @@ function signatureOf(engine: Engine, { result }: RunRecord, found: Smaller | und
   const violation = found?.result.violation ?? result.violation
   if (violation === null) return ""
   return engine.signatureOf(found?.plan ?? { faults: [] }, violation)
+}
+
+/** What a failing run is known by before it is shrunk. */
+export function plainSignature(engine: Engine, record: RunRecord): string {
+  return signatureOf(engine, record, undefined)
 }
 
 /** The one that is told: the smallest, and of these the first. */
@@ -89,6 +108,7 @@ function plainFailure(record: RunRecord, signature: string, group: readonly RunR
     oracle: violation?.oracle ?? "",
     signature,
     count: group.length,
+    before: 0,
     seeds: group.map(({ job }) => ({ scenario: job.scenario, seed: job.seed })),
     message: violation?.message ?? "",
     class: runClass,
@@ -200,10 +220,19 @@ function drawAgain(engine: Engine, record: RunRecord): Plan {
   return engine.drawPlan(scenario, record.job.seed)
 }
 
-/** The first failure that says each thing, then the second ones, up to a bound: many seeds tend to find one bug. */
-function chooseFailures(engine: Engine, failing: readonly RunRecord[]): readonly RunRecord[] {
+/**
+ * The first failure that says each thing, what nobody heard of before the rest, then the second ones, up to a bound: many
+ * seeds tend to find one bug.
+ */
+function chooseFailures(
+  engine: Engine,
+  failing: readonly RunRecord[],
+  known: readonly KnownFailure[],
+): readonly RunRecord[] {
   const shrinkable = failing.filter(({ result }) => !isHarness(result))
-  const alike = [...Map.groupBy(shrinkable, (record) => signatureOf(engine, record, undefined)).values()]
+  const isNews = (plain: string): boolean => !known.some(({ alike }) => alike.has(plain))
+  const groups = [...Map.groupBy(shrinkable, (record) => plainSignature(engine, record))]
+  const alike = groups.sort(([a], [b]) => Number(isNews(b)) - Number(isNews(a))).map(([, group]) => group)
   const chosen: RunRecord[] = []
   for (let turn = 0; chosen.length < Math.min(SHRUNK_FAILURES_MAX, shrinkable.length); turn++) {
     for (const group of alike) {
@@ -219,10 +248,10 @@ async function shrinkSome(
   host: Host,
   engine: Engine,
   failing: readonly RunRecord[],
-  lanes: number,
+  { lanes, known }: FailureOptions,
   note: (text: string | null) => void,
 ): Promise<ReadonlyMap<RunRecord, Smaller>> {
-  const chosen = chooseFailures(engine, failing)
+  const chosen = chooseFailures(engine, failing, known)
   const found = new Map<RunRecord, Smaller>()
   if (chosen.length === 0) return found
 

@@ -22,17 +22,21 @@ export type CampaignOptions = {
   /** Hand out no further run after this many milliseconds; null is no bound. */
   readonly wallMsMax: number | null
   readonly verify: boolean
+  /** Runs of the selection that are left out: an earlier session made them. */
+  readonly isDone: ((job: Job) => boolean) | null
 }
 
 /** What happens while it goes on. */
 export interface CampaignWatch {
   finished(record: RunRecord): void
+  /** False where what it takes of each run is enough: a long campaign does not fit into memory. */
+  readonly keepsRecords: boolean
   /** JSON lines of one run; asked for by being there. */
   history?(job: Job, lines: string): void
 }
 
 export type CampaignEnd = {
-  /** In order of `job.index`, whatever order they finished in. */
+  /** In order of `job.index`, whatever order they finished in; none where they are not kept. */
   readonly records: readonly RunRecord[]
   readonly interrupted: boolean
   readonly wallMs: number
@@ -64,7 +68,8 @@ export async function runCampaign(
       performance.now() - startedAt >= options.wallMsMax)
   const next = (): Job | null => {
     if (isOver()) return null
-    const step = jobs.next()
+    let step = jobs.next()
+    while (step.done !== true && options.isDone?.(step.value) === true) step = jobs.next()
     if (step.done === true) return null
     handedOut++
     return step.value
@@ -79,7 +84,7 @@ export async function runCampaign(
     if (first === null) return
     const isWorthVerifying = options.verify && !interrupted && !isHarness(first.result)
     const record = isWorthVerifying ? await verifyRecord(pool, first, task) : first
-    records.push(record)
+    if (watch.keepsRecords) records.push(record)
     watch.finished(record)
   }
 

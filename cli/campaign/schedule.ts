@@ -57,3 +57,22 @@ export function jobCount(selection: Selection): number | null {
   const { index, count } = selection.shard
   return Math.max(0, Math.floor((selection.runs - index) / count) + 1)
 }
+
+/** Which of the runs that `jobsOf` yields this is, counted from 0. */
+export function placeOf(job: Job, shard: Shard | null): number {
+  return shard === null ? job.index : (job.index - (shard.index - 1)) / shard.count
+}
+
+/** The run at a place of `jobsOf`. */
+export function jobAt({ shares, firstSeed, shard }: Selection, place: number): Job {
+  const index = shard === null ? place : place * shard.count + shard.index - 1
+  const length = roundLength(shares)
+  const round = Math.floor(index / length)
+  let turn = index % length
+  for (const share of shares) {
+    if (turn < share.weight)
+      return { index, scenario: share.scenario, seed: firstSeed + round * share.weight + turn }
+    turn -= share.weight
+  }
+  throw new Error("A campaign without shares has no run")
+}

@@ -29,6 +29,8 @@ export type ReportParts = {
   readonly build: string
   /** In any order; the report has its own. */
   readonly results: readonly ResultRow[]
+  /** What all runs add up to, where `results` are not all of them. */
+  readonly sums?: { readonly all: RowSums; readonly scenarios: ReadonlyMap<string, RowSums> }
   /** In the order in which they are told. */
   readonly scenarios: readonly ScenarioFacts[]
   readonly failures: readonly Failure[]
@@ -68,10 +70,12 @@ export function makeReport(parts: ReportParts): Report {
   const failures = [...parts.failures].sort((a, b) => rank(a.scenario) - rank(b.scenario) || a.seed - b.seed)
 
   const byScenario = Map.groupBy(results, (row) => row.scenario)
-  const scenarios = parts.scenarios.map((facts) => sumScenario(facts, byScenario.get(facts.name) ?? []))
-  const all = sumRows(results)
+  const scenarios = parts.scenarios.map((facts) =>
+    sumScenario(facts, parts.sums?.scenarios.get(facts.name) ?? sumRows(byScenario.get(facts.name) ?? [])),
+  )
+  const all = parts.sums?.all ?? sumRows(results)
   const sums = {
-    runs: results.length,
+    runs: all.runs,
     ...all.verdicts,
     classes: all.classes,
     events: all.events,
@@ -95,8 +99,7 @@ function sumCells(scenarios: readonly ScenarioFacts[]): Readonly<Record<string, 
   return sortedRecord(Object.fromEntries(sums))
 }
 
-function sumScenario(facts: ScenarioFacts, rows: readonly ResultRow[]): ScenarioTotals {
-  const sum = sumRows(rows)
+function sumScenario(facts: ScenarioFacts, sum: RowSums): ScenarioTotals {
   let applied = 0
   let effective = 0
   for (const count of sum.faults.values()) {
@@ -106,7 +109,7 @@ function sumScenario(facts: ScenarioFacts, rows: readonly ResultRow[]): Scenario
   return {
     name: facts.name,
     about: facts.about,
-    runs: rows.length,
+    runs: sum.runs,
     ...sum.verdicts,
     events: sum.events,
     simulatedSeconds: sum.simulatedSeconds,
@@ -119,7 +122,8 @@ function sumScenario(facts: ScenarioFacts, rows: readonly ResultRow[]): Scenario
   }
 }
 
-type RowSums = {
+export type RowSums = {
+  readonly runs: number
   readonly verdicts: { readonly valid: number; readonly invalid: number; readonly unknown: number }
   readonly classes: { readonly within: number; readonly detectable: number; readonly undetectable: number }
   readonly events: number
@@ -157,6 +161,7 @@ function sumRows(rows: readonly ResultRow[]): RowSums {
     }
   }
   return {
+    runs: rows.length,
     verdicts,
     classes,
     events,

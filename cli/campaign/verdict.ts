@@ -36,7 +36,8 @@ function exitCodeOf(sums: Sums, results: readonly ResultRow[], problems: readonl
 /** Marks and teeth are promises over all the seeds of a campaign: part of one cannot break them. */
 function isWhole(sums: Sums): boolean {
   const { campaign } = sums
-  return !campaign.interrupted && campaign.shards.length === campaign.shardCount
+  const isReached = campaign.journal === null || (campaign.journal.left ?? 0) === 0
+  return isReached && !campaign.interrupted && campaign.shards.length === campaign.shardCount
 }
 
 function findIncomplete(sums: Sums): readonly Problem[] {
@@ -136,6 +137,7 @@ function headlineOf(
   if (problems.length > 0)
     parts.push(`${problems.length} ${problems.length === 1 ? "problem" : "problems"} with the campaign`)
   if (campaign.interrupted) parts.push("interrupted")
+  if ((campaign.journal?.left ?? 0) > 0) parts.push(`${count(campaign.journal?.left ?? 0)} left`)
   if (campaign.shardCount > 1) parts.push(shardsText(campaign.shards, campaign.shardCount))
   parts.push(`${duration(sums.simulatedSeconds)} simulated in ${duration(campaign.elapsedSeconds)}`)
   return `${verdict.toUpperCase()}: ${parts.join(", ")}`

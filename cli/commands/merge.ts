@@ -46,6 +46,12 @@ export function mergeReports(parts: readonly Part[]): Report {
       )
     }
   }
+  for (const { path, report } of parts) {
+    if (report.totals.campaign.journal === null) continue
+    throw new UsageError(
+      `${path} was made with a journal and holds sums, not every run: there is no telling what would count twice`,
+    )
+  }
   refuseOverlap(parts)
   return makeReport({
     version: first.report.version,
@@ -66,7 +72,12 @@ function mergeFailures(failures: readonly Failure[]): readonly Failure[] {
     const told = first.shrunk === "" ? (others.find(({ shrunk }) => shrunk !== "") ?? first) : first
     const all = [first, ...others]
     return [
-      { ...told, count: sum(all.map((failure) => failure.count)), seeds: all.flatMap(({ seeds }) => seeds) },
+      {
+        ...told,
+        count: sum(all.map((failure) => failure.count)),
+        before: sum(all.map((failure) => failure.before)),
+        seeds: all.flatMap(({ seeds }) => seeds),
+      },
     ]
   })
 }
@@ -140,6 +151,7 @@ function mergeCampaigns(parts: readonly Part[]): CampaignFacts {
     // Shards run beside each other: the whole took as long as the slowest.
     elapsedSeconds: Math.max(...facts.map((campaign) => campaign.elapsedSeconds)),
     command: first.command.replace(/ --shard \S+/, ""),
+    journal: null,
   }
 }
 

@@ -4,17 +4,19 @@ import { JOBS_MAX, parseDuration, parseInteger, parseShard, RUNS_MAX, type Shard
 import { buildId, orreryVersion } from "../build-id.ts"
 import { DEFAULT_CAMPAIGN } from "../campaign/default-campaign.ts"
 import type { Scenario } from "#sim"
-import { loadEngine } from "../campaign/engine.ts"
+import { loadEngine, type Engine } from "../campaign/engine.ts"
 import { diversityOf } from "../campaign/diversity.ts"
 import { explainFailures } from "../campaign/failures.ts"
+import { Journal, journalKey } from "../campaign/journal.ts"
 import { runCampaign, type CampaignWatch, type RunRecord } from "../campaign/run.ts"
 import { defaultShares, jobCount, roundLength, type Job, type Selection } from "../campaign/schedule.ts"
+import { runSession } from "../campaign/session.ts"
 import { addCounts, makeReport, rowOf } from "../campaign/tally.ts"
 import { didYouMean, UsageError } from "../errors.ts"
 import { writeTextFile } from "../files.ts"
 import type { Host } from "../host.ts"
-import { startProgress } from "../progress.ts"
-import { publish } from "../report/output.ts"
+import { startProgress, type Progress } from "../progress.ts"
+import { publish, type OutputOptions } from "../report/output.ts"
 import { shellWord } from "../report/shell-word.ts"
 
 type RunOptions = {
@@ -31,8 +33,11 @@ type RunOptions = {
   readonly report?: string
   readonly shrink: boolean
   readonly capsules: string
+  readonly journal?: string
   readonly quiet?: true
 }
+
+const CAPSULES = join(".orrery", "capsules")
 
 export function addRun(sim: Command, host: Host, end: (code: number) => void): void {
   sim
@@ -63,7 +68,8 @@ export function addRun(sim: Command, host: Host, end: (code: number) => void): v
     .option("--history <file>", "what clients asked and heard, as JSON lines; a file for each run")
     .option("--report <file>", "results as one HTML page")
     .option("--no-shrink", "keep failing plans as they were drawn")
-    .option("--capsules <dir>", "where failures are kept", join(".orrery", "capsules"))
+    .option("--capsules <dir>", "where failures are kept", CAPSULES)
+    .option("--journal <dir>", "go on with the campaign whose journal is here, or begin it")
     .option("-q, --quiet", "no progress")
     .action(async (names: readonly string[], options: RunOptions) => end(await run(host, names, options)))
 }
@@ -77,22 +83,17 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
     throw new UsageError(
       `--shard: nothing is left for part ${selection.shard?.index ?? 1} of ${selection.runs ?? 0} runs`,
     )
+  if (options.journal !== undefined) {
+    return runWithJournal(host, engine, options.journal, scenarios, selection, names, options)
+  }
   const lanes = Math.min(options.jobs ?? host.cores, JOBS_MAX, runs ?? JOBS_MAX)
 
   const progress = startProgress(host, runs, options.for ?? null, options.quiet === true)
-  // The bar goes before the second Ctrl-C can leave the terminal without a cursor.
-  const watched: Host = {
-    ...host,
-    onInterrupt: (heard) =>
-      host.onInterrupt(() => {
-        progress.stop()
-        host.stderr.write("Interrupted: the runs under way may finish; once more ends at once\n")
-        heard()
-      }),
-  }
+  const watched = tellingInterrupts(host, progress)
   const marks = new Map(scenarios.map((scenario) => [scenario.name, new Map<string, number>()]))
   const cells = new Map(scenarios.map((scenario) => [scenario.name, new Map<string, number>()]))
   const watch: CampaignWatch = {
+    keepsRecords: true,
     finished(record) {
       addCounts(marks.get(record.job.scenario) ?? new Map(), record.result.marks)
       addCounts(cells.get(record.job.scenario) ?? new Map(), record.result.cells)
@@ -104,11 +105,17 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
   let failures
   let campaign
   try {
-    const bounds = { selection, lanes, wallMsMax: options.for ?? null, verify: options.verify === true }
+    const bounds = {
+      selection,
+      lanes,
+      wallMsMax: options.for ?? null,
+      verify: options.verify === true,
+      isDone: null,
+    }
     campaign = await runCampaign(watched, bounds, watch)
     records = campaign.records
     const shrink = options.shrink && !campaign.interrupted
-    const failureOptions = { shrink, lanes, capsules: options.capsules }
+    const failureOptions = { shrink, lanes, capsules: options.capsules, known: [] }
     failures = await explainFailures(watched, engine, records, failureOptions, (text) => progress.note(text))
   } finally {
     progress.stop()
@@ -147,14 +154,73 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
       jobs: lanes,
       elapsedSeconds: Math.round(campaign.wallMs) / 1_000,
       command: commandLine(names, options),
+      journal: null,
     },
   })
-  publish(host, report, {
-    json: options.json ?? null,
-    junit: options.junit ?? null,
-    html: options.report ?? null,
-  })
+  publish(host, report, outputsOf(options))
   return report.totals.exitCode
+}
+
+/** Goes on where the journal ends, or begins it. */
+async function runWithJournal(
+  host: Host,
+  engine: Engine,
+  folder: string,
+  scenarios: readonly Scenario[],
+  selection: Selection,
+  names: readonly string[],
+  options: RunOptions,
+): Promise<number> {
+  const key = journalKey({ ...selection, isDefault: names.length === 0 })
+  const start = { command: commandLine(names, options), runs: selection.runs }
+  const journal = await Journal.open(folder, key, start, options.verify === true)
+  let report
+  try {
+    const runs = jobCount(selection)
+    const left = runs === null ? null : runs - journal.state.done.size
+    const lanes = Math.max(1, Math.min(options.jobs ?? host.cores, JOBS_MAX, left ?? JOBS_MAX))
+    const progress = startProgress(host, left, options.for ?? null, options.quiet === true)
+    try {
+      report = await runSession(
+        tellingInterrupts(host, progress),
+        engine,
+        journal,
+        {
+          scenarios,
+          campaign: { selection, lanes, wallMsMax: options.for ?? null, verify: options.verify === true },
+          failures: { shrink: options.shrink, lanes, capsules: options.capsules },
+        },
+        {
+          finished: (record) => progress.finished(record),
+          ...(options.history === undefined ? {} : { history: historyWriter(options.history, runs === 1) }),
+        },
+        (text) => progress.note(text),
+      )
+    } finally {
+      progress.stop()
+    }
+  } finally {
+    await journal.close()
+  }
+  publish(host, report, outputsOf(options))
+  return report.totals.exitCode
+}
+
+/** The bar goes before the second Ctrl-C can leave the terminal without a cursor. */
+function tellingInterrupts(host: Host, progress: Progress): Host {
+  return {
+    ...host,
+    onInterrupt: (heard) =>
+      host.onInterrupt(() => {
+        progress.stop()
+        host.stderr.write("Interrupted: the runs under way may finish; once more ends at once\n")
+        heard()
+      }),
+  }
+}
+
+function outputsOf({ json, junit, report }: RunOptions): OutputOptions {
+  return { json: json ?? null, junit: junit ?? null, html: report ?? null }
 }
 
 function chooseScenarios(scenarios: readonly Scenario[], names: readonly string[]): readonly Scenario[] {
@@ -220,5 +286,12 @@ function commandLine(names: readonly string[], options: RunOptions): string {
   if (options.for !== undefined) words.push(`--for ${options.for}ms`)
   if (options.shard !== undefined) words.push(`--shard ${options.shard.index}/${options.shard.count}`)
   if (options.verify === true) words.push("--verify")
+  if (options.journal !== undefined) {
+    // This line is typed again to go on, and then it matters how it goes on.
+    if (options.jobs !== undefined) words.push(`--jobs ${options.jobs}`)
+    if (!options.shrink) words.push("--no-shrink")
+    if (options.capsules !== CAPSULES) words.push(`--capsules ${shellWord(options.capsules)}`)
+    words.push(`--journal ${shellWord(options.journal)}`)
+  }
   return words.join(" ")
 }

@@ -170,6 +170,7 @@ function tell(
     oracle: violation.oracle,
     signature: engine.signatureOf(plan, violation),
     count: capsule.found?.count ?? 1,
+    before: 0,
     seeds,
     regression: null,
     ...tellSmaller(smaller, out),

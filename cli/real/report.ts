@@ -14,7 +14,7 @@ const NO_CURVES = { marks: [], faults: [], steps: [] }
 /** The object of `sim run --json`, of runs that had no trace: their events are none, and each second is one. */
 export function realReport(
   records: readonly RealRecord[],
-  facts: Omit<CampaignFacts, "isDefault" | "shardCount" | "shards" | "verified" | "jobs">,
+  facts: Omit<CampaignFacts, "isDefault" | "shardCount" | "shards" | "verified" | "jobs" | "journal">,
 ): Report {
   const name = records[0]?.result.plan.scenario ?? "real"
   const about =
@@ -26,7 +26,7 @@ export function realReport(
     scenarios: [{ name, about, declaredMarks: [], marks: {}, cells: {} }],
     failures: records.flatMap((record) => failureOf(record, facts.command)),
     diversity: NO_CURVES,
-    campaign: { ...facts, isDefault: false, shardCount: 1, shards: [1], verified: 0, jobs: 1 },
+    campaign: { ...facts, isDefault: false, shardCount: 1, shards: [1], verified: 0, jobs: 1, journal: null },
   })
   const { totals } = report
   const runs = `${count(totals.runs)} ${totals.runs === 1 ? "run" : "runs"} on real processes`
@@ -67,6 +67,7 @@ function failureOf({ seed, result, kept }: RealRecord, command: string): readonl
       oracle,
       signature: `${oracle}+${seed}`,
       count: 1,
+      before: 0,
       seeds: [{ scenario: result.plan.scenario, seed }],
       message,
       class: "within",

@@ -19,7 +19,8 @@ export function reportHtml(report: Report): string {
     section("Where faults struck", coverageHtml(totals.coverage)),
     section("How different the runs were", diversityHtml(totals.diversity)),
     section("Marks", marksHtml(totals)),
-    section("Runs", histogramsHtml(report.results)),
+    // Only some runs of a campaign with a journal are here, and these are no sample.
+    section("Runs", report.results.length < totals.runs ? "" : histogramsHtml(report.results)),
   ]
   return `<!doctype html>
 <html lang="en">

@@ -1,23 +1,15 @@
 import { UsageError } from "../errors.ts"
+import { misfit, type Form } from "./form.ts"
 import type { Report } from "./model.ts"
 
 export function reportJson(report: Report): string {
   return `${JSON.stringify(report, null, 1)}\n`
 }
 
-/** What a field must be, spelled as data: one table that says the whole shape. */
-type Form =
-  | "string"
-  | "number"
-  | "boolean"
-  | "any"
-  | { readonly orNull: Form }
-  | { readonly list: Form }
-  | { readonly record: Form }
-  | { readonly fields: Readonly<Record<string, Form>> }
-
-const FAULTS: Form = { fields: { applied: "number", effective: "number" } }
-const OPERATIONS: Form = { fields: { invoked: "number", ok: "number", fail: "number", info: "number" } }
+export const FAULTS: Form = { fields: { applied: "number", effective: "number" } }
+export const OPERATIONS: Form = {
+  fields: { invoked: "number", ok: "number", fail: "number", info: "number" },
+}
 const SUMS: Readonly<Record<string, Form>> = {
   runs: "number",
   valid: "number",
@@ -47,13 +39,14 @@ const ROW: Form = {
   },
 }
 
-const FAILURE: Form = {
+export const FAILURE: Form = {
   fields: {
     scenario: "string",
     seed: "number",
     oracle: "string",
     signature: "string",
     count: "number",
+    before: "number",
     seeds: { list: { fields: { scenario: "string", seed: "number" } } },
     message: "string",
     class: "string",
@@ -88,7 +81,7 @@ const COVERAGE: Form = {
 }
 
 const FIRST_SEEN: Form = { list: { list: "number" } }
-const DIVERSITY: Form = { fields: { marks: FIRST_SEEN, faults: FIRST_SEEN, steps: FIRST_SEEN } }
+export const DIVERSITY: Form = { fields: { marks: FIRST_SEEN, faults: FIRST_SEEN, steps: FIRST_SEEN } }
 
 const CAMPAIGN: Form = {
   fields: {
@@ -102,6 +95,20 @@ const CAMPAIGN: Form = {
     jobs: "number",
     elapsedSeconds: "number",
     command: "string",
+    journal: {
+      orNull: {
+        fields: {
+          folder: "string",
+          done: "number",
+          left: { orNull: "number" },
+          unbroken: "number",
+          intervals: "number",
+          sessions: "number",
+          cpuSeconds: "number",
+          unlisted: "number",
+        },
+      },
+    },
   },
 }
 
@@ -144,40 +151,4 @@ export function parseReport(path: string, json: unknown): Report {
     }
   }
   return report
-}
-
-/** One sentence on the first place where the value is not of the form, or null. */
-function misfit(value: unknown, form: Form, path: string): string | null {
-  const place = path === "" ? "it" : path
-  if (form === "any") return null
-  if (typeof form === "string") {
-    const fits = form === "number" ? Number.isFinite(value) : typeof value === form
-    return fits ? null : `${place} is not a ${form}`
-  }
-  if ("orNull" in form) return value === null ? null : misfit(value, form.orNull, path)
-  if ("list" in form) {
-    if (!Array.isArray(value)) return `${place} is not a list`
-    return firstMisfit(value.map((item, index) => [item, form.list, `${path}[${index}]`] as const))
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return `${place} is not an object`
-  const entries = Object.entries(value)
-  if ("record" in form) {
-    return firstMisfit(entries.map(([key, item]) => [item, form.record, `${path}.${key}`] as const))
-  }
-  const unknown = entries.find(([key]) => !Object.hasOwn(form.fields, key))
-  if (unknown !== undefined) return `${place} has the unknown field "${unknown[0]}"`
-  const record = value as Readonly<Record<string, unknown>>
-  return firstMisfit(
-    Object.entries(form.fields).map(
-      ([key, inner]) => [record[key], inner, path === "" ? key : `${path}.${key}`] as const,
-    ),
-  )
-}
-
-function firstMisfit(parts: readonly (readonly [unknown, Form, string])[]): string | null {
-  for (const [value, form, path] of parts) {
-    const fault = misfit(value, form, path)
-    if (fault !== null) return fault
-  }
-  return null
 }

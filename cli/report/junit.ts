@@ -13,12 +13,11 @@ export function junitXml(report: Report): string {
       failure.seeds.map(({ scenario, seed }) => [`${scenario}\n${seed}`, failure] as const),
     ),
   )
+  const isLarge = results.length > CASES_MAX || results.length < totals.runs
   const rows = Map.groupBy(results, (row) => row.scenario)
   const suites = totals.scenarios
     .filter((scenario) => scenario.runs > 0)
-    .map((scenario) =>
-      suiteXml(scenario, rows.get(scenario.name) ?? [], failures, results.length > CASES_MAX),
-    )
+    .map((scenario) => suiteXml(scenario, rows.get(scenario.name) ?? [], failures, isLarge))
   suites.push(campaignSuiteXml(report))
   const failed = totals.invalid + totals.problems.length
   return [

@@ -7,6 +7,7 @@ export type Report = {
   readonly version: string
   /** Content hash of what decides a run: kernel, simulator, scenarios. */
   readonly build: string
+  /** Every run; of a campaign with a journal those that failed, as far as they are kept. */
   readonly results: readonly ResultRow[]
   readonly totals: Totals
 }
@@ -47,6 +48,8 @@ export type Failure = {
   readonly signature: string
   /** Runs that failed so, and which: this one is the smallest of them. */
   readonly count: number
+  /** Runs of these that an earlier session of the same journal has told of; 0 where the failure is new. */
+  readonly before: number
   readonly seeds: readonly { readonly scenario: string; readonly seed: number }[]
   readonly message: string
   readonly class: RunClass
@@ -108,6 +111,23 @@ export type CampaignFacts = {
   readonly jobs: number
   readonly elapsedSeconds: number
   readonly command: string
+  /** Null of a campaign that is run in one go. */
+  readonly journal: JournalFacts | null
+}
+
+/** How far a campaign of several sessions is. */
+export type JournalFacts = {
+  readonly folder: string
+  /** Runs made in all sessions, and those that are missing to the number asked for; null where none was. */
+  readonly done: number
+  readonly left: number | null
+  /** The first so many runs are all made; beyond them there may be gaps. */
+  readonly unbroken: number
+  readonly intervals: number
+  readonly sessions: number
+  readonly cpuSeconds: number
+  /** Failing runs that are counted and of which no more is kept. */
+  readonly unlisted: number
 }
 
 /** Something wrong with the campaign as a whole, found in no single run. */

@@ -2,6 +2,7 @@ import Table from "cli-table3"
 import { distinct, DIVERSITY_STEP, type FirstSeen } from "../campaign/diversity.ts"
 import { COVERAGE_HEAD, coverageRows, coverageText } from "./coverage.ts"
 import { brief, count, duration, percent, ratio, wrap } from "./format.ts"
+import { journalText } from "./journal-text.ts"
 import type { Failure, Report, ScenarioTotals, Totals } from "./model.ts"
 import type { Paint } from "./paint.ts"
 import { shellWord } from "./shell-word.ts"
@@ -57,6 +58,8 @@ export function reportText(report: Report, paths: readonly string[], paint: Pain
     blocks.push(totals.problems.map((problem) => paint.red(`✗ ${problem.message}`)).join("\n"))
   }
   if (paths.length > 0) blocks.push(paths.map((path) => `report  ${path}`).join("\n"))
+  const journal = journalText(totals, paint)
+  if (journal !== "") blocks.push(journal)
   const good = totals.verdict === "pass"
   blocks.push(good ? paint.green(paint.bold(totals.headline)) : paint.red(paint.bold(totals.headline)))
   return `${blocks.join("\n\n")}\n`
@@ -191,8 +194,9 @@ function diversityTable({ diversity }: Totals, paint: Paint): string {
 
 /** The shrunk ones first of all, since the others tend to be the same bug again. */
 function failureBlocks(totals: Totals, paint: Paint): readonly string[] {
-  const shrunk = totals.failures.filter((failure) => failure.shrunk !== "")
-  const plain = totals.failures.filter((failure) => failure.shrunk === "")
+  const news = totals.failures.filter(({ before }) => before === 0)
+  const shrunk = news.filter((failure) => failure.shrunk !== "")
+  const plain = news.filter((failure) => failure.shrunk === "")
   const room = Math.max(0, FAILURES_TOLD_MAX - shrunk.length)
   const blocks = [...shrunk, ...plain.slice(0, room)].map((failure) => failureText(failure, paint))
   const rest = plain.slice(room)
@@ -205,7 +209,21 @@ function failureBlocks(totals: Totals, paint: Paint): readonly string[] {
   const left = rest.length - lines.length
   if (left > 0) lines.push(`… and ${count(left)} more failing seeds, all of them in the JSON report`)
   if (lines.length > 0) blocks.push(lines.join("\n"))
+  const old = totals.failures.filter(({ before }) => before > 0)
+  if (old.length > 0) blocks.push(oldLines(old, paint).join("\n"))
   return blocks
+}
+
+/** What an earlier session has told is told once: here it is counted. */
+function oldLines(failures: readonly Failure[], paint: Paint): readonly string[] {
+  const lines = failures.slice(0, FAILURE_LINES_MAX).map((failure) => {
+    const { signature, count: runs, before, seeds, replay } = failure
+    const first = seeds[0] ?? failure
+    const now = runs > before ? `, ${count(runs - before)} of them now` : ""
+    return `${paint.red(`✗ ${signature}`)}${timesText(failure)}  seen before, first at ${first.scenario} seed ${first.seed}${now}  ${replay}`
+  })
+  const left = failures.length - lines.length
+  return left > 0 ? [...lines, `… and ${count(left)} more that were seen before`] : lines
 }
 
 /** At most 40 lines: what broke, the smallest schedule that breaks it, and how to see, replay and keep it. */
