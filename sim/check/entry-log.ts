@@ -30,6 +30,12 @@ export class IndexedNumbers {
     else this.#values[at] = value
   }
 
+  copyOf(other: IndexedNumbers): this {
+    this.#first = other.#first
+    this.#values = [...other.#values]
+    return this
+  }
+
   /** Forgets what lies below `first`. */
   trim(first: number): void {
     if (first <= this.#first) return

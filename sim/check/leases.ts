@@ -13,6 +13,13 @@ export class LeaseChecker implements OnlineChecker {
   /** By group: who was elected in the highest term so far. */
   readonly #led: (Led | undefined)[] = []
 
+  /** Another that knows as much, for a run that may go on in two ways. */
+  fork(): LeaseChecker {
+    const fork = new LeaseChecker()
+    for (const [group, led] of this.#led.entries()) if (led !== undefined) fork.#led[group] = { ...led }
+    return fork
+  }
+
   observed(world: WorldView, store: number, observation: Observation): void {
     if (observation.type === "leaseRead") {
       const { group, term } = observation

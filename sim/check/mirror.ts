@@ -100,6 +100,19 @@ export class ReplicaMirror {
     this.ackedIndex = 0
   }
 
+  /** Of a replica in another mirror that must forget nothing it does not. */
+  copyOf(other: ReplicaMirror): this {
+    const { log, promisedVotes, before, askedBy, ghost } = this
+    Object.assign(this, other, { group: this.group, log, promisedVotes, before, askedBy, ghost })
+    log.copy(other.log)
+    this.votes = new Map(other.votes)
+    for (const [term, votedFor] of other.promisedVotes) promisedVotes.set(term, votedFor)
+    for (const [replica, end] of other.askedBy) askedBy.set(replica, end)
+    for (const durable of other.before) before.push(new DurableReplica().copyOf(durable))
+    this.ghost = other.ghost === null ? null : new DurableReplica().copyOf(other.ghost)
+    return this
+  }
+
   crash(): void {
     this.role = "down"
     this.term = this.promisedTerm
@@ -173,6 +186,26 @@ export class GroupMirror {
     this.members[this.members.indexOf(old)] = by
   }
 
+  copyOf(other: GroupMirror): this {
+    for (const replica of other.members) {
+      const copy = new ReplicaMirror(this, replica.id, replica.store).copyOf(replica)
+      this.replicas[copy.id] = copy
+      this.members.push(copy)
+      this.cluster.store(copy.store).replicas.push(copy)
+    }
+    for (const [term, replica] of other.leaders) this.leaders.set(term, replica)
+    this.leaderCommit = other.leaderCommit
+    this.terms.copyOf(other.terms)
+    this.digests.copyOf(other.digests)
+    this.commitTerms.copyOf(other.commitTerms)
+    this.hashHighs.copyOf(other.hashHighs)
+    this.hashLows.copyOf(other.hashLows)
+    this.configs.splice(0, Number.MAX_SAFE_INTEGER, ...other.configs)
+    this.#seenFirst = other.#seenFirst
+    this.#seen = other.#seen.map(copyOfSeen)
+    return this
+  }
+
   seenAt(index: number): SeenEntry | null {
     return this.#seen[index - this.#seenFirst] ?? null
   }
@@ -201,6 +234,10 @@ export class GroupMirror {
   }
 }
 
+function copyOfSeen(seen: SeenEntry | null): SeenEntry | null {
+  return seen === null ? null : { ...seen, next: copyOfSeen(seen.next) }
+}
+
 /** One replica as its store's disk holds it: what a crash cannot take. */
 export class DurableReplica {
   /** 0 until a frame says whose it is. */
@@ -212,6 +249,16 @@ export class DurableReplica {
   applied = 0
   /** A snapshot was installed here and the log does not yet say so. */
   snapshotIndex = 0
+
+  copyOf(other: DurableReplica): this {
+    this.replica = other.replica
+    this.term = other.term
+    this.votedFor = other.votedFor
+    this.log.copy(other.log)
+    this.applied = other.applied
+    this.snapshotIndex = other.snapshotIndex
+    return this
+  }
 
   /** The entry at `index` would be there after a crash now. */
   holds(index: number, digest: number): boolean {
@@ -235,6 +282,11 @@ export class VolumeMirror {
   saidRecovered = false
   pending: PendingFrame[] = []
   checkpoints: PendingCheckpoint[] = []
+
+  copyOf(other: VolumeMirror): this {
+    Object.assign(this, other, { pending: [...other.pending], checkpoints: [...other.checkpoints] })
+    return this
+  }
 }
 
 export class StoreMirror {
@@ -253,6 +305,18 @@ export class StoreMirror {
 
   constructor(id: number) {
     this.id = id
+  }
+
+  /** But for its replicas, which their groups bring along. */
+  copyOf(other: StoreMirror): this {
+    this.booting = other.booting
+    for (const [id, volume] of other.volumes.entries())
+      if (volume !== undefined) this.volumes[id] = new VolumeMirror().copyOf(volume)
+    for (const [group, durable] of other.durables.entries())
+      if (durable !== undefined) this.durables[group] = new DurableReplica().copyOf(durable)
+    this.#wakeMono = other.#wakeMono
+    this.wakesAtOnce = other.wakesAtOnce
+    return this
   }
 
   volume(id: number): VolumeMirror {
@@ -285,6 +349,13 @@ export class ClusterMirror {
         configuration,
       )
     }
+  }
+
+  /** Of another mirror of the same births, between two steps. */
+  copyOf(other: ClusterMirror): this {
+    for (const store of other.#stores) if (store !== undefined) this.store(store.id).copyOf(store)
+    for (const group of other.groups) if (group !== undefined) this.groups[group.id]!.copyOf(group)
+    return this
   }
 
   store(id: number): StoreMirror {

@@ -42,16 +42,25 @@ export type SafetyOptions = {
 
 export class SafetyChecker implements OnlineChecker {
   readonly name = "safety"
+  readonly #options: SafetyOptions
   readonly #mirror: ClusterMirror
   readonly #itemsOf: FrameItems
   readonly #damagesSynced: boolean
   readonly #forgetful: ReadonlySet<number>
 
   constructor(options: SafetyOptions) {
+    this.#options = options
     this.#mirror = new ClusterMirror(options.births)
     this.#itemsOf = options.itemsOf
     this.#damagesSynced = options.damagesSynced
     this.#forgetful = options.forgetful
+  }
+
+  /** Another that knows as much, for a run that may go on in two ways. Between two steps. */
+  fork(): SafetyChecker {
+    const fork = new SafetyChecker(this.#options)
+    fork.#mirror.copyOf(this.#mirror)
+    return fork
   }
 
   storeCrashed(_world: WorldView, storeId: number): void {
