@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander"
 import { orreryVersion } from "./build-id.ts"
 import { addChaos } from "./commands/chaos.ts"
 import { addDemo } from "./commands/demo.ts"
+import { addExplore } from "./commands/explore.ts"
 import { addExport } from "./commands/export.ts"
 import { addInit } from "./commands/init.ts"
 import { addJournalStatus } from "./commands/journal-status.ts"
@@ -59,6 +60,7 @@ function makeProgram(
     addExport,
     addMerge,
     addJournalStatus,
+    addExplore,
     addZoo,
   ])
     add(sim, host, end)

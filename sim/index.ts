@@ -99,3 +99,22 @@ export { parseMachineCapsule, type MachineCapsule } from "./library/capsule.ts"
 export type { MachineResult, MachineRunOptions } from "./library/run.ts"
 export { MACHINE_FAULTS, MACHINE_SWARM } from "./library/faults.ts"
 export { checkCalls, linearizable, type CallsVerdict, type Model } from "./library/linearizable.ts"
+// All schedules of a small scope: sim/explore/README.md.
+export {
+  DEFAULT_SCOPE,
+  DEVIATIONS,
+  EVENTS_MAX,
+  explore,
+  OPERATIONS_MAX,
+  parseSchedule,
+  replaySchedule,
+  STORES_MAX,
+  storyText,
+  writeSchedule,
+  type Choice,
+  type Explored,
+  type ExploreProgress,
+  type Replayed,
+  type ScheduleFile,
+  type Scope,
+} from "./explore/index.ts"

@@ -27,8 +27,8 @@ export type Choice =
   | { readonly type: "cut"; readonly store: number }
   | { readonly type: "heal" }
 
-/** A choice, and what it takes of the bounds; null: it is in the plain order. */
-export type Option = { readonly choice: Choice; readonly deviation: Deviation | null }
+/** A choice, and what it takes of the bounds; nothing where it is in the plain order. */
+export type Option = { readonly choice: Choice; readonly deviations: readonly Deviation[] }
 
 const NUMBERED = /^(take|gather|drop|duplicate|tick|ask|restart|cut) (\d{1,4})$/
 

@@ -17,7 +17,8 @@ export function factsOf(told: readonly Told[]): readonly string[] {
         const { observation } = effect
         if (observation.type === "roleChanged" && observation.role === "leader")
           facts.push(`leader ${observation.term} ${observation.replica}`)
-        else if (observation.type === "committed") facts.push(`commit ${observation.term} ${observation.index}`)
+        else if (observation.type === "committed")
+          facts.push(`commit ${observation.term} ${observation.index}`)
         else if (observation.type === "applied")
           facts.push(`state ${observation.index} ${observation.hashHigh} ${observation.hashLow}`)
         else if (observation.type === "logChanged") {

@@ -4,6 +4,7 @@ import { LeaseChecker } from "../check/leases.ts"
 import { SafetyChecker } from "../check/safety.ts"
 import type { Found } from "../judge.ts"
 import { birthOf } from "./scope.ts"
+import type { Told } from "./store-run.ts"
 import type { ExploredWorld, State, Step } from "./world.ts"
 
 /**
@@ -49,9 +50,15 @@ export class Judge implements WorldView {
   }
 
   /** What is wrong with this step; null when nothing is. */
-  hear({ state, store, told }: Step): Found | null {
+  hear({ state, told }: Step): Found | null {
     const isNew = state.history !== this.#state.history
     this.#state = state
+    for (const each of told) this.#listen(each.store, each.told)
+    if (isNew) this.found ??= this.#world.clients.judge(state.history)
+    return this.found
+  }
+
+  #listen(store: number, told: readonly Told[]): void {
     for (const each of told) {
       switch (each.type) {
         case "booted":
@@ -84,8 +91,6 @@ export class Judge implements WorldView {
           break
       }
     }
-    if (isNew) this.found ??= this.#world.clients.judge(state.history)
-    return this.found
   }
 }
 

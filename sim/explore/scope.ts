@@ -1,5 +1,12 @@
-import { DEFAULT_LIMITS, DEFAULT_TIMING, NO_SWITCHES, type Bootstrap, type ClusterBootstrap, type KernelConfig } from "#kernel"
-
+import {
+  DEFAULT_LIMITS,
+  DEFAULT_TIMING,
+  NO_SWITCHES,
+  type Bootstrap,
+  type ClusterBootstrap,
+  type KernelConfig,
+  type Timing,
+} from "#kernel"
 
 /** What one exploration tries out: every schedule within these bounds, of this small cluster. */
 export type Scope = {
@@ -65,6 +72,12 @@ const SEGMENT_BYTES = 8_192
  */
 export const LAPSE_US: number = DEFAULT_TIMING.supportUs + DEFAULT_TIMING.electionUsMax
 
+/**
+ * The timing that is shipped, but for clocks that agree, as they do here, and for heartbeats that are no more frequent than they must be: a new leader
+ * waits for the one before it writes, and the other is a timer that fires again and again for one and the same state.
+ */
+export const TIMING: Timing = { ...DEFAULT_TIMING, clockBoundUs: 1_000, heartbeatUs: 500_000 }
+
 export const RANGE_DESCRIPTOR: Bootstrap["descriptor"] = {
   rangeId: RANGE,
   groupId: GROUP,
@@ -103,7 +116,7 @@ export function configOf(stores: number, store: number): KernelConfig {
     store,
     tenants: [TENANT],
     bootstrap,
-    timing: DEFAULT_TIMING,
+    timing: TIMING,
     limits: { ...DEFAULT_LIMITS, segmentBytesFirst: SEGMENT_BYTES, segmentBytesMax: SEGMENT_BYTES },
     switches: NO_SWITCHES,
   }

@@ -2,7 +2,7 @@ import type { KernelBuild } from "../kernel-build.ts"
 import type { Found } from "../judge.ts"
 import type { Choice, Option } from "./choice.ts"
 import { Judge } from "./judge.ts"
-import type { Scope } from "./scope.ts"
+import { GROUP, type Scope } from "./scope.ts"
 import { ExploredWorld, type State } from "./world.ts"
 
 /** How far an exploration is. */
@@ -91,10 +91,12 @@ export class Root {
   constructor(world: ExploredWorld) {
     let state = world.unborn
     const judge = new Judge(world, state)
+    let ledSince: number | null = null
     for (let steps = 0; judge.found === null && steps < PROLOGUE_STEPS_MAX; steps++) {
-      const choice = plainChoice(world, state)
+      const choice = plainChoice(world, state, ledSince)
       if (choice === null) break
-      const step = world.take(state, { choice, deviation: null })!
+      if (ledSince === null && isLed(world, state)) ledSince = state.now
+      const step = world.take(state, { choice, deviations: [] })!
       judge.hear(step)
       state = step.state
     }
@@ -105,18 +107,29 @@ export class Root {
 }
 
 /** All stores start, and everything happens in order, until the schedule's beginning. */
-function plainChoice(world: ExploredWorld, state: State): Choice | null {
+function plainChoice(world: ExploredWorld, state: State, ledSince: number | null): Choice | null {
   const { from } = world.scope
   for (let store = 1; store <= state.stores.length; store++)
     if (!world.isUp(state, store)) return { type: "restart", store }
   if (!world.isQuiet(state)) return { type: "take", item: 0 }
-  const looks = state.stores.map((number, index) => world.graph(index + 1).look(number))
-  if (from === "start" || (looks.some(({ leads }) => leads) && looks.every(({ hasApplied }) => hasApplied)))
-    return null
+  // A timer later a new leader is also past the time it lets go by before it writes.
+  if (from === "start" || (ledSince !== null && ledSince < state.now)) return null
   return { type: "tick", store: world.nextDue(state) }
 }
 
-type Frame = { readonly state: State; readonly judge: Judge; readonly options: readonly Option[]; next: number }
+/** One store leads and may serve alone, and all have applied all there is. */
+function isLed(world: ExploredWorld, state: State): boolean {
+  const looks = state.stores.map((number, index) => world.graph(index + 1).look(number))
+  if (!looks.every(({ hasApplied }) => hasApplied)) return false
+  return looks.some(({ leads }, index) => leads && world.leaseTerm(state, index + 1, GROUP) > 0)
+}
+
+type Frame = {
+  readonly state: State
+  readonly judge: Judge
+  readonly options: readonly Option[]
+  next: number
+}
 
 /** Every schedule with at most so many deviations. */
 class Round {
@@ -160,7 +173,7 @@ class Round {
   #enter(state: State, judge: Judge): void {
     const used = state.used.reduce((sum, count) => sum + count, 0)
     const all = this.#world.options(state)
-    const options = used < this.#deviations ? all : all.filter(({ deviation }) => deviation === null)
+    const options = all.filter(({ deviations }) => used + deviations.length <= this.#deviations)
     if (this.#path.length >= this.#world.scope.events) {
       if (options.length > 0) this.isCut = true
       return

@@ -1,4 +1,12 @@
-import { ByteWriter, invariant, isStoreMessage, volumeOfTenant, type Frame, type KvReply, type Term } from "#kernel"
+import {
+  ByteWriter,
+  invariant,
+  isStoreMessage,
+  volumeOfTenant,
+  type Frame,
+  type KvReply,
+  type Term,
+} from "#kernel"
 import type { KernelBuild } from "../kernel-build.ts"
 import { factsOf } from "./facts.ts"
 import { configOf, type Scope } from "./scope.ts"

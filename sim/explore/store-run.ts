@@ -33,11 +33,20 @@ export type Told =
   | { readonly type: "stopped"; readonly code: string; readonly detail: string }
   | { readonly type: "broke"; readonly oracle: string; readonly message: string }
 
-export type SentFrame = { readonly from: number; readonly to: number; readonly lane: Lane; readonly frame: Frame }
+export type SentFrame = {
+  readonly from: number
+  readonly to: number
+  readonly lane: Lane
+  readonly frame: Frame
+}
 export type SentReply = { readonly session: number; readonly reply: KvReply }
 
 /** An operation that its disk has begun, named so that a repetition of the same past gives the same name. */
-export type OpName = { readonly type: DiskOperation["type"]; readonly volume: number; readonly number: number }
+export type OpName = {
+  readonly type: DiskOperation["type"]
+  readonly volume: number
+  readonly number: number
+}
 
 /** What may happen to one store. Without `turn` an input waits in the inbox. */
 export type StoreEvent =
@@ -80,7 +89,13 @@ export class StoreRun implements HostWatcher {
   #waiting: string[] = []
   #hasSpoken = false
 
-  constructor(seed: number, config: KernelConfig, stores: number, build: KernelBuild, volumes: readonly number[]) {
+  constructor(
+    seed: number,
+    config: KernelConfig,
+    stores: number,
+    build: KernelBuild,
+    volumes: readonly number[],
+  ) {
     this.store = config.store
     const scheduler = this.#scheduler
     const switches = new HostSwitches()
@@ -158,7 +173,9 @@ export class StoreRun implements HostWatcher {
       case "disk": {
         const { op } = event
         const volume = host.disk.contents.find(({ id }) => id === op.volume)
-        const operation = volume?.underWay.find(({ type, number }) => type === op.type && number === op.number)
+        const operation = volume?.underWay.find(
+          ({ type, number }) => type === op.type && number === op.number,
+        )
         invariant(operation !== undefined, "Cannot complete an operation: it is not under way")
         host.diskDone(operation)
         this.#arrived(`disk ${op.type} ${op.volume} ${op.number}`, event.turn)
@@ -229,8 +246,11 @@ export class StoreRun implements HostWatcher {
       sink.bytes(files.witness.bytes)
       if (volume.witnessUnsynced !== null) sink.bytes(volume.witnessUnsynced.bytes)
       sink.bytes(files.directory.checkpoint.bytes)
-      for (const { type, number, bytes } of volume.underWay) {
+      const witnessAt = volume.witnessUnsynced?.startedAt ?? 0
+      for (const { type, number, bytes, startedAt } of volume.underWay) {
         sink.str(type)
+        // What was in the side slot's cache by then is durable with it.
+        sink.bool(witnessAt > startedAt)
         sink.uint(number)
         sink.bytes(bytes)
       }
@@ -262,7 +282,8 @@ export class StoreRun implements HostWatcher {
 
   released(_store: number, effect: Effect): void {
     this.#held.splice(this.#held.indexOf(effect), 1)
-    if (effect.type === "send" || (effect.type === "reply" && effect.reply.type === "ok")) this.#hasSpoken = true
+    if (effect.type === "send" || (effect.type === "reply" && effect.reply.type === "ok"))
+      this.#hasSpoken = true
     this.told.push({ type: "released", effect })
   }
 

@@ -30,12 +30,9 @@ export type State = {
 /** What a choice came to. */
 export type Step = {
   readonly state: State
-  /** Which store did something, or 0, and what its host told meanwhile. */
-  readonly store: number
-  readonly told: readonly Told[]
+  /** What the hosts told meanwhile, each of one store. */
+  readonly told: readonly { readonly store: number; readonly told: readonly Told[] }[]
 }
-
-const NOTHING: readonly Told[] = []
 
 /**
  * All that can happen to a small cluster, one choice at a time. Stores are those of the simulator; the network is the queue
@@ -89,9 +86,18 @@ export class ExploredWorld {
     if (this.#isUnordered) queue.sort()
     const names = stores.map((number, index) => this.#graphs[index]!.name(number))
     const waiting = parked.map((item) => this.items.name(item))
-    return [now, names, queue, waiting, cut, asked, this.clients.name(history), this.facts.text(facts), ticks, used].join(
-      ";",
-    )
+    return [
+      now,
+      names,
+      queue,
+      waiting,
+      cut,
+      asked,
+      this.clients.name(history),
+      this.facts.text(facts),
+      ticks,
+      used,
+    ].join(";")
   }
 
   get #isUnordered(): boolean {
@@ -120,103 +126,92 @@ export class ExploredWorld {
     return first
   }
 
-  /** What the scope allows to come next, the plain order first. */
+  /**
+   * What the scope allows to come next, the plain order first. In the plain order all that is under way comes to its end before
+   * anything begins: what begins earlier is as if the rest were slow, and counts as a delay of it beside what it is.
+   */
   options(state: State): readonly Option[] {
     const options: Option[] = []
-    const left = this.#leftOf(state)
-    if (this.#isUnordered) this.#takeAny(state, options)
-    else if (!this.isQuiet(state)) options.push({ choice: { type: "take", item: 0 }, deviation: null })
-    this.#passTime(state, left, options)
-    this.#attend(state, left, options)
-    this.#disturb(state, left, options)
+    const { scope } = this
+    const used = state.used.reduce((sum, count) => sum + count, 0)
+    const offer: Offer = (choice, ...deviations) => {
+      if (used + deviations.length > scope.deviations) return
+      for (const kind of deviations) {
+        const most = scope[kind]
+        if (most !== null && state.used[DEVIATIONS.indexOf(kind)]! >= most) return
+      }
+      options.push({ choice, deviations })
+    }
+    const early = this.#isUnordered || this.isQuiet(state) ? PLAIN : LATE
+    if (this.#isUnordered) this.#takeAny(state, offer)
+    else if (!this.isQuiet(state)) offer({ type: "take", item: 0 })
+    this.#attend(state, early, offer)
+    this.#passTime(state, early, offer)
+    this.#disturb(state, early, offer)
     return options
   }
 
-  #leftOf(state: State): Left {
-    const { scope } = this
-    const used = state.used.reduce((sum, count) => sum + count, 0)
-    const total = scope.deviations - used
-    const of = (deviation: Deviation): boolean => {
-      const most = scope[deviation]
-      return most === null || (total > 0 && state.used[DEVIATIONS.indexOf(deviation)]! < most)
-    }
-    return { of }
-  }
-
-  #takeAny(state: State, options: Option[]): void {
-    for (const [item, each] of state.queue.entries()) {
-      if (state.queue.indexOf(each) === item) options.push({ choice: { type: "take", item }, deviation: null })
-    }
+  #takeAny(state: State, offer: Offer): void {
+    for (const [item, each] of state.queue.entries())
+      if (state.queue.indexOf(each) === item) offer({ type: "take", item })
   }
 
   /** Timers wait until nothing is under way; one that does not is as if what is under way were slow. */
-  #passTime(state: State, left: Left, options: Option[]): void {
-    if (state.ticks >= this.scope.ticks) return
-    const first = this.nextDue(state)
-    for (const [index, graph] of this.#graphs.entries()) {
-      if (graph.look(state.stores[index]!).dueAt === null) continue
-      const store = index + 1
-      const isPlain = this.#isUnordered || (store === first && this.isQuiet(state))
-      if (isPlain || left.of("delays"))
-        options.push({ choice: { type: "tick", store }, deviation: isPlain ? null : "delays" })
+  #passTime(state: State, early: readonly Deviation[], offer: Offer): void {
+    if (state.ticks < this.scope.ticks) {
+      const first = this.nextDue(state)
+      for (const [index, graph] of this.#graphs.entries()) {
+        const store = index + 1
+        if (graph.look(state.stores[index]!).dueAt === null) continue
+        offer({ type: "tick", store }, ...(this.#isUnordered || store === first ? early : LATE))
+      }
     }
-    if ((this.#isUnordered || this.isQuiet(state)) && left.of("lapses"))
-      options.push({ choice: { type: "lapse" }, deviation: "lapses" })
+    if (this.#isUnordered || this.isQuiet(state)) offer({ type: "lapse" }, "lapses")
   }
 
   /** Clients, and what makes good again. */
-  #attend(state: State, left: Left, options: Option[]): void {
-    const isPlain = this.#isUnordered || this.isQuiet(state)
-    if (state.asked < this.clients.count && (isPlain || left.of("delays"))) {
-      for (const [index, graph] of this.#graphs.entries()) {
-        if (!graph.look(state.stores[index]!).leads) continue
-        options.push({
-          choice: { type: "ask", store: index + 1 },
-          deviation: isPlain ? null : "delays",
-        })
-      }
-    }
-    if (!isPlain) return
+  #attend(state: State, early: readonly Deviation[], offer: Offer): void {
+    const isCalm = this.#isUnordered || this.isQuiet(state)
     for (const [index, graph] of this.#graphs.entries()) {
-      if (!graph.look(state.stores[index]!).isUp)
-        options.push({ choice: { type: "restart", store: index + 1 }, deviation: null })
+      const store = index + 1
+      const { leads, isUp } = graph.look(state.stores[index]!)
+      if (leads && state.asked < this.clients.count) offer({ type: "ask", store }, ...early)
+      if (!isUp && isCalm) offer({ type: "restart", store })
     }
-    if (state.cut !== 0) options.push({ choice: { type: "heal" }, deviation: null })
+    if (state.cut !== 0 && isCalm) offer({ type: "heal" })
   }
 
-  #disturb(state: State, left: Left, options: Option[]): void {
+  #disturb(state: State, early: readonly Deviation[], offer: Offer): void {
     const heads = this.#isUnordered ? state.queue.length : Math.min(1, state.queue.length)
-    if (!this.#isUnordered && state.queue.length > 1 && left.of("delays"))
-      options.push({ choice: { type: "delay" }, deviation: "delays" })
+    if (!this.#isUnordered && state.queue.length > 1) offer({ type: "delay" }, "delays")
     for (let item = 0; item < heads; item++) {
       const form = this.items.form(state.queue[item]!)
       if (state.queue.indexOf(state.queue[item]!) !== item) continue
-      if (form.type !== "turn" && left.of("gathers"))
-        options.push({ choice: { type: "gather", item }, deviation: "gathers" })
+      if (form.type !== "turn") offer({ type: "gather", item }, "gathers")
       if (form.type !== "frame") continue
-      if (left.of("drops")) options.push({ choice: { type: "drop", item }, deviation: "drops" })
-      if (left.of("duplicates"))
-        options.push({ choice: { type: "duplicate", item }, deviation: "duplicates" })
+      offer({ type: "drop", item }, "drops")
+      offer({ type: "duplicate", item }, "duplicates")
     }
     for (const [index, graph] of this.#graphs.entries()) {
       const store = index + 1
       const { isUp, items } = graph.look(state.stores[index]!)
-      if (isUp && left.of("crashes")) {
-        options.push({ choice: { type: "crash", store, kept: false }, deviation: "crashes" })
-        const appends = items.some((item) => {
-          const form = this.items.form(item)
-          return form.type === "disk" && form.op.type === "append"
-        })
-        if (appends) options.push({ choice: { type: "crash", store, kept: true }, deviation: "crashes" })
+      if (isUp) {
+        offer({ type: "crash", store, kept: false }, "crashes", ...early)
+        if (items.some((item) => this.#isAppend(item)))
+          offer({ type: "crash", store, kept: true }, "crashes", ...early)
       }
-      if (state.cut === 0 && this.scope.stores > 1 && left.of("cuts"))
-        options.push({ choice: { type: "cut", store }, deviation: "cuts" })
+      if (state.cut === 0 && this.scope.stores > 1) offer({ type: "cut", store }, "cuts", ...early)
     }
   }
 
+  #isAppend(item: Item): boolean {
+    const form = this.items.form(item)
+    return form.type === "disk" && form.op.type === "append"
+  }
+
   /** Whatever `options` offers can be taken; null for a choice that means nothing here. */
-  take(state: State, { choice, deviation }: Option): Step | null {
-    const counted = deviation === null ? state : withUsed(state, deviation)
+  take(state: State, { choice, deviations }: Option): Step | null {
+    const counted = deviations.length === 0 ? state : withUsed(state, deviations)
     const { now, queue } = counted
     switch (choice.type) {
       case "take":
@@ -228,16 +223,20 @@ export class ExploredWorld {
         return said({ ...counted, queue: [...queue.slice(1), queue[0]!] })
       }
       case "drop":
-        if (queue[choice.item] === undefined || this.items.form(queue[choice.item]!).type !== "frame") return null
+        if (queue[choice.item] === undefined || this.items.form(queue[choice.item]!).type !== "frame")
+          return null
         return said({ ...counted, queue: queue.toSpliced(choice.item, 1) })
       case "tick": {
         const dueAt = this.#lookOf(state, choice.store)?.dueAt ?? null
         if (dueAt === null) return null
         const at = Math.max(now, dueAt)
-        return this.#happen({ ...counted, now: at, ticks: state.ticks + 1 }, choice.store, "wake", { type: "wake", at })
+        return this.#happen({ ...counted, now: at, ticks: state.ticks + 1 }, choice.store, "wake", {
+          type: "wake",
+          at,
+        })
       }
       case "lapse":
-        return said({ ...counted, now: now + LAPSE_US })
+        return this.#lapse(counted)
       case "ask": {
         const op = state.asked
         if (op >= this.clients.count || this.#lookOf(state, choice.store)?.isUp !== true) return null
@@ -262,6 +261,21 @@ export class ExploredWorld {
         if (state.cut === 0) return null
         return said({ ...counted, cut: 0, parked: [], queue: [...queue, ...state.parked] })
     }
+  }
+
+  /** Time passes, and all that waited for it comes late, in the order in which it was due. */
+  #lapse(state: State): Step {
+    const at = state.now + LAPSE_US
+    let step: Step = { state: { ...state, now: at }, told: [] }
+    const due = [...storesOf(this.scope.stores)]
+      .map((store) => ({ store, dueAt: this.#lookOf(state, store)?.dueAt ?? null }))
+      .filter(({ dueAt }) => dueAt !== null && dueAt <= at)
+      .sort((a, b) => a.dueAt! - b.dueAt! || a.store - b.store)
+    for (const { store } of due) {
+      const { state: next, told } = this.#happen(step.state, store, "wake", { type: "wake", at })
+      step = { state: next, told: [...step.told, ...told] }
+    }
+    return step
   }
 
   #lookOf(state: State, store: number): ReturnType<StoreGraph["look"]> | null {
@@ -306,7 +320,7 @@ export class ExploredWorld {
     let { history } = state
     for (const { session, reply } of step.replies) history = this.clients.heard(history, session, reply)
     const facts = this.facts.with(state.facts, step.facts)
-    return { state: { ...state, stores, queue, history, facts }, store, told: step.told }
+    return { state: { ...state, stores, queue, history, facts }, told: [{ store, told: step.told }] }
   }
 
   #queueAfter(state: State, before: readonly Item[], { look, frames }: StoreStep): readonly Item[] {
@@ -325,14 +339,18 @@ export class ExploredWorld {
   }
 }
 
-/** Whether one more deviation of a kind is allowed. */
-type Left = { readonly of: (deviation: Deviation) => boolean }
+type Offer = (choice: Choice, ...deviations: readonly Deviation[]) => void
+
+const PLAIN: readonly Deviation[] = []
+/** What is under way, or a timer that was due before, is slow. */
+const LATE: readonly Deviation[] = ["delays"]
 
 function said(state: State): Step {
-  return { state, store: 0, told: NOTHING }
+  return { state, told: [] }
 }
 
-function withUsed(state: State, deviation: Deviation): State {
-  const index = DEVIATIONS.indexOf(deviation)
-  return { ...state, used: state.used.with(index, state.used[index]! + 1) }
+function withUsed(state: State, deviations: readonly Deviation[]): State {
+  const used = [...state.used]
+  for (const kind of deviations) used[DEVIATIONS.indexOf(kind)]!++
+  return { ...state, used }
 }
