@@ -15,7 +15,7 @@ export type DiskOperation = {
   readonly bytes: Uint8Array
   readonly sizeBytes: number
   readonly changes: FrozenOverlay | null
-  readonly startedAt: number
+  startedAt: number
   /** When it completes, unless a stall keeps it back. */
   dueAt: number
   handle: Handle

@@ -192,9 +192,24 @@ export class StoreRun implements HostWatcher {
         this.#crash(event.kept)
         break
     }
+    this.#forgetTimes()
     if (host.alive) return
     this.#held = []
     this.#waiting = []
+  }
+
+  /**
+   * When an operation began counts for one thing: whether it was before the side slot was last written. A state may be gone
+   * on from at an earlier time than the one at which it was first met, so of times no more is kept than that.
+   */
+  #forgetTimes(): void {
+    for (const { underWay, witnessUnsynced } of this.#host.disk.contents) {
+      if (witnessUnsynced === null) continue
+      const isLater = (operation: DiskOperation): boolean => witnessUnsynced.startedAt > operation.startedAt
+      const before = underWay.filter((operation) => operation !== witnessUnsynced && isLater(operation))
+      for (const operation of underWay) operation.startedAt = before.includes(operation) ? 0 : 1
+      witnessUnsynced.startedAt = before.length > 0 ? 1 : 0
+    }
   }
 
   #arrived(name: string, turn: boolean): void {

@@ -59,7 +59,7 @@ export class ExploredWorld {
   /** Before anything has happened: no store was ever started. */
   get unborn(): State {
     return {
-      now: 0,
+      now: 1,
       stores: this.#graphs.map(() => 0),
       queue: [],
       parked: [],
