@@ -283,7 +283,8 @@ function writeJson(
   file: string | null,
 ): void {
   const { violation, names: _, ...figures } = explored
-  const found = violation === null ? null : { oracle: violation.oracle, message: violation.message, file }
+  const found =
+    violation === null ? null : { ...violation, schedule: file, events: violation.schedule.length }
   const verdict = violation === null ? "valid" : "invalid"
   const head = { version: orreryVersion(), build: buildId(), mutant, verdict, wallSeconds }
   const text = `${JSON.stringify({ ...head, ...figures, violation: found }, null, 1)}\n`

@@ -47,7 +47,7 @@ export type StoreStep = {
 type Node = { readonly parent: StoreState; readonly event: StoreEvent | null; readonly look: StoreLook }
 
 /** Live stores kept beside those that were just used. */
-const LIVE_MAX = 4_096
+const LIVE_MAX = 512
 
 /**
  * The states of one store as a graph that is made where it is asked for. A store is a function of what happened to it, so

@@ -225,8 +225,8 @@ export class StoreRun implements HostWatcher {
   #crash(kept: boolean): void {
     const { disk } = this.#host
     if (kept) {
-      for (const { underWay } of disk.contents)
-        for (const operation of [...underWay]) if (operation.type === "append") disk.complete(operation)
+      const operations = disk.contents.flatMap(({ underWay }) => underWay)
+      for (const operation of operations) if (operation.type === "append") disk.complete(operation)
     }
     this.#host.crash(false)
     for (const volume of disk.contents) {
