@@ -2,4 +2,4 @@ export { DEFAULT_SCOPE, DEVIATIONS, EVENTS_MAX, OPERATIONS_MAX, STORES_MAX, type
 export { explore, type Explored, type ExploreProgress } from "./search.ts"
 export { replaySchedule, storyText, type Replayed } from "./replay.ts"
 export { parseSchedule, writeSchedule, type ScheduleFile } from "./schedule.ts"
-export { choiceText, type Choice } from "./choice.ts"
+export type { Choice } from "./choice.ts"

@@ -1,4 +1,4 @@
-import { isStoreMessage } from "#kernel"
+import type { KvReply } from "#kernel"
 import type { Found } from "../judge.ts"
 import type { KernelBuild } from "../kernel-build.ts"
 import type { Choice } from "./choice.ts"
@@ -16,6 +16,8 @@ export type StoryLine = {
   readonly text: string
   /** Somebody chose it: it is not just the next thing under way. */
   readonly isChosen: boolean
+  /** A role, a vote, a log, a commit or a client's knowledge is not what it was. */
+  readonly isNotable: boolean
 }
 
 export type Replayed = {
@@ -39,15 +41,13 @@ export function replaySchedule(scope: Scope, choices: readonly Choice[], build: 
     if (step === null) return { found, refusedAt: index + 1, story }
     found = judge.hear(step)
     const what = tell(world, state, choice)
-    const consequences = step.told
-      .map((each) => told(each.told))
-      .filter((words) => words !== "")
-      .join("; ")
+    const consequences = step.told.flatMap((each) => consequencesOf(each.told))
     story.push({
       step: index + 1,
       at: step.state.now,
-      text: consequences === "" ? what : `${what}: ${consequences}`,
+      text: consequences.length === 0 ? what : `${what}: ${consequences.join(", ")}`,
       isChosen: choice.type !== "take" || choice.item > 0,
+      isNotable: consequences.length > 0,
     })
     state = step.state
   }
@@ -96,15 +96,14 @@ function happens(world: ExploredWorld, item: Item): string {
 }
 
 /** What a person wants to know of what a step did. */
-function told(all: readonly Told[]): string {
+function consequencesOf(told: readonly Told[]): readonly string[] {
   const words: string[] = []
-  for (const each of all) {
+  for (const each of told) {
     if (each.type === "stopped") words.push(`it stops itself (${each.code})`)
     if (each.type !== "stepped") continue
     for (const effect of each.effects) {
-      if (effect.type === "reply") words.push(`answers client ${effect.session + 1} ${effect.reply.type}`)
-      if (effect.type === "send" && !isStoreMessage(effect.message) && effect.barrier !== null)
-        words.push(`holds back ${effect.message.type} to store ${effect.to}`)
+      if (effect.type === "reply")
+        words.push(`answers client ${effect.session + 1} ${answerText(effect.reply)}`)
       if (effect.type !== "observe") continue
       const { observation } = effect
       if (observation.type === "roleChanged") words.push(`${observation.role} of term ${observation.term}`)
@@ -115,38 +114,56 @@ function told(all: readonly Told[]): string {
       else if (observation.type === "committed") words.push(`commits ${observation.index}`)
     }
   }
-  return words.join(", ")
+  return words
 }
 
-/** At most `linesMax` lines: what was chosen, and of what just followed as much as there is room for. */
+function answerText(reply: KvReply): string {
+  if (reply.type === "error") return reply.error.code
+  return reply.results
+    .map((result) => (result.type === "value" ? (result.value ?? "absent") : result.type))
+    .join(" ")
+}
+
+/**
+ * At most `linesMax` lines: what was chosen, what changed something, and the last of what just followed; with less room what was chosen
+ * alone, and with less than that its beginning and its end.
+ */
 export function storyText(story: readonly StoryLine[], linesMax: number): readonly string[] {
-  let shown: readonly (StoryLine | readonly StoryLine[])[] = story
-  if (story.length > linesMax) shown = folded(story)
-  const lines = shown.map((line) => ("step" in line ? lineText(line) : foldedText(line)))
+  let lines: readonly string[] = story.map(lineText)
+  for (const least of ["notable", "chosen"] as const)
+    if (lines.length > linesMax) lines = folded(story, least, Math.floor(linesMax / 4))
   if (lines.length <= linesMax) return lines
   const head = Math.floor((linesMax - 1) / 3)
   const tail = linesMax - 1 - head
   return [...lines.slice(0, head), `      … ${lines.length - head - tail} lines`, ...lines.slice(-tail)]
 }
 
-/** Runs of lines that nobody chose, as one; the last lines are what a reader came for. */
-function folded(story: readonly StoryLine[]): readonly (StoryLine | readonly StoryLine[])[] {
-  const whole = 12
-  const shown: (StoryLine | StoryLine[])[] = []
-  for (const [index, line] of story.entries()) {
-    const before = shown.at(-1)
-    if (line.isChosen || index >= story.length - whole) shown.push(line)
-    else if (before !== undefined && !("step" in before)) before.push(line)
-    else shown.push([line])
+/** Runs of lines that are less than `least`, as one each, but for the last `whole` lines: a reader came for those. */
+function folded(story: readonly StoryLine[], least: "notable" | "chosen", whole: number): readonly string[] {
+  const lines: string[] = []
+  let run: StoryLine[] = []
+  const flush = (): void => {
+    const [first] = run
+    if (first !== undefined) lines.push(run.length === 1 ? lineText(first) : foldedText(first, run.length))
+    run = []
   }
-  return shown.map((each) => ("step" in each || each.length > 1 ? each : each[0]!))
+  for (const [index, line] of story.entries()) {
+    const isShown = line.isChosen || (least === "notable" && line.isNotable)
+    if (!isShown && index < story.length - whole) {
+      run.push(line)
+      continue
+    }
+    flush()
+    lines.push(lineText(line))
+  }
+  flush()
+  return lines
 }
 
 function lineText({ step, at, text, isChosen }: StoryLine): string {
   return `${String(step).padStart(4)}${isChosen ? "*" : " "} ${(at / 1_000_000).toFixed(3)} s  ${text}`
 }
 
-function foldedText(lines: readonly StoryLine[]): string {
-  const [first, last] = [lines[0]!, lines.at(-1)!]
-  return `${String(first.step).padStart(4)}  ${(first.at / 1_000_000).toFixed(3)} s  … to ${last.step}: what follows, in order`
+function foldedText({ step, at }: StoryLine, length: number): string {
+  return `${String(step).padStart(4)}  ${(at / 1_000_000).toFixed(3)} s  … ${length} frames and syncs, in order`
 }

@@ -327,6 +327,8 @@ export class StoreRun implements HostWatcher {
 
   threw(store: number, text: string): void {
     this.violated("RES-invariant", `Store ${store} broke its own rule. ${text}`)
+    // What is left of that kernel is nothing to ask or to save.
+    this.#crash(true)
   }
 }
 
