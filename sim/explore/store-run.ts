@@ -59,6 +59,12 @@ export type StoreEvent =
   /** The power goes: what was being appended arrived whole, or not at all. */
   | { readonly type: "crash"; readonly at: number; readonly kept: boolean }
 
+/** Before anything that happens. */
+const LONG_AGO = 0
+const AGO = 1
+/** When a world begins. */
+export const BEGINNING = 2
+
 /** Time is what the explorer says; latencies are drawn and nobody looks at them. */
 const HOST: PlanHost = {
   transport: "objects",
@@ -199,16 +205,17 @@ export class StoreRun implements HostWatcher {
   }
 
   /**
-   * When an operation began counts for one thing: whether it was before the side slot was last written. A state may be gone
-   * on from at an earlier time than the one at which it was first met, so of times no more is kept than that.
+   * When an operation began counts for one thing: whether the side slot was written after it. A state may be gone on from at
+   * another time than the one at which it was first met, so of times no more is kept than that, and all of them lie in the past.
    */
   #forgetTimes(): void {
     for (const { underWay, witnessUnsynced } of this.#host.disk.contents) {
-      if (witnessUnsynced === null) continue
-      const isLater = (operation: DiskOperation): boolean => witnessUnsynced.startedAt > operation.startedAt
-      const before = underWay.filter((operation) => operation !== witnessUnsynced && isLater(operation))
-      for (const operation of underWay) operation.startedAt = before.includes(operation) ? 0 : 1
-      witnessUnsynced.startedAt = before.length > 0 ? 1 : 0
+      for (const operation of underWay) {
+        if (operation === witnessUnsynced) continue
+        const isBefore = witnessUnsynced === null || witnessUnsynced.startedAt > operation.startedAt
+        operation.startedAt = isBefore ? LONG_AGO : AGO
+      }
+      if (witnessUnsynced !== null) witnessUnsynced.startedAt = AGO
     }
   }
 

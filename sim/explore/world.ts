@@ -5,7 +5,7 @@ import { Clients, type History } from "./clients.ts"
 import { FactSets } from "./facts.ts"
 import { DEVIATIONS, LAPSE_US, storesOf, type Deviation, type Scope } from "./scope.ts"
 import { Items, StoreGraph, type Item, type StoreState, type StoreStep } from "./store-graph.ts"
-import type { StoreEvent, Told } from "./store-run.ts"
+import { BEGINNING, type StoreEvent, type Told } from "./store-run.ts"
 
 /** The whole cluster at one moment. Never changed: what comes next is another one. */
 export type State = {
@@ -59,7 +59,7 @@ export class ExploredWorld {
   /** Before anything has happened: no store was ever started. */
   get unborn(): State {
     return {
-      now: 1,
+      now: BEGINNING,
       stores: this.#graphs.map(() => 0),
       queue: [],
       parked: [],
