@@ -149,6 +149,18 @@ describe("a schedule as a file", () => {
     assert.match(told([]), /object/)
   })
 
+  test("may be any JSON: what is none is refused, never thrown", () => {
+    const json = JSON.parse(writeSchedule(file)) as Record<string, unknown>
+    const fields = fc.constantFrom(...Object.keys(json), "other")
+    fc.assert(
+      fc.property(fields, fc.jsonValue(), fc.boolean(), (field, value, isWhole) => {
+        const parsed = parseSchedule(isWhole ? value : { ...json, [field]: value })
+        if ("type" in parsed) assert.match(parsed.message, /^\$/)
+        else assert.deepEqual(parseSchedule(JSON.parse(writeSchedule(parsed))), parsed)
+      }),
+    )
+  })
+
   test("may say anything: what means nothing is refused with its place, and nothing throws", () => {
     const number = fc.nat(4)
     const line = fc.oneof(
