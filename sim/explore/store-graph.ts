@@ -1,5 +1,6 @@
 import {
   ByteWriter,
+  Digest,
   invariant,
   isStoreMessage,
   volumeOfTenant,
@@ -10,7 +11,7 @@ import {
 import type { KernelBuild } from "../kernel-build.ts"
 import { factsOf } from "./facts.ts"
 import { configOf, type Scope } from "./scope.ts"
-import { nameFrame, StoreRun, type OpName, type SentFrame, type StoreEvent, type Told } from "./store-run.ts"
+import { StoreRun, type OpName, type SentFrame, type StoreEvent, type Told } from "./store-run.ts"
 
 /** A state of one store, by number: equal numbers of one store are equal states. */
 export type StoreState = number
@@ -191,8 +192,9 @@ export class Items {
   }
 
   frame(sent: SentFrame): Item {
-    const digest = nameFrame(sent.frame, this.#build.encodeFrame(sent.frame, this.#scratch))
-    return this.#number(`f${sent.from}${sent.to}${sent.lane[0]}${digest}`, { type: "frame", ...sent })
+    const digest = new Digest()
+    digest.bytes(this.#build.encodeFrame(sent.frame, this.#scratch))
+    return this.#number(`f${sent.from}${sent.to}${sent.lane[0]}${digest.hex()}`, { type: "frame", ...sent })
   }
 
   op(store: number, op: OpName): Item {

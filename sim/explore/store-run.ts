@@ -51,7 +51,14 @@ export type OpName = {
 /** What may happen to one store. Without `turn` an input waits in the inbox. */
 export type StoreEvent =
   | { readonly type: "boot"; readonly at: number }
-  | { readonly type: "frame"; readonly at: number; readonly frame: Frame; readonly turn: boolean }
+  | {
+      readonly type: "frame"
+      readonly at: number
+      /** The same for equal frames. */
+      readonly name: string
+      readonly frame: Frame
+      readonly turn: boolean
+    }
   | { readonly type: "request"; readonly at: number; readonly session: number; readonly request: KvRequest }
   | { readonly type: "disk"; readonly at: number; readonly op: OpName; readonly turn: boolean }
   | { readonly type: "wake"; readonly at: number }
@@ -169,7 +176,7 @@ export class StoreRun implements HostWatcher {
       case "frame":
         if (!host.alive) break
         host.frameArrived(event.frame)
-        this.#arrived(`frame ${event.frame.header.fromStore} ${digestOf(event.frame)}`, event.turn)
+        this.#arrived(event.name, event.turn)
         break
       case "request":
         if (!host.alive) break
@@ -337,21 +344,4 @@ export class StoreRun implements HostWatcher {
     // What is left of that kernel is nothing to ask or to save.
     this.#crash(true)
   }
-}
-
-const frameDigests = new WeakMap<Frame, string>()
-
-function digestOf(frame: Frame): string {
-  return frameDigests.get(frame) ?? ""
-}
-
-/** Names a frame by what it says; the same object always has the same name. */
-export function nameFrame(frame: Frame, encoded: Uint8Array): string {
-  const known = frameDigests.get(frame)
-  if (known !== undefined) return known
-  const sink = new Digest()
-  sink.bytes(encoded)
-  const name = sink.hex()
-  frameDigests.set(frame, name)
-  return name
 }

@@ -299,7 +299,13 @@ export class ExploredWorld {
     switch (form.type) {
       case "frame": {
         const after = choice.type === "duplicate" ? { ...rest, queue: [...rest.queue, item] } : rest
-        return this.#happen(after, form.to, name, { type: "frame", at, frame: form.frame, turn })
+        return this.#happen(after, form.to, name, {
+          type: "frame",
+          at,
+          name: this.items.name(item),
+          frame: form.frame,
+          turn,
+        })
       }
       case "disk":
         if (choice.type === "duplicate") return null
