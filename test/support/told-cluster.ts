@@ -56,7 +56,8 @@ type Reply = Extract<RaftMessage, { readonly type: "appendReply" }>
  */
 export class ToldCluster {
   readonly violations: { readonly oracle: string; readonly message: string }[] = []
-  readonly checker: OnlineChecker
+  /** Another one at each step, which has to know what the one before did. */
+  checker: OnlineChecker & Pick<SafetyChecker, "fork">
   readonly #items = new Map<Uint8Array, readonly LogItem[]>()
   readonly #lsns = new Map<number, number>()
   readonly #world: WorldView
@@ -98,6 +99,7 @@ export class ToldCluster {
   ): void {
     this.now += 1_000
     const stamped = { mono: this.now, wall: this.now, ...input } as Input
+    this.checker = this.checker.fork()
     this.checker.stepped?.(this.#world, store, stamped, effects)
     for (const effect of effects) {
       if (effect.type === "observe") this.checker.observed?.(this.#world, store, effect.observation)
