@@ -104,6 +104,7 @@ export {
   DEFAULT_SCOPE,
   DEVIATIONS,
   EVENTS_MAX,
+  exploration,
   explore,
   OPERATIONS_MAX,
   parseSchedule,

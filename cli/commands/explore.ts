@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
+import { setImmediate as nextTurn } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import type { Command } from "commander"
 import { parseDuration, parseInteger } from "../arguments.ts"
@@ -15,7 +16,7 @@ import {
   DEFAULT_SCOPE,
   DEVIATIONS,
   EVENTS_MAX,
-  explore,
+  exploration,
   kernelBuild,
   OPERATIONS_MAX,
   parseSchedule,
@@ -171,7 +172,7 @@ async function exploreScope(host: Host, options: Options, scope: Scope): Promise
   const onProgress = progressOf(host, options.quiet === true)
   const explored =
     mutant === null
-      ? exploreHere(scope, wallMsMax, onProgress)
+      ? await exploreHere(host, scope, wallMsMax, onProgress)
       : await (await loadZoo()).exploreMutant(mutant, scope, wallMsMax, onProgress)
   const seconds = (performance.now() - startedAt) / 1_000
   const path = explored.violation === null ? null : writeFound(explored, mutant, options.out)
@@ -187,19 +188,27 @@ async function exploreScope(host: Host, options: Options, scope: Scope): Promise
   return explored.violation === null ? EXIT.pass : EXIT.failed
 }
 
-function exploreHere(
+/** An interrupt ends it like its time: what was found out by then is told. */
+async function exploreHere(
+  host: Host,
   scope: Scope,
   wallMsMax: number | null,
   onProgress: (progress: ExploreProgress) => void,
-): Explored {
+): Promise<Explored> {
   const stopAt = wallMsMax === null ? Infinity : performance.now() + wallMsMax
-  return explore(scope, {
-    build: kernelBuild,
-    shouldStop: (progress) => {
-      onProgress(progress)
-      return performance.now() >= stopAt
-    },
+  let isInterrupted = false
+  const stopListening = host.onInterrupt(() => {
+    isInterrupted = true
   })
+  const steps = exploration(scope, { build: kernelBuild })
+  let step = steps.next()
+  while (step.done !== true) {
+    onProgress(step.value)
+    await nextTurn()
+    step = steps.next(isInterrupted || performance.now() >= stopAt)
+  }
+  stopListening()
+  return step.value
 }
 
 function progressOf(host: Host, isQuiet: boolean): (progress: ExploreProgress) => void {
@@ -246,7 +255,11 @@ function tableText(host: Host, explored: Explored, seconds: number): string {
 function completeText({ completeTo, cutBy, scope }: Explored): string {
   if (cutBy === null) return `yes: every schedule of the scope`
   const done = completeTo < 0 ? "nothing" : `every schedule with at most ${completeTo} deviations`
-  const by = { events: `--events ${scope.events}`, time: "--for", violation: "what was found" }[cutBy]
+  const by = {
+    events: `--events ${scope.events}`,
+    time: "--for or an interrupt",
+    violation: "what was found",
+  }[cutBy]
   return `no: ${done}; cut by ${by}`
 }
 

@@ -1,5 +1,5 @@
 export { DEFAULT_SCOPE, DEVIATIONS, EVENTS_MAX, OPERATIONS_MAX, STORES_MAX, type Scope } from "./scope.ts"
-export { explore, type Explored, type ExploreProgress } from "./search.ts"
+export { exploration, explore, type Explored, type ExploreProgress } from "./search.ts"
 export { replaySchedule, storyText, type Replayed } from "./replay.ts"
 export { parseSchedule, writeSchedule, type ScheduleFile } from "./schedule.ts"
 export type { Choice } from "./choice.ts"

@@ -54,14 +54,26 @@ const PROLOGUE_STEPS_MAX = 2_000
  * of the whole cluster; a state that was met is not gone on from again.
  */
 export function explore(scope: Scope, options: ExploreOptions): Explored {
+  const steps = exploration(scope, options)
+  let step = steps.next()
+  while (step.done !== true) step = steps.next(options.shouldStop?.(step.value) === true)
+  return step.value
+}
+
+/** The same for whoever has other things to do meanwhile: it yields now and then, and is to be told whether to stop. */
+export function* exploration(
+  scope: Scope,
+  options: Omit<ExploreOptions, "shouldStop">,
+): Generator<ExploreProgress, Explored, boolean> {
   const world = new ExploredWorld(scope, options.build)
+  const isNamed = options.isNamed === true
   const root = new Root(world)
   const last = root.found === null ? scope.deviations : 0
-  let round = new Round(world, root, 0, options)
+  let round = new Round(world, root, 0, isNamed)
   let completeTo = -1
   for (let deviations = 0; deviations <= last; deviations++) {
-    round = new Round(world, root, deviations, options)
-    round.run()
+    round = new Round(world, root, deviations, isNamed)
+    yield* round.run()
     if (round.violation !== null || round.isStopped) break
     if (!round.isCut) completeTo = deviations
   }
@@ -145,20 +157,18 @@ class Round {
   readonly #world: ExploredWorld
   readonly #root: Root
   readonly #deviations: number
-  readonly #options: ExploreOptions
   /** Each state by how few steps it was reached in: with fewer, more may follow. */
   readonly #seen = new Map<string, number>()
   readonly #path: Frame[] = []
 
-  constructor(world: ExploredWorld, root: Root, deviations: number, options: ExploreOptions) {
+  constructor(world: ExploredWorld, root: Root, deviations: number, isNamed: boolean) {
     this.#world = world
     this.#root = root
     this.#deviations = deviations
-    this.#options = options
-    this.names = options.isNamed === true ? new Set() : null
+    this.names = isNamed ? new Set() : null
   }
 
-  run(): void {
+  *run(): Generator<ExploreProgress, void, boolean> {
     const { state, judge, found } = this.#root
     if (found !== null) {
       this.violation = { ...found, schedule: [], deviations: 0 }
@@ -167,7 +177,13 @@ class Round {
     this.#seen.set(this.#world.key(state), 0)
     this.names?.add(this.#world.name(state))
     this.#enter(state, judge.fork())
-    while (this.#path.length > 0 && this.violation === null && !this.isStopped) this.#advance()
+    let lookAt = LOOK_EVERY
+    while (this.#path.length > 0 && this.violation === null && !this.isStopped) {
+      this.#advance()
+      if (this.transitions < lookAt) continue
+      lookAt += LOOK_EVERY
+      this.isStopped = yield this.#progress()
+    }
   }
 
   #enter(state: State, judge: Judge): void {
@@ -192,7 +208,6 @@ class Round {
     frame.next++
     const step = this.#world.take(frame.state, option)!
     this.transitions++
-    if (this.transitions % LOOK_EVERY === 0) this.#look()
     // The last way to go on needs no judge of its own: nobody comes back to this one.
     const judge = frame.next < frame.options.length ? frame.judge.fork() : frame.judge
     const found = judge.hear(step)
@@ -215,14 +230,13 @@ class Round {
     this.#enter(step.state, judge)
   }
 
-  #look(): void {
-    const progress = {
+  #progress(): ExploreProgress {
+    return {
       deviations: this.#deviations,
       states: this.states,
       transitions: this.transitions,
       depth: this.#path.length,
       frontier: this.#path.filter(({ options, next }) => next < options.length).length,
     }
-    this.isStopped = this.#options.shouldStop?.(progress) === true
   }
 }
