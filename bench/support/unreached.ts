@@ -20,8 +20,7 @@ const WHY = {
     "For what the kernel does not do yet: intents, versions that are collected. Tried by `test/kernel/mvcc`.",
   operator:
     "An operator did what nobody is simulated to do: the files of another store in place, an order for a group that is not here, the only voter asked to leave.",
-  moment:
-    "Simulation can come here and has not in these seeds: it takes two rare things at one moment. `test/kernel` comes here.",
+  moment: "Simulation can come here and has not in these seeds: it takes rare things at one moment.",
 } as const
 
 export type Why = keyof typeof WHY

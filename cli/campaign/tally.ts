@@ -98,7 +98,7 @@ export function makeReport(parts: ReportParts): Report {
     marks: markTotals(
       parts.markRules,
       sumCounts(parts.scenarios.map(({ markRuns }) => markRuns)),
-      isHeldToFloors(scenarios, results.length, parts.campaign) ? results.length : null,
+      isHeldToFloors(scenarios, all.runs, parts.campaign) ? all.runs : null,
     ),
     diversity: parts.diversity,
     scenarios,

@@ -12,7 +12,7 @@ export type MarkRule = {
 
 /**
  * Every mark the kernel hits, in the order of their names, with its floor or with why it has none. A floor is a quarter of what was
- * measured (ADR 44): `npx orrery sim run --seeds 6840` at 03106e1, two digits of it, and at least 1. It
+ * measured (ADR 46): `npx orrery sim run --seeds 6840` at 03106e1, two digits of it, and at least 1. It
  * is measured anew when the generator is meant to reach a mark less often, and then the commit says so.
  */
 const CATALOGUE: Readonly<Record<string, number | string>> = {
