@@ -102,6 +102,7 @@ describe("floors", () => {
       jobs: 1,
       elapsedSeconds: 1,
       command: "",
+      journal: null,
     }
     assert.equal(isHeldToFloors(scenarios, 66, whole), true)
     assert.equal(isHeldToFloors(scenarios, 65, whole), false)
