@@ -1,14 +1,15 @@
 /**
  * How much of the kernel does simulation alone reach? `node bench/sim/coverage.ts [--seeds N] [--jobs 2] [--min 95]
- * [--html DIR] [--page FILE] [--json]`, or `npm run coverage`. Runs the default campaign, or so many seeds of it, which has every
+ * [--counts DIR] [--html DIR] [--page FILE] [--json]`, or `npm run coverage`. Runs the default campaign, or so many seeds of it, which has every
  * named scenario in it, and each capsule of scenarios/regressions, in processes whose threads V8 counts for; c8
  * puts the counts together. No test has a part in it. Exits 1 when less than `--min` per cent of the lines of
- * code were run, and with what the campaign ends with when that is not 0. `--page` writes docs/COVERAGE.md.
+ * code were run, and with what the campaign ends with when that is not 0. `--page` writes docs/COVERAGE.md. With
+ * `--counts` V8's counts are kept there, and when there are some already nothing is run: the same is told again.
  */
 import { spawnSync } from "node:child_process"
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join, relative } from "node:path"
+import { join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Report } from "c8"
 import { DEFAULT_CAMPAIGN } from "#cli/campaign/default-campaign.ts"
@@ -23,12 +24,13 @@ const options = benchOptions(import.meta.filename, {
   seeds: roundLength(defaultShares(SCENARIOS.map(({ name }) => name))) * DEFAULT_CAMPAIGN.rounds,
   jobs: 2,
   min: 95,
+  counts: "",
   html: "coverage",
   page: "",
 })
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 const scratch = mkdtempSync(join(tmpdir(), "orrery-coverage-"))
-const counts = join(scratch, "counts")
+const counts = options.counts === "" ? join(scratch, "counts") : resolve(options.counts)
 
 /** Its own progress is told; what it found is not, for nobody looks for failures here. */
 function counted(...words: readonly string[]): number {
@@ -60,9 +62,10 @@ async function countsOfKernel(): Promise<readonly IstanbulFile[]> {
 
 try {
   const seeds = ["--seeds", `${options.seeds}`, "--jobs", `${options.jobs}`]
-  const campaignCode = counted("run", ...seeds, "--no-shrink")
+  const isKept = existsSync(counts)
+  const campaignCode = isKept ? 0 : counted("run", ...seeds, "--no-shrink")
   const capsules = globSync("scenarios/regressions/*.json", { cwd: ROOT }).toSorted()
-  for (const capsule of capsules) {
+  for (const capsule of isKept ? [] : capsules) {
     // A capsule of an earlier build may end otherwise than it did: what it reaches counts.
     counted("replay", join(ROOT, capsule))
   }
