@@ -32,14 +32,22 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 const scratch = mkdtempSync(join(tmpdir(), "orrery-coverage-"))
 const counts = options.counts === "" ? join(scratch, "counts") : resolve(options.counts)
 
-/** Its own progress is told; what it found is not, for nobody looks for failures here. */
+/** Its own progress is told; of what it found only what is wrong, for nobody looks for failures here. */
 function counted(...words: readonly string[]): number {
-  const { status, error } = spawnSync(process.execPath, [join(ROOT, "bin/orrery.js"), "sim", ...words], {
-    cwd: scratch,
-    env: { ...process.env, NODE_V8_COVERAGE: counts },
-    stdio: ["ignore", "ignore", "inherit"],
-  })
+  const { status, signal, error, stdout } = spawnSync(
+    process.execPath,
+    [join(ROOT, "bin/orrery.js"), "sim", ...words],
+    {
+      cwd: scratch,
+      env: { ...process.env, NODE_V8_COVERAGE: counts },
+      stdio: ["ignore", "pipe", "inherit"],
+      encoding: "utf8",
+      maxBuffer: 1 << 26,
+    },
+  )
   if (error !== undefined) throw error
+  if (signal !== null) console.error(`${words[0]} was ended by ${signal}`)
+  if (status !== 0) for (const line of stdout.match(/^(?:✗|FAIL).*$/gm) ?? []) console.error(line)
   return status ?? 1
 }
 
