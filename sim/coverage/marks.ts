@@ -12,7 +12,7 @@ export type MarkRule = {
 
 /**
  * Every mark the kernel hits, in the order of their names, with its floor or with why it has none. A floor is a quarter of what was
- * measured (ADR 46): `npx orrery sim run --seeds 6840` at 03106e1, two digits of it, and at least 1; that of
+ * measured (ADR 47): `npx orrery sim run --seeds 6840` at 03106e1, two digits of it, and at least 1; that of
  * `node.volume.forgetful`, which is younger, `npx orrery sim run lost-only-replica --seeds 60`, for its share of them. It
  * is measured anew when the generator is meant to reach a mark less often, and then the commit says so.
  */
