@@ -39,6 +39,7 @@ import { main as drift } from "./clocks/drift.ts"
 import { main as churn } from "./membership/churn.ts"
 import { main as transferStorm } from "./membership/transfer-storm.ts"
 import { main as lateDuplicates } from "./clients/late-duplicates.ts"
+import { main as refusedWhole } from "./clients/refused-whole.ts"
 import { main as storms } from "./membership/storms.ts"
 import { main as zombies } from "./network/zombies.ts"
 import { main as rollingRestart } from "./processes/rolling-restart.ts"
@@ -91,6 +92,7 @@ export const SCENARIOS: readonly Scenario[] = [
   churn,
   transferStorm,
   lateDuplicates,
+  refusedWhole,
   storms,
   zombies,
   rollingRestart,

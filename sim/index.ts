@@ -41,6 +41,7 @@ export {
   sitesOf,
   type Cells,
 } from "./coverage/sites.ts"
+export { MARK_FLOOR_RUNS, MARKS, type MarkRule } from "./coverage/marks.ts"
 export type { OnlineChecker, Violation, WorldView } from "./check/checker.ts"
 export { ORACLES, type Oracle } from "./check/oracles.ts"
 export { checkLinearizable, type Linearizability } from "./check/linearizable.ts"

@@ -2,6 +2,8 @@ import assert from "node:assert/strict"
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { basename, dirname, join, normalize } from "node:path"
 import { describe, test } from "vitest"
+import { RECOVERY_TABLE } from "#kernel/wal/recovery-table.ts"
+import { MARKS } from "#sim"
 
 // House laws that no tool knows. Each says how many files it saw: a law that sees none is broken, not kept.
 
@@ -125,6 +127,43 @@ describe("what runs under a seed", () => {
     const breach = `const a = 1 // Date is fine here\nconst b = "Date" + new Date()\n/* Date\n Date */`
     assert.equal(codeOf(breach).match(/\bDate\b/g)?.length, 1)
     assert.equal(codeOf(breach).split("\n").length, breach.split("\n").length)
+  })
+})
+
+describe("marks", () => {
+  const known = MARKS.map(({ name }) => name)
+  /** A text that is nothing but words with dots between them is a mark's name; some end in a word that is filled in. */
+  const written = /(["`])([a-z]+(?:\.[a-zA-Z]+)+\.?)(\$\{[^}]+\})?\1/g
+  const verdicts = Object.values(RECOVERY_TABLE).map(({ verdict }) => verdict)
+  const filledIn: Readonly<Record<string, readonly string[]>> = {
+    "wal.recovered.": [...Object.keys(RECOVERY_TABLE), ...verdicts.filter((verdict) => verdict !== "clean")],
+    "node.drain.": ["left", "kept"],
+  }
+
+  function named(paths: readonly string[]): readonly string[] {
+    assert.ok(paths.length > 0, "this law saw no files")
+    const names = new Set<string>()
+    for (const path of paths) {
+      const text = read(path).replace(/\/\*[^]*?\*\/|\/\/.*/g, "")
+      for (const [, , name, hole] of text.matchAll(written)) {
+        if (hole === undefined) names.add(name!)
+        else for (const word of filledIn[name!] ?? [`(what ${path} fills in)`]) names.add(`${name}${word}`)
+      }
+    }
+    return [...names].toSorted()
+  }
+
+  test("those the kernel hits are those of the catalogue, each once and in order", () => {
+    assert.deepEqual(known, named(filesOf(["kernel"], "**/*.ts")))
+  })
+
+  test("those that others speak of are in the catalogue", () => {
+    const spoken = named([...filesOf(["scenarios"], "**/*.ts"), "net/log.ts", "sim/coverage/site-meter.ts"])
+    assert.ok(spoken.length > 10)
+    assert.deepEqual(
+      spoken.filter((name) => !known.includes(name)),
+      [],
+    )
   })
 })
 

@@ -1,6 +1,7 @@
 import type {
   Capsule,
   CapsuleNotes,
+  MarkRule,
   Plan,
   PlanTable,
   RunResult,
@@ -30,6 +31,8 @@ export const WHOLE_RUN: SimulateOptions = { untilEvent: 0, trace: null, tell: ()
  */
 export interface Engine {
   readonly scenarios: readonly Scenario[]
+  /** Every mark the kernel has, and how often runs must hit it. */
+  readonly marks: readonly MarkRule[]
   drawPlan(scenario: Scenario, seed: number): Plan
   simulate(plan: Plan, options: SimulateOptions): RunResult
   /** Both throw an Error with one clear sentence on anything they do not know, unknown fields included. */

@@ -152,7 +152,15 @@ export const ENTRIES: Readonly<Record<string, Form>> = {
       type: "string",
       done: { list: { list: "count" } },
       scenarios: {
-        record: { fields: { figures: COUNTS, faults: { record: FAULTS }, marks: COUNTS, cells: COUNTS } },
+        record: {
+          fields: {
+            figures: COUNTS,
+            faults: { record: FAULTS },
+            marks: COUNTS,
+            markRuns: COUNTS,
+            cells: COUNTS,
+          },
+        },
       },
       diversity: DIVERSITY,
       failed: { list: { fields: { run: RUN, signature: { orNull: "string" } } } },

@@ -1,4 +1,4 @@
-import type { Scenario } from "#sim"
+import type { MarkRule, Scenario } from "#sim"
 import type { Failure, Report } from "../report/model.ts"
 import { orreryVersion } from "../build-id.ts"
 import type { Engine } from "./engine.ts"
@@ -51,6 +51,7 @@ export type JournalReportParts = {
   readonly folder: string
   readonly state: JournalState
   readonly scenarios: readonly Scenario[]
+  readonly markRules: readonly MarkRule[]
   /** Found by this session; those of earlier ones are in the journal. */
   readonly failures: readonly Failure[]
   readonly interrupted: boolean
@@ -89,15 +90,17 @@ export function reportOfJournal(parts: JournalReportParts): Report {
     },
     scenarios: key.shares.map(({ scenario: name }) => {
       const scenario = parts.scenarios.find((candidate) => candidate.name === name)
-      const { marks = {}, cells = {} } = state.scenarios.get(name)?.kept ?? {}
+      const { marks = {}, markRuns = {}, cells = {} } = state.scenarios.get(name)?.kept ?? {}
       return {
         name,
         about: scenario?.about ?? "",
         declaredMarks: scenario?.marks ?? [],
         marks,
+        markRuns,
         cells,
       }
     }),
+    markRules: parts.markRules,
     failures: [...failures.values()],
     diversity: state.diversity.diversity,
     campaign: {

@@ -70,6 +70,7 @@ export async function runSession(
     folder: journal.folder,
     state,
     scenarios: options.scenarios,
+    markRules: engine.marks,
     failures,
     interrupted,
     jobs: options.campaign.lanes,

@@ -7,6 +7,7 @@ import {
   KERNEL_SEARCH,
   LineRecorder,
   makeCapsule,
+  MARKS,
   parseCapsule,
   parsePlan,
   signatureOf,
@@ -22,6 +23,7 @@ import type { Engine } from "./engine.ts"
 /** The real simulator behind `Engine`. Workers load this file, each for itself. */
 export const engine: Engine = {
   scenarios: SCENARIOS,
+  marks: MARKS,
   drawPlan,
   simulate(plan, { untilEvent, trace, tell }) {
     return simulate(plan, {

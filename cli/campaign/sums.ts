@@ -1,7 +1,7 @@
 import { SWARM_KINDS } from "#sim"
 import type { FaultCount } from "../report/model.ts"
 import type { KeptResult } from "./journal-entry.ts"
-import { addCounts, type RowSums } from "./tally.ts"
+import { addCounts, countRun, type RowSums } from "./tally.ts"
 
 /** What is added up of each run, whole numbers all. */
 const FIGURES = [
@@ -28,6 +28,7 @@ export type ScenarioSums = {
   readonly figures: Readonly<Record<string, number>>
   readonly faults: Readonly<Record<string, FaultCount>>
   readonly marks: Readonly<Record<string, number>>
+  readonly markRuns: Readonly<Record<string, number>>
   readonly cells: Readonly<Record<string, number>>
 }
 
@@ -36,6 +37,7 @@ export class Sums {
   readonly figures: Figures
   readonly faults: Map<string, FaultCount>
   readonly marks: Map<string, number>
+  readonly markRuns: Map<string, number>
   readonly cells: Map<string, number>
 
   constructor(before?: ScenarioSums) {
@@ -44,6 +46,7 @@ export class Sums {
     ) as Figures
     this.faults = new Map(Object.entries(before?.faults ?? {}))
     this.marks = new Map(Object.entries(before?.marks ?? {}))
+    this.markRuns = new Map(Object.entries(before?.markRuns ?? {}))
     this.cells = new Map(Object.entries(before?.cells ?? {}))
   }
 
@@ -62,6 +65,7 @@ export class Sums {
     if (verified) figures.verified++
     this.#addFaults(Object.entries(result.faults))
     addCounts(this.marks, result.marks)
+    countRun(this.markRuns, result.marks)
     addCounts(this.cells, result.cells)
   }
 
@@ -69,6 +73,7 @@ export class Sums {
     for (const figure of FIGURES) this.figures[figure] += other.figures[figure]
     this.#addFaults(other.faults)
     addCounts(this.marks, Object.fromEntries(other.marks))
+    addCounts(this.markRuns, Object.fromEntries(other.markRuns))
     addCounts(this.cells, Object.fromEntries(other.cells))
   }
 
@@ -97,6 +102,7 @@ export class Sums {
       figures: { ...this.figures },
       faults: Object.fromEntries(sorted(this.faults)),
       marks: Object.fromEntries(sorted(this.marks)),
+      markRuns: Object.fromEntries(sorted(this.markRuns)),
       cells: Object.fromEntries(sorted(this.cells)),
     }
   }

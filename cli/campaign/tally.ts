@@ -7,10 +7,11 @@ import type {
   ResultRow,
   ScenarioTotals,
 } from "../report/model.ts"
-import { SWARM_KINDS } from "#sim"
+import { SWARM_KINDS, type MarkRule } from "#sim"
 import { coverageOf } from "../report/coverage.ts"
 import type { Diversity } from "./diversity.ts"
 import type { RunRecord } from "./run.ts"
+import { isHeldToFloors, markTotals } from "./floors.ts"
 import { judge } from "./verdict.ts"
 
 /** What the report says of a scenario that its runs do not. */
@@ -20,6 +21,8 @@ export type ScenarioFacts = {
   readonly declaredMarks: readonly string[]
   /** How often each mark was hit over all runs. */
   readonly marks: Readonly<Record<string, number>>
+  /** In how many runs each mark was hit. */
+  readonly markRuns: Readonly<Record<string, number>>
   /** Whom faults struck and when, over all runs. */
   readonly cells: Readonly<Record<string, number>>
 }
@@ -33,6 +36,8 @@ export type ReportParts = {
   readonly sums?: { readonly all: RowSums; readonly scenarios: ReadonlyMap<string, RowSums> }
   /** In the order in which they are told. */
   readonly scenarios: readonly ScenarioFacts[]
+  /** Every mark there is. */
+  readonly markRules: readonly MarkRule[]
   readonly failures: readonly Failure[]
   readonly diversity: Diversity
   readonly campaign: CampaignFacts
@@ -62,6 +67,11 @@ export function addCounts(into: Map<string, number>, counts: Readonly<Record<str
   for (const [name, hits] of Object.entries(counts)) into.set(name, (into.get(name) ?? 0) + hits)
 }
 
+/** Adds a run to those that hit each of its marks. */
+export function countRun(into: Map<string, number>, marks: Readonly<Record<string, number>>): void {
+  for (const [name, hits] of Object.entries(marks)) if (hits > 0) into.set(name, (into.get(name) ?? 0) + 1)
+}
+
 /** Sums the rows and judges them. The same rows give the same report, in whatever order they came. */
 export function makeReport(parts: ReportParts): Report {
   const order = new Map(parts.scenarios.map((scenario, index) => [scenario.name, index]))
@@ -84,7 +94,12 @@ export function makeReport(parts: ReportParts): Report {
     operations: all.operations,
     acknowledgedRatio: all.operations.invoked === 0 ? 0 : all.operations.ok / all.operations.invoked,
     faults: Object.fromEntries(all.faults),
-    coverage: coverageOf(sumCells(parts.scenarios)),
+    coverage: coverageOf(sumCounts(parts.scenarios.map(({ cells }) => cells))),
+    marks: markTotals(
+      parts.markRules,
+      sumCounts(parts.scenarios.map(({ markRuns }) => markRuns)),
+      isHeldToFloors(scenarios, all.runs, parts.campaign) ? all.runs : null,
+    ),
     diversity: parts.diversity,
     scenarios,
     failures,
@@ -93,9 +108,11 @@ export function makeReport(parts: ReportParts): Report {
   return { version: parts.version, build: parts.build, results, totals: { ...judge(sums, results), ...sums } }
 }
 
-function sumCells(scenarios: readonly ScenarioFacts[]): Readonly<Record<string, number>> {
+type Counts = Readonly<Record<string, number>>
+
+function sumCounts(all: readonly Counts[]): Counts {
   const sums = new Map<string, number>()
-  for (const { cells } of scenarios) addCounts(sums, cells)
+  for (const counts of all) addCounts(sums, counts)
   return sortedRecord(Object.fromEntries(sums))
 }
 
@@ -118,6 +135,7 @@ function sumScenario(facts: ScenarioFacts, sum: RowSums): ScenarioTotals {
     faults: { applied, effective },
     declaredMarks: facts.declaredMarks,
     marks: sortedRecord(facts.marks),
+    markRuns: sortedRecord(facts.markRuns),
     cells: sortedRecord(facts.cells),
   }
 }

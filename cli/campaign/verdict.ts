@@ -1,5 +1,5 @@
 import { EXIT } from "../errors.ts"
-import { count, duration, percent } from "../report/format.ts"
+import { count, duration, listed, percent } from "../report/format.ts"
 import type { Problem, ResultRow, Totals } from "../report/model.ts"
 import {
   ACKNOWLEDGED_RATIO_MIN,
@@ -8,6 +8,7 @@ import {
   UNDETECTABLE_RATIO_MAX,
   UNKNOWN_RATIO_MAX,
 } from "./default-campaign.ts"
+import { lowText } from "./floors.ts"
 import { ORACLE } from "./message.ts"
 import { defaultShares, roundLength } from "./schedule.ts"
 
@@ -17,7 +18,13 @@ type Sums = Omit<Totals, keyof Judgement>
 /** What the runs amount to: exit code, last line, and what is wrong with the campaign as a whole. */
 export function judge(sums: Sums, results: readonly ResultRow[]): Judgement {
   const problems = [...findIncomplete(sums), ...findUnknown(sums)]
-  if (isWhole(sums)) problems.push(...findMissedMarks(sums), ...findMissedSites(sums), ...findLostTeeth(sums))
+  if (isWhole(sums))
+    problems.push(
+      ...findMissedMarks(sums),
+      ...findLowMarks(sums),
+      ...findMissedSites(sums),
+      ...findLostTeeth(sums),
+    )
   const exitCode = exitCodeOf(sums, results, problems)
   const verdict = exitCode === EXIT.pass ? "pass" : "fail"
   return { verdict, exitCode, headline: headlineOf(sums, verdict, exitCode, problems), problems }
@@ -75,6 +82,26 @@ function findMissedMarks(sums: Sums): readonly Problem[] {
   return problems
 }
 
+const MARKS_TOLD_MAX = 12
+
+/** Of all marks there are: that each is one that is known, and is hit as often as it must be. */
+function findLowMarks(sums: Sums): readonly Problem[] {
+  const problems: Problem[] = []
+  const low = sums.marks.filter(({ isBelow }) => isBelow)
+  if (low.length > 0) {
+    const told = low.map((mark) => `${mark.name} (${lowText(mark, sums.runs)})`)
+    const message = `Rarer than chance would have it: ${listed(told, MARKS_TOLD_MAX)}`
+    problems.push({ id: "floors", scenario: null, message })
+  }
+  const unknown = sums.marks.filter(({ floor, elsewhere }) => floor === null && elsewhere === "")
+  if (unknown.length > 0) {
+    const told = unknown.map(({ name }) => name)
+    const message = `No catalogue of marks knows ${listed(told, MARKS_TOLD_MAX)}`
+    problems.push({ id: "unknownMarks", scenario: null, message })
+  }
+  return problems
+}
+
 /** Whether this is all of the default campaign, so that what it has not shown is not there to be shown. */
 function isWholeDefault(sums: Sums): boolean {
   const shares = defaultShares(sums.scenarios.map((scenario) => scenario.name))
@@ -86,9 +113,7 @@ const SITES_TOLD_MAX = 12
 function findMissedSites(sums: Sums): readonly Problem[] {
   const { missedSites } = sums.coverage
   if (!isWholeDefault(sums) || missedSites.length === 0) return []
-  const told = missedSites.slice(0, SITES_TOLD_MAX).join(", ")
-  const more = missedSites.length > SITES_TOLD_MAX ? ` and ${missedSites.length - SITES_TOLD_MAX} more` : ""
-  const message = `No fault has struck at ${told}${more}`
+  const message = `No fault has struck at ${listed(missedSites, SITES_TOLD_MAX)}`
   return [{ id: "sites", scenario: null, message }]
 }
 

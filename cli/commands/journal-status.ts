@@ -21,8 +21,16 @@ export function addJournalStatus(sim: Command, host: Host, end: (code: number) =
     .option("--json", "the report as one JSON object")
     .action(async (folder: string, options: { readonly json?: true }) => {
       const { state } = readJournal(folder)
-      const { scenarios } = await loadEngine(host.engineUrl)
-      const report = reportOfJournal({ folder, state, scenarios, failures: [], interrupted: false, jobs: 0 })
+      const { scenarios, marks: markRules } = await loadEngine(host.engineUrl)
+      const report = reportOfJournal({
+        folder,
+        state,
+        scenarios,
+        markRules,
+        failures: [],
+        interrupted: false,
+        jobs: 0,
+      })
       if (options.json === true) host.stdout.write(reportJson(report))
       else host.stdout.write(reportText(report, [], paintFor(host.stdout, host.env)))
       const build = buildId()

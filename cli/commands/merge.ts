@@ -58,6 +58,8 @@ export function mergeReports(parts: readonly Part[]): Report {
     build: first.report.build,
     results: parts.flatMap(({ report }) => report.results),
     scenarios: mergeScenarios(parts),
+    // The parts are of one build, so that they have one catalogue.
+    markRules: first.report.totals.marks,
     failures: mergeFailures(parts.flatMap(({ report }) => report.totals.failures)),
     diversity: mergeDiversity(parts.map(({ report }) => report.totals.diversity)),
     campaign: mergeCampaigns(parts),
@@ -102,18 +104,21 @@ function mergeScenarios(parts: readonly Part[]): readonly ScenarioFacts[] {
       about: string
       declaredMarks: readonly string[]
       marks: Map<string, number>
+      markRuns: Map<string, number>
       cells: Map<string, number>
     }
   >()
   for (const { report } of parts) {
-    for (const { name, about, declaredMarks, marks, cells } of report.totals.scenarios) {
+    for (const { name, about, declaredMarks, marks, markRuns, cells } of report.totals.scenarios) {
       const facts = found.get(name) ?? {
         about,
         declaredMarks,
         marks: new Map<string, number>(),
+        markRuns: new Map<string, number>(),
         cells: new Map<string, number>(),
       }
       addCounts(facts.marks, marks)
+      addCounts(facts.markRuns, markRuns)
       addCounts(facts.cells, cells)
       found.set(name, facts)
     }
@@ -122,6 +127,7 @@ function mergeScenarios(parts: readonly Part[]): readonly ScenarioFacts[] {
     name,
     ...facts,
     marks: Object.fromEntries(facts.marks),
+    markRuns: Object.fromEntries(facts.markRuns),
     cells: Object.fromEntries(facts.cells),
   }))
 }

@@ -11,7 +11,7 @@ import { Journal, journalKey } from "../campaign/journal.ts"
 import { runCampaign, type CampaignWatch, type RunRecord } from "../campaign/run.ts"
 import { defaultShares, jobCount, roundLength, type Job, type Selection } from "../campaign/schedule.ts"
 import { runSession } from "../campaign/session.ts"
-import { addCounts, makeReport, rowOf } from "../campaign/tally.ts"
+import { addCounts, countRun, makeReport, rowOf } from "../campaign/tally.ts"
 import { didYouMean, UsageError } from "../errors.ts"
 import { writeTextFile } from "../files.ts"
 import type { Host } from "../host.ts"
@@ -91,11 +91,13 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
   const progress = startProgress(host, runs, options.for ?? null, options.quiet === true)
   const watched = tellingInterrupts(host, progress)
   const marks = new Map(scenarios.map((scenario) => [scenario.name, new Map<string, number>()]))
+  const markRuns = new Map(scenarios.map((scenario) => [scenario.name, new Map<string, number>()]))
   const cells = new Map(scenarios.map((scenario) => [scenario.name, new Map<string, number>()]))
   const watch: CampaignWatch = {
     keepsRecords: true,
     finished(record) {
       addCounts(marks.get(record.job.scenario) ?? new Map(), record.result.marks)
+      countRun(markRuns.get(record.job.scenario) ?? new Map(), record.result.marks)
       addCounts(cells.get(record.job.scenario) ?? new Map(), record.result.cells)
       progress.finished(record)
     },
@@ -137,8 +139,10 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
       about: scenario.about,
       declaredMarks: scenario.marks ?? [],
       marks: Object.fromEntries(marks.get(scenario.name) ?? []),
+      markRuns: Object.fromEntries(markRuns.get(scenario.name) ?? []),
       cells: Object.fromEntries(cells.get(scenario.name) ?? []),
     })),
+    markRules: engine.marks,
     failures,
     diversity: diversityOf(
       records.map(({ job, result }) => ({ index: job.index, signature: result.signature })),

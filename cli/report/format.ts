@@ -65,3 +65,9 @@ export function wrap(text: string, width: number): readonly string[] {
   lines.push(line)
   return lines
 }
+
+/** `a, b, c and 4 more`. */
+export function listed(names: readonly string[], max: number): string {
+  const left = names.length - max
+  return `${names.slice(0, max).join(", ")}${left > 0 ? ` and ${left} more` : ""}`
+}

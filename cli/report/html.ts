@@ -1,7 +1,8 @@
 import { distinct, DIVERSITY_STEP, type Diversity } from "../campaign/diversity.ts"
 import { COVERAGE_HEAD, coverageRows, coverageText, KIND_HEAD, kindRows } from "./coverage.ts"
 import { brief, count, percent } from "./format.ts"
-import type { Coverage, Failure, Report, ResultRow, Totals } from "./model.ts"
+import { declaringOf, MARK_HEAD, markRow, marksText, tellableText } from "./marks.ts"
+import type { Coverage, Failure, MarkTotals, Report, ResultRow, Totals } from "./model.ts"
 import { reportStyle } from "./page-style.ts"
 import { barsHtml, heatHtml, histogramHtml } from "./plots.ts"
 import { classesText, SCENARIO_HEAD, scenarioCells } from "./table.ts"
@@ -111,17 +112,23 @@ function faultsHtml(totals: Totals): string {
   )}${absent}`
 }
 
+/** Every mark there is: those below their floors first, then those that were never hit and have one. */
 function marksHtml(totals: Totals): string {
-  const rows = totals.scenarios.flatMap((scenario) =>
-    scenario.declaredMarks
-      .filter(() => scenario.runs > 0)
-      .map((mark) => {
-        const hits = scenario.marks[mark] ?? 0
-        return `<tr><td>${escapeXml(scenario.name)}</td><td>${escapeXml(mark)}</td><td${hits === 0 ? ' class="zero"' : ""}>${count(hits)}</td></tr>`
-      }),
-  )
-  if (rows.length === 0) return ""
-  return `<div class="scroll"><table><thead><tr><th>scenario</th><th>mark</th><th>hits</th></tr></thead><tbody>${rows.join("\n")}</tbody></table></div>`
+  const { marks } = totals
+  if (marks.length === 0 || totals.runs === 0) return ""
+  const isMissing = ({ runs, floor }: MarkTotals): boolean => runs === 0 && floor !== null
+  const rank = (mark: MarkTotals): number => (mark.isBelow ? 0 : isMissing(mark) ? 1 : 2)
+  const rows = marks
+    .toSorted((a, b) => rank(a) - rank(b))
+    .map((mark) => {
+      const style = mark.isBelow ? ' class="bad"' : isMissing(mark) ? ' class="zero"' : ""
+      const cells = markRow(mark, totals.runs, declaringOf(totals, mark.name))
+      return `<tr${style}>${cells.map((cell) => `<td>${escapeXml(cell)}</td>`).join("")}</tr>`
+    })
+  const head = MARK_HEAD.map((cell) => `<th>${escapeXml(cell)}</th>`).join("")
+  const about = [marksText(totals), tellableText(totals)].filter((text) => text !== "").join(" · ")
+  return `<p class="soft">${escapeXml(about)}</p>
+<div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>${rows.join("\n")}</tbody></table></div>`
 }
 
 function coverageHtml(coverage: Coverage): string {

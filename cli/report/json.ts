@@ -67,6 +67,7 @@ const SCENARIO: Form = {
     faults: FAULTS,
     declaredMarks: { list: "string" },
     marks: { record: "number" },
+    markRuns: { record: "number" },
     cells: { record: "number" },
   },
 }
@@ -77,6 +78,17 @@ const COVERAGE: Form = {
     possible: "number",
     never: { list: "string" },
     missedSites: { list: "string" },
+  },
+}
+
+const MARK: Form = {
+  fields: {
+    name: "string",
+    floor: { orNull: "number" },
+    elsewhere: "string",
+    runs: "number",
+    chance: { orNull: "number" },
+    isBelow: "boolean",
   },
 }
 
@@ -128,6 +140,7 @@ const REPORT: Form = {
         acknowledgedRatio: "number",
         faults: { record: FAULTS },
         coverage: COVERAGE,
+        marks: { list: MARK },
         diversity: DIVERSITY,
         scenarios: { list: SCENARIO },
         failures: { list: FAILURE },

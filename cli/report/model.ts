@@ -81,6 +81,8 @@ export type ScenarioTotals = {
   /** Marks that must be hit over the seeds, and how often each mark was, declared or not. */
   readonly declaredMarks: readonly string[]
   readonly marks: Readonly<Record<string, number>>
+  /** In how many runs each mark was hit. */
+  readonly markRuns: Readonly<Record<string, number>>
   /** Whom faults struck and when, as `RunResult.cells`. */
   readonly cells: Cells
 }
@@ -93,6 +95,20 @@ export type Coverage = {
   readonly never: readonly string[]
   /** Declared sites that no run has hit. */
   readonly missedSites: readonly string[]
+}
+
+/** A mark of the kernel, and whether runs hit it as often as they must. */
+export type MarkTotals = {
+  readonly name: string
+  /** Of 20,000 runs of the default campaign so many must hit it; null: none need to. */
+  readonly floor: number | null
+  /** Where it is reached if the default campaign cannot reach it; empty when it can, or the mark is unknown. */
+  readonly elsewhere: string
+  /** Runs that hit it. */
+  readonly runs: number
+  /** How likely so few are if the floor holds, corrected for how many marks were looked at; null where nothing was asked. */
+  readonly chance: number | null
+  readonly isBelow: boolean
 }
 
 /** Which part of which campaign this is. */
@@ -134,6 +150,8 @@ export type JournalFacts = {
 export type Problem = {
   readonly id:
     | "marks"
+    | "floors"
+    | "unknownMarks"
     | "sites"
     | "teeth"
     | "acknowledged"
@@ -164,6 +182,7 @@ export type Totals = {
   /** Every kind of fault there is, also those that never came. */
   readonly faults: Readonly<Record<string, FaultCount>>
   readonly coverage: Coverage
+  readonly marks: readonly MarkTotals[]
   /** How different runs were from each other. */
   readonly diversity: Diversity
   readonly scenarios: readonly ScenarioTotals[]

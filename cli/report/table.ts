@@ -1,8 +1,9 @@
 import Table from "cli-table3"
 import { distinct, DIVERSITY_STEP, type FirstSeen } from "../campaign/diversity.ts"
 import { COVERAGE_HEAD, coverageRows, coverageText } from "./coverage.ts"
-import { brief, count, duration, percent, ratio, wrap } from "./format.ts"
+import { brief, count, duration, listed, percent, ratio, wrap } from "./format.ts"
 import { journalText } from "./journal-text.ts"
+import { marksText, missingMarks, tellableText } from "./marks.ts"
 import type { Failure, Report, ScenarioTotals, Totals } from "./model.ts"
 import type { Paint } from "./paint.ts"
 import { shellWord } from "./shell-word.ts"
@@ -52,6 +53,7 @@ export function reportText(report: Report, paths: readonly string[], paint: Pain
   const { totals } = report
   const blocks = [scenarioTable(totals, paint)]
   if (totals.runs > 0) blocks.push(faultTable(totals, paint), coverageTable(totals, paint))
+  if (totals.runs > 0 && totals.marks.length > 0) blocks.push(markLines(totals, paint))
   if (totals.runs > 1) blocks.push(diversityTable(totals, paint))
   blocks.push(...failureBlocks(totals, paint))
   if (totals.problems.length > 0) {
@@ -78,7 +80,9 @@ export function scenarioCells(totals: Totals): readonly (readonly string[])[] {
     applied += scenario.faults.applied
     effective += scenario.faults.effective
   }
-  const rows = ran.map((scenario) => figures(scenario.name, scenario, scenario.faults, marksText(scenario)))
+  const rows = ran.map((scenario) =>
+    figures(scenario.name, scenario, scenario.faults, declaredText(scenario)),
+  )
   if (ran.length > 1) rows.push(figures("all", totals, { applied, effective }, ""))
   return rows
 }
@@ -114,7 +118,7 @@ function figures(
 }
 
 /** `7/9`: declared marks that were hit. */
-export function marksText(scenario: ScenarioTotals): string {
+function declaredText(scenario: ScenarioTotals): string {
   const { declaredMarks, marks } = scenario
   if (declaredMarks.length === 0) return "–"
   return `${declaredMarks.filter((mark) => (marks[mark] ?? 0) > 0).length}/${declaredMarks.length}`
@@ -165,6 +169,18 @@ function coverageTable(totals: Totals, paint: Paint): string {
   )
   const numeric = COVERAGE_HEAD.map((_, column) => column).slice(1)
   return `${textTable(COVERAGE_HEAD, rows, numeric, paint)}\n${paint.dim(coverageText(totals.coverage))}`
+}
+
+const MARKS_TOLD_MAX = 12
+
+/** How many marks were hit, and which were not that must be; those below their floors are told as problems. */
+function markLines(totals: Totals, paint: Paint): string {
+  const lines = [`${paint.bold("marks")}  ${marksText(totals)}`]
+  const missing = missingMarks(totals)
+  if (missing.length > 0) lines.push(paint.yellow(`       never hit: ${listed(missing, MARKS_TOLD_MAX)}`))
+  const told = tellableText(totals)
+  if (told !== "") lines.push(paint.dim(`       ${told}`))
+  return lines.join("\n")
 }
 
 const HUNDREDS_TOLD_MAX = 8

@@ -19,7 +19,7 @@ export const main: Scenario = scenario({
         stores: "all",
         atUs: [0, 2 * SECOND],
         forUs: [12 * SECOND, 18 * SECOND],
-        args: { factor: [20, 80] },
+        args: { factor: [80, 250] },
       },
       {
         kind: "crash",

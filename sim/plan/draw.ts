@@ -165,9 +165,7 @@ function drawWorkload(
   faults: readonly PlanFault[],
 ): PlanWorkload {
   const spec = scenario.workload
-  const kind = chance
-    .of("kind")
-    .pick(spec.kinds.length === 0 ? WORKLOADS.map((known) => known.kind) : spec.kinds)
+  const kind = chance.of("kind").pick(spec.kinds.length === 0 ? DRAWN_KINDS : spec.kinds)
   const workload = workloadOf(kind)
   // Few that are busy or many that ask seldom: those still believe in a leader that others have given up.
   const clients = chance.of("clients").draw(spec.clients ?? chance.of("crowd").pick(CROWDS))
@@ -179,6 +177,10 @@ function drawWorkload(
       : drawOps(chance.of("ops"), { workload, cluster, phases, faults, clients, operations, keyCount })
   return { kind, clients, ops }
 }
+
+const DRAWN_KINDS: readonly string[] = WORKLOADS.filter(({ byName }) => byName !== true).map(
+  ({ kind }) => kind,
+)
 
 const CROWDS: readonly (readonly [number, number])[] = [
   [3, 8],

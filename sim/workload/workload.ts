@@ -25,6 +25,8 @@ export interface Workload {
   readonly tokens: "always" | "mostly" | "sometimes"
   /** Its values are unique, so that it can be told how old the answer to a timeline read is. */
   readonly hasTimeline?: true
+  /** Drawn only where a scenario names it, so that what other seeds draw stays what it was. */
+  readonly byName?: true
   readonly draw: (chance: Chance, ground: OpGround) => readonly KvOp[]
   /**
    * A promise of its own, in one sentence where it is broken. It is weaker than linearizability, cheap, and

@@ -4,10 +4,12 @@ import fc from "fast-check"
 import { test } from "vitest"
 import { DEFAULT_CAMPAIGN } from "#cli/campaign/default-campaign.ts"
 import { defaultShares, roundLength } from "#cli/campaign/schedule.ts"
-import { makeReport } from "#cli/campaign/tally.ts"
+import { makeReport, type ScenarioFacts } from "#cli/campaign/tally.ts"
 import { mergeReports } from "#cli/commands/merge.ts"
 import { reportHtml } from "#cli/report/html.ts"
 import type { Report } from "#cli/report/model.ts"
+import { paintFor } from "#cli/report/paint.ts"
+import { reportText } from "#cli/report/table.ts"
 import { escapeXml } from "#cli/report/xml.ts"
 import { orrery, ownFolder } from "./support/terminal.ts"
 
@@ -115,65 +117,112 @@ test("reports that overlap, or are of two builds, are not merged: exit 2", async
   assert.equal((await orrery(["sim", "merge", "a.json"])).code, 0)
 })
 
-test("a kind of fault that never comes costs a whole default campaign its verdict", async () => {
-  const { version, build, results, totals } = await reportOf("campaign", "smoke", "--seeds", "20")
-  const campaign = { ...totals.campaign, isDefault: true }
-  const facts = totals.scenarios.map(({ name, about, declaredMarks, marks, cells }) => ({
-    name,
-    about,
-    declaredMarks,
-    marks,
-    cells,
-  }))
-  const shares = defaultShares(["campaign", "smoke"])
-  const copies = Math.ceil((roundLength(shares) * DEFAULT_CAMPAIGN.rounds) / results.length)
+type Changes = {
+  readonly row?: (row: Report["results"][number]) => Report["results"][number]
+  readonly facts?: (facts: ScenarioFacts) => ScenarioFacts
+  readonly isDefault?: boolean
+  /** So many rounds instead of all of them. */
+  readonly rounds?: number
+}
+
+/** The report of 20 seeds of each of two scenarios told so often that it is as long as a default campaign of them. */
+function asDefault({ version, build, results, totals }: Report, changes: Changes): Report {
+  const { row = (same) => same, facts = (same) => same, isDefault = true } = changes
+  const length =
+    roundLength(defaultShares(["campaign", "smoke"])) * (changes.rounds ?? DEFAULT_CAMPAIGN.rounds)
+  const copies = Math.ceil(length / results.length)
   const many = Array.from({ length: copies }, (_, round) =>
-    results.map((row) => ({
-      ...row,
-      seed: row.seed + round * 20,
-      faults: { ...row.faults, clockStep: { applied: 3, effective: 0 } },
-    })),
+    results.map((same) => row({ ...same, seed: same.seed + round * 20 })),
   ).flat()
-  const report = makeReport({
+  const scenarios = totals.scenarios.map((scenario) => {
+    const { name, about, declaredMarks, marks, cells } = scenario
+    const markRuns = Object.fromEntries(
+      Object.entries(scenario.markRuns).map(([mark, runs]) => [mark, runs * copies]),
+    )
+    return facts({ name, about, declaredMarks, marks, markRuns, cells })
+  })
+  return makeReport({
     version,
     build,
     results: many,
-    scenarios: facts,
+    scenarios,
+    markRules: totals.marks,
     failures: [],
     diversity: totals.diversity,
-    campaign,
+    campaign: { ...totals.campaign, isDefault },
+  })
+}
+
+function problemsOf({ totals }: Report): readonly string[] {
+  return totals.problems.map((problem) => problem.message)
+}
+
+test("a kind of fault that never comes costs a whole default campaign its verdict", async () => {
+  const report = asDefault(await reportOf("campaign", "smoke", "--seeds", "20"), {
+    row: (row) => ({ ...row, faults: { ...row.faults, clockStep: { applied: 3, effective: 0 } } }),
   })
   assert.equal(report.totals.exitCode, 1)
-  assert.deepEqual(
-    report.totals.problems.map((problem) => problem.message),
-    ["The generator lost its teeth: clockStep (never effective)"],
-  )
+  assert.deepEqual(problemsOf(report), ["The generator lost its teeth: clockStep (never effective)"])
 })
 
 test("a declared site that no fault has struck costs a whole default campaign its verdict", async () => {
-  const { version, build, results, totals } = await reportOf("campaign", "smoke", "--seeds", "20")
-  const campaign = { ...totals.campaign, isDefault: true }
-  const shares = defaultShares(["campaign", "smoke"])
-  const copies = Math.ceil((roundLength(shares) * DEFAULT_CAMPAIGN.rounds) / results.length)
-  const many = Array.from({ length: copies }, (_, round) =>
-    results.map((row) => ({ ...row, seed: row.seed + round * 20 })),
-  ).flat()
+  const whole = await reportOf("campaign", "smoke", "--seeds", "20")
   const judged = (without: string, isDefault: boolean): Report => {
-    const scenarios = totals.scenarios.map((facts) => ({
-      ...facts,
-      cells: Object.fromEntries(Object.entries(facts.cells).filter(([cell]) => !cell.startsWith(without))),
-    }))
-    const { diversity } = totals
-    const whole = { ...campaign, isDefault }
-    return makeReport({ version, build, results: many, scenarios, failures: [], diversity, campaign: whole })
+    const isLeft = ([cell]: [string, number]): boolean => !cell.startsWith(without)
+    const left = (cells: Readonly<Record<string, number>>): Readonly<Record<string, number>> =>
+      Object.fromEntries(Object.entries(cells).filter(isLeft))
+    return asDefault(whole, { facts: (facts) => ({ ...facts, cells: left(facts.cells) }), isDefault })
   }
   const found = judged("reload/follower", true)
   assert.equal(found.totals.exitCode, 1)
-  assert.deepEqual(
-    found.totals.problems.map((problem) => problem.message),
-    ["No fault has struck at reload@follower"],
-  )
+  assert.deepEqual(problemsOf(found), ["No fault has struck at reload@follower"])
   assert.ok(found.totals.coverage.never.includes("reload/follower/idle"))
   assert.equal(judged("reload/follower", false).totals.exitCode, 0)
   assert.equal(judged("nothing", true).totals.exitCode, 0)
+})
+
+test("a mark below its floor costs a default campaign its verdict, and the whole of it is told", async () => {
+  const whole = await reportOf("campaign", "smoke", "--seeds", "20")
+  const scarce = (runs: number, more: Changes = {}): Report =>
+    asDefault(whole, { ...more, facts: (facts) => ({ ...facts, markRuns: { "raft.elected": runs } }) })
+  // 1,000 runs, of which a half must hit it: 440 are as rare as 1 in 14,000, 480 as 1 in 9.
+  const low = scarce(220)
+  assert.equal(low.totals.exitCode, 1)
+  const said = "raft.elected (440 of 1,000 runs, at least 10,000 of 20,000 are promised)"
+  assert.deepEqual(problemsOf(low), [`Rarer than chance would have it: ${said}`])
+  assert.match(
+    reportHtml(low),
+    /<tr class="bad"><td>raft\.elected<\/td><td>440<\/td><td>44\.0%<\/td><td>10,000<\/td>/,
+  )
+  assert.deepEqual(problemsOf(scarce(240)), [])
+  // What is not the mix of a default campaign has no floors.
+  assert.deepEqual(problemsOf(scarce(0, { isDefault: false })), [])
+})
+
+test("a campaign too short to tell bad luck from a loss says what was not hit, and how much it can tell", async () => {
+  const whole = await reportOf("campaign", "smoke", "--seeds", "20")
+  const { totals } = asDefault(whole, { rounds: 2 })
+  assert.deepEqual(problemsOf({ totals } as Report), [])
+  const never = totals.marks.find(({ name }) => name === "raft.never")
+  assert.deepEqual(never, {
+    name: "raft.never",
+    floor: 1,
+    elsewhere: "",
+    runs: 0,
+    chance: 1,
+    isBelow: false,
+  })
+  const text = reportText({ ...whole, totals }, [], paintFor({ write: () => true }, {}))
+  assert.match(text, /^marks {2}1 of 3 were hit$/m)
+  assert.match(text, /^ {7}never hit: raft\.never$/m)
+  assert.match(text, /of 2 floors, 160 runs can tell 1 that are lost from bad luck/)
+})
+
+test("a mark that the catalogue does not know costs a campaign its verdict", async () => {
+  const report = asDefault(await reportOf("campaign", "smoke", "--seeds", "20"), {
+    facts: (facts) => ({ ...facts, markRuns: { ...facts.markRuns, "raft.elcted": 1 } }),
+    isDefault: false,
+  })
+  assert.equal(report.totals.exitCode, 1)
+  assert.deepEqual(problemsOf(report), ["No catalogue of marks knows raft.elcted"])
 })

@@ -1,3 +1,5 @@
+import { corrected, logChoose } from "#cli/campaign/chance.ts"
+
 /**
  * Whether a generator finds a bug less often than it did, or was only less lucky. Each seed finds a mutant with some
  * chance, independently of the others; so how many seeds some detections took says how large that chance is, and two
@@ -48,17 +50,6 @@ export function dropProbability(before: Sighting, now: Sighting): number {
   return Math.min(1, sum)
 }
 
-const LOG_FACTORIALS: number[] = [0]
-
-function logFactorial(n: number): number {
-  for (let i = LOG_FACTORIALS.length; i <= n; i++) LOG_FACTORIALS.push(LOG_FACTORIALS[i - 1]! + Math.log(i))
-  return LOG_FACTORIALS[n]!
-}
-
-function logChoose(n: number, k: number): number {
-  return logFactorial(n) - logFactorial(k) - logFactorial(n - k)
-}
-
 /** Wrongly to call one of so many mutants worse happens less often than this. */
 export const DROP_PROBABILITY_MAX = 0.01
 
@@ -71,7 +62,7 @@ export type Drop = {
   readonly isDrop: boolean
 }
 
-/** Holm's correction: the smallest is held against the strictest bound, and the first that stands ends it. */
+/** Those that can be compared, the least likely first. */
 export function drops(
   pairs: readonly { readonly id: string; readonly before: Sighting; readonly now: Sighting }[],
 ): readonly Drop[] {
@@ -79,9 +70,9 @@ export function drops(
     .filter(({ before, now }) => before.detections > 0 && now.seeds > 0)
     .map((pair) => ({ ...pair, raw: dropProbability(pair.before, pair.now) }))
     .sort((a, b) => a.raw - b.raw || (a.id < b.id ? -1 : 1))
-  let largest = 0
-  return compared.map(({ id, before, now, raw }, i) => {
-    largest = Math.max(largest, Math.min(1, raw * (compared.length - i)))
-    return { id, before, now, probability: largest, isDrop: largest < DROP_PROBABILITY_MAX }
+  const probabilities = corrected(compared.map(({ raw }) => raw))
+  return compared.map(({ id, before, now }, i) => {
+    const probability = probabilities[i]!
+    return { id, before, now, probability, isDrop: probability < DROP_PROBABILITY_MAX }
   })
 }

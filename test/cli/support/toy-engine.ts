@@ -1,4 +1,4 @@
-import type { Capsule, Plan, PlanFault, PlanOp, RunResult, Scenario } from "#sim"
+import type { Capsule, MarkRule, Plan, PlanFault, PlanOp, RunResult, Scenario } from "#sim"
 import { makeCapsule, MOMENTS, signatureOf } from "#sim"
 import { SWARM_KINDS } from "#sim/plan/catalogue.ts"
 import { Search, subsets } from "#sim/shrink/search.ts"
@@ -33,6 +33,13 @@ const scenarios: readonly Scenario[] = [
   toyScenario("slow", "Each run takes a third of a second.", []),
   toyScenario("endless", "A run takes minutes.", []),
   toyScenario("tangled", "Seed 7 fails by RAFT-toy; what it takes is spread, and a run takes a while.", []),
+]
+
+/** `raft.never` is declared by a scenario, and `raft.shy` by none. */
+const marks: readonly MarkRule[] = [
+  { name: "raft.elected", floor: 10_000, elsewhere: "" },
+  { name: "raft.never", floor: 1, elsewhere: "" },
+  { name: "raft.shy", floor: null, elsewhere: "No toy has what it takes: `test/cli`." },
 ]
 
 function drawPlan(scenario: Scenario, seed: number): Plan {
@@ -183,6 +190,7 @@ function parseCapsule(json: unknown): Capsule {
 
 export const engine: Engine = {
   scenarios,
+  marks,
   drawPlan,
   simulate,
   parsePlan,

@@ -437,10 +437,31 @@ for (const who of ["a follower", "the leader"] as const) {
     }
     cluster.pass(3 * SCRUB_US)
     assert.include(victim.marks, "range.scrub.wrong")
+    assert.equal(
+      cluster.stores.some((store) => store.marks.includes("range.scrub.disagree")),
+      true,
+      "nobody has said that an answer differs",
+    )
     assertWhole(cluster)
     assert.include(victim.marks, "raft.state.repaired")
   })
 }
+
+test("of two that differ, with the third cut off, nobody can say who is wrong, and until it is back nothing is done", () => {
+  const cluster = filled()
+  const leader = cluster.elect()
+  const [victim, away] = cluster.stores.filter((store) => store !== leader)
+  cluster.cut.add(away!.id)
+  applyOtherwise(victim!, "k07")
+  cluster.pass(3 * SCRUB_US)
+  assert.include(leader.marks, "range.scrub.undecided")
+  for (const store of cluster.stores)
+    for (const mark of ["range.scrub.wrong", "range.scrub.diverged"]) assert.notInclude(store.marks, mark)
+  cluster.cut.clear()
+  cluster.pass(3 * SCRUB_US)
+  assert.include(victim!.marks, "range.scrub.wrong")
+  assertWhole(cluster)
+})
 
 test("where no two of three agree the range refuses by name", () => {
   const cluster = filled()

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "vitest"
-import type { KvOp, KvResult } from "#kernel"
+import { KEY_BYTES_MAX, type KvOp, type KvResult } from "#kernel"
 import { drawPlan, scenario, WORKLOADS, type Operation } from "#sim"
 import { workloadOf } from "#sim/workload/kinds.ts"
 
@@ -80,4 +80,36 @@ test("a counter below what was acknowledged or above what was asked is found out
   for (const sum of ["3", "7"]) assert.equal(workload.check([add, lost, read(sum)]), null)
   assert.match(workload.check([add, lost, read("0")])!, /acknowledged before/)
   assert.match(workload.check([add, lost, read("10")])!, /no more than 7/)
+})
+
+test("requests of many steps read what they wrote, some are refused whole, and none is drawn where nobody asks for it", () => {
+  const workload = workloadOf("steps")!
+  const ops = drawPlan(scenario({ name: "stepped", about: "", workload: { kinds: ["steps"] } }), 3).workload
+    .ops
+  assert.ok(ops.some(({ op }) => op.ops.length > 5))
+  const spans = ops.flatMap(({ op }) => op.ops.filter((step) => step.type === "scan"))
+  assert.ok(spans.some(({ start, end }) => end < start))
+  assert.ok(spans.some(({ start }) => start.length > KEY_BYTES_MAX))
+  for (let seed = 1; seed <= 40; seed++)
+    assert.notEqual(drawPlan(scenario({ name: "any", about: "" }), seed).workload.kind, "steps")
+
+  const put = heard(1, { type: "put", key: "a", value: "v1" }, { type: "done" })
+  const append = heard(2, { type: "append", key: "a", value: "+v2" }, null)
+  const add = heard(3, { type: "increment", key: "b", by: 3 }, { type: "count", value: 3 })
+  const read = (key: string, value: string): Operation =>
+    heard(4, { type: "get", key }, { type: "value", value })
+  const history = [put, append, add]
+  for (const [key, value] of [
+    ["a", "v1"],
+    ["a", "v1+v2"],
+    ["a", "+v2"],
+    ["b", "3"],
+  ] as const)
+    assert.equal(workload.check([...history, read(key, value)]), null)
+  for (const [key, value] of [
+    ["a", "v2+v3"],
+    ["a", "3"],
+    ["b", "v1"],
+  ] as const)
+    assert.match(workload.check([...history, read(key, value)])!, /nobody wrote there/)
 })
