@@ -145,9 +145,9 @@ class Replay {
   }
 
   #suspect(state: State, identifier: Identifier | null): void {
-    const firstIndex = state.loss?.firstIndex ?? null
-    const isMarked = state.loss?.isMarked ?? false
     if (identifier === null) {
+      const firstIndex = state.loss?.firstIndex ?? null
+      const isMarked = state.loss?.isMarked ?? false
       state.isBroken = true
       state.loss = { firstIndex, end: null, hardKnown: false, isMarked, isNew: true }
       return
@@ -163,16 +163,19 @@ class Replay {
       state.votedFor = identifier.votedFor
       state.isAdopted = true
     }
+    const { loss } = state
+    // After a loss it tells what was known then, and no more.
+    const hardKnown = identifier.mark?.hardKnown !== false || loss?.hardKnown === true
     if (isSame) {
-      if (state.loss !== null) state.loss = { ...state.loss, hardKnown: true }
+      if (loss !== null) state.loss = { ...loss, hardKnown }
       return
     }
     state.isBroken = true
     state.loss = {
-      firstIndex,
-      end: { term: identifier.lastTerm, index: identifier.lastIndex },
-      hardKnown: true,
-      isMarked,
+      firstIndex: loss?.firstIndex ?? null,
+      end: laterEnd(loss, { term: identifier.lastTerm, index: identifier.lastIndex }),
+      hardKnown,
+      isMarked: loss?.isMarked ?? false,
       isNew: true,
     }
   }
@@ -267,7 +270,8 @@ class Replay {
     if (state === undefined || state.loss === null) return
     if (state.isBroken) {
       trim(state, identifier)
-      state.loss = { ...state.loss, end: { term: identifier.lastTerm, index: identifier.lastIndex } }
+      const end = { term: identifier.lastTerm, index: identifier.lastIndex }
+      state.loss = { ...state.loss, end: laterEnd(state.loss, end) }
     }
     if (state.loss.hardKnown) return
     state.loss = { ...state.loss, hardKnown: true }
@@ -284,7 +288,8 @@ class Replay {
     if (state.isBroken && (first > state.startIndex + 1 || state.loss?.isMarked === true)) {
       // Not joined to what was there, which may have been replaced in between; but it ends what could still be true.
       truncate(state, first - 1)
-      if (state.loss !== null) state.loss = { ...state.loss, end: { term: last.term, index: last.index } }
+      const end = { term: last.term, index: last.index }
+      if (state.loss !== null) state.loss = { ...state.loss, end: laterEnd(state.loss, end) }
       return
     }
     // Broken, yet written anew from its first entry on: whatever was lost of it no longer matters.
@@ -406,6 +411,12 @@ function ends(state: State): {
     lastTerm: last?.term ?? state.startTerm,
     checksum: last === undefined ? 0 : entryChecksum(last),
   }
+}
+
+/** Where the log ended once, if it ends at `now` by now: until it is repaired, what it promised before a mark stands. */
+function laterEnd(loss: Loss | null, now: LogEnd): LogEnd | null {
+  if (loss?.isMarked !== true) return now
+  return loss.end === null || loss.end.index > now.index ? loss.end : now
 }
 
 function truncate(state: State, lastIndex: LogIndex): void {

@@ -554,3 +554,23 @@ test("a mark does not vouch for what it kept and what was lost since", () => {
   assert.equal(lastIndex(recovered), 2)
   assert.equal(recovered.groups[0]!.damage?.firstIndex, 3)
 })
+
+// Campaign seed 3196: the checkpoint went further than what the cut log had kept, and not as far as what it had promised.
+test("a mark whose frame is lost knows where the log had ended, also when the log now begins behind what was kept", () => {
+  const rig = logOf(6)
+  for (const lsn of [4, 5, 6]) {
+    const { file, offset } = frameOf(rig, lsn)
+    file[offset + 50]! ^= 1
+  }
+  const first = rig.recover()
+  assert.equal(lastIndex(first), 2)
+  assert.equal(first.groups[0]!.damage?.end?.index, 6)
+  rig.restart(first)
+  rig.write({ type: "logStart", group: 1, index: 4, term: 1 })
+  const settled = rig.synced.at(-1)!.lsn
+  rig.turn()
+  assert.isNotNull(rig.witness)
+  const place = frameOf(rig, settled)
+  place.file[place.offset + 50]! ^= 1
+  assert.equal(rig.recover().groups[0]!.damage?.end?.index, 6)
+})
