@@ -11,11 +11,15 @@ export type PrioritySpec = {
   readonly changes: number
 }
 
+/** How much later a stream is than the one before it: a chain of so many messages overtakes one of the next stream. */
+const STEP_BITS = 2
+
 /**
  * An order among streams of messages, as probabilistic concurrency testing has one among threads (Burckhardt et al.,
- * ASPLOS 2010): random at first, and at a few random moments whoever speaks goes behind all others. There the first
- * thread alone runs. Here time goes on, so the lower a stream the later it is, in even steps up to `slowestUs`: what is
- * sent on a higher one less than their distance later overtakes it. Within a stream everything arrives as it was sent.
+ * ASPLOS 2010): random at first, and at a few random moments whoever speaks goes behind others. There the first
+ * thread alone runs. Here time goes on, so the last stream is late by `slowestUs`, the one before it by a quarter of that,
+ * and so on: whole chains of messages on the streams before it overtake one that waits. Within a stream everything
+ * arrives as it was sent.
  *
  * Each stream's place is drawn for itself, so that the others keep their order when one is left out.
  */
@@ -23,9 +27,10 @@ export class Priorities {
   readonly #spec: PrioritySpec
   readonly #endpointCount: number
   readonly #laneCount: number
-  /** By stream; −1 is one that has no place. */
-  readonly #levels: Int32Array
-  readonly #levelMax: number
+  /** The last stream first. */
+  #order: { readonly stream: number; readonly level: number }[]
+  /** By stream: how late it is. */
+  readonly #lateUs: Float64Array
   /** Ascending; each with the level it sends a stream to. */
   readonly #moments: readonly { readonly at: number; readonly level: number }[]
   #passed = 0
@@ -44,16 +49,17 @@ export class Priorities {
     this.#laneCount = laneCount
     const { seed, id } = key
     const streams = [...new Set(links.map(({ from, to }) => this.#streamOf(from, to)))]
-    const ranked = streams
-      .map((stream) => ({ stream, drawn: draw(seed, PURPOSE.priority, id, stream, 0) }))
-      .sort((a, b) => a.drawn - b.drawn || a.stream - b.stream)
-    this.#levels = new Int32Array(spec.by === "link" ? endpointCount * endpointCount : endpointCount).fill(-1)
-    for (const [level, { stream }] of ranked.entries()) this.#levels[stream] = level
-    this.#levelMax = Math.max(1, streams.length - 1 + spec.changes)
+    // Below every level that is drawn are those of the changes.
+    this.#order = streams.map((stream) => ({
+      stream,
+      level: spec.changes + draw(seed, PURPOSE.priority, id, stream, 0),
+    }))
+    this.#lateUs = new Float64Array(spec.by === "link" ? endpointCount * endpointCount : endpointCount)
+    this.#arrange()
     const lastsUs = Math.max(1, span.until - span.from)
-    this.#moments = Array.from({ length: spec.changes }, (_, change) => ({
-      at: span.from + below(draw(seed, PURPOSE.priorityChange, id, 0, change), lastsUs),
-      level: streams.length + change,
+    this.#moments = Array.from({ length: spec.changes }, (_, level) => ({
+      at: span.from + below(draw(seed, PURPOSE.priorityChange, id, 0, level), lastsUs),
+      level,
     })).sort((a, b) => a.at - b.at || a.level - b.level)
     this.#lastArrivals = new Float64Array(endpointCount * endpointCount * laneCount)
   }
@@ -62,15 +68,24 @@ export class Priorities {
   latencyOf(from: number, to: number, lane: number, now: number, latencyUs: number): number {
     const stream = this.#streamOf(from, to)
     for (let next = this.#moments[this.#passed]; next !== undefined && next.at <= now;) {
-      this.#levels[stream] = next.level
+      const { level } = next
+      this.#order = this.#order.map((place) => (place.stream === stream ? { stream, level } : place))
+      this.#arrange()
       next = this.#moments[++this.#passed]
     }
-    const level = Math.max(0, this.#levels[stream]!)
     const slot = (from * this.#endpointCount + to) * this.#laneCount + lane
-    const late = Math.floor((level * this.#spec.slowestUs) / this.#levelMax)
-    const at = Math.max(now + latencyUs + late, this.#lastArrivals[slot]!)
+    const at = Math.max(now + latencyUs + this.#lateUs[stream]!, this.#lastArrivals[slot]!)
     this.#lastArrivals[slot] = at
     return at - now
+  }
+
+  #arrange(): void {
+    this.#order.sort((a, b) => a.level - b.level || a.stream - b.stream)
+    let lateUs = this.#spec.slowestUs
+    for (const { stream } of this.#order) {
+      this.#lateUs[stream] = lateUs
+      lateUs = Math.floor(lateUs / 2 ** STEP_BITS)
+    }
   }
 
   #streamOf(from: number, to: number): number {
