@@ -55,11 +55,10 @@ export const race: System<State, Request, number> = system({
   nodes: 5,
   workload: {
     clients: 1,
-    operations: 60,
+    operations: 120,
     askNodes: [1],
     draw: (_dice, { index }) => ({ round: index }),
   },
-  phases: { faultsUs: 10_000_000, quietUs: 2_000_000 },
   faults: { swarm: ["delay", "hold", "drop", "clog", "partition", "swizzle", "capacity"] },
   checks: [inOrder],
 })
