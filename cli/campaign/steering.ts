@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import type { Lesson, Plan, RunResult, Scenario, Sighting, Strategist, Strategy } from "#sim"
+import type { Lesson, Plan, RunResult, Sighting, Strategist, Strategy } from "#sim"
 import { UsageError } from "../errors.ts"
 import { readJsonFile, writeTextFile } from "../files.ts"
 import type { Engine } from "./engine.ts"
@@ -20,17 +20,15 @@ type CorporaFile = { readonly format: 1; readonly corpora: Readonly<Record<strin
 export class Steering {
   readonly strategy: Strategy
   readonly #engine: Engine
-  readonly #scenarios: readonly Scenario[]
   readonly #path: string | null
   readonly #corpora: ReadonlyMap<string, unknown>
   readonly #strategists = new Map<string, Strategist>()
   readonly #lessons = new Map<number, { readonly scenario: string; readonly lesson: Lesson }>()
   #planned = 0
 
-  constructor(engine: Engine, scenarios: readonly Scenario[], strategy: Strategy, path: string | null) {
+  constructor(engine: Engine, strategy: Strategy, path: string | null) {
     this.strategy = strategy
     this.#engine = engine
-    this.#scenarios = scenarios
     this.#path = path
     this.#corpora = path !== null && existsSync(path) ? readCorpora(path) : new Map()
     // A file that cannot be gone on from is told before the first run.
@@ -78,15 +76,17 @@ export class Steering {
   /** Keeps what is known for the next campaign. */
   save(): void {
     if (this.#path === null) return
-    const known = [...this.#strategists].map(([name, { corpus }]) => [name, corpus.toJson()] as const)
-    const file: CorporaFile = { format: 1, corpora: Object.fromEntries(known) }
+    // What is of a scenario that is gone stays as it was.
+    const corpora: Record<string, unknown> = Object.fromEntries(this.#corpora)
+    for (const [name, { corpus }] of this.#strategists) corpora[name] = corpus.toJson()
+    const file: CorporaFile = { format: 1, corpora }
     writeTextFile(this.#path, `${JSON.stringify(file)}\n`)
   }
 
   #strategistOf(name: string): Strategist | null {
     const known = this.#strategists.get(name)
     if (known !== undefined) return known
-    const scenario = this.#scenarios.find((candidate) => candidate.name === name)
+    const scenario = this.#engine.scenarios.find((candidate) => candidate.name === name)
     if (scenario === undefined) return null
     const strategist = this.#engine.strategist(this.strategy, scenario, this.#corpora.get(name) ?? null)
     this.#strategists.set(name, strategist)

@@ -98,7 +98,7 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
     throw new UsageError(
       `--shard: nothing is left for part ${selection.shard?.index ?? 1} of ${selection.runs ?? 0} runs`,
     )
-  const steering = steeringOf(engine, scenarios, options)
+  const steering = steeringOf(engine, options)
   if (options.journal !== undefined) {
     if (steering !== null)
       throw new UsageError(
@@ -253,15 +253,11 @@ function outputsOf({ json, junit, report }: RunOptions): OutputOptions {
 }
 
 /** Null for a swarm, which needs none. */
-function steeringOf(
-  engine: Engine,
-  scenarios: readonly Scenario[],
-  { strategy = "swarm", corpus }: RunOptions,
-): Steering | null {
+function steeringOf(engine: Engine, { strategy = "swarm", corpus }: RunOptions): Steering | null {
   const isLearnt = strategy === "guided" || strategy === "portfolio"
   if (corpus !== undefined && !isLearnt)
     throw new UsageError(`--corpus: the strategy ${strategy} learns nothing that could be kept`)
-  return strategy === "swarm" ? null : new Steering(engine, scenarios, strategy, corpus ?? null)
+  return strategy === "swarm" ? null : new Steering(engine, strategy, corpus ?? null)
 }
 
 function chooseScenarios(scenarios: readonly Scenario[], names: readonly string[]): readonly Scenario[] {
