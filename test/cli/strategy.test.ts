@@ -9,13 +9,13 @@ ownFolder()
 
 const run = (line: string): ReturnType<typeof orrery> => orrery(["sim", "run", ...line.split(" ")])
 
-function readJson<T>(path: string): T {
-  return JSON.parse(readFileSync(path, "utf8")) as T
+function readJson(path: string): unknown {
+  return JSON.parse(readFileSync(path, "utf8"))
 }
 
 /** Scenario, seed and trace of each run. */
 function traces(path: string): readonly string[] {
-  return readJson<Report>(path).results.map(
+  return (readJson(path) as Report).results.map(
     ({ scenario, seed, traceHash }) => `${scenario} ${seed} ${traceHash}`,
   )
 }
@@ -37,7 +37,7 @@ test("a guided campaign is the same on one lane and on three, corpus and all", a
 test("a corpus is gone on from, each scenario with its own", async () => {
   await run("campaign smoke --seeds 8 --strategy portfolio --corpus kept.json")
   await run("smoke --from 9 --seeds 8 --strategy portfolio --corpus kept.json")
-  const { corpora } = readJson<Corpora>("kept.json")
+  const { corpora } = readJson("kept.json") as Corpora
   assert.deepEqual([corpora["campaign"]?.runs, corpora["smoke"]?.runs], [8, 16])
 })
 
@@ -67,19 +67,19 @@ test("a failure of another strategy leaves a capsule with the plan that ran, shr
   const [name] = readdirSync("found").filter((file) => file.endsWith(".json"))
   assert.match(name ?? "", /^flawed-\d*7-priority\.json$/)
   assert.match(stdout, /shrunk from \d+ faults/)
-  const { plan } = readJson<Capsule>(`found/${name}`)
+  const { plan } = readJson(`found/${name}`) as Capsule
   assert.deepEqual(
     plan.faults.map(({ kind }) => kind),
     ["crash"],
   )
   const again = await orrery(["sim", "replay", `found/${name}`])
   assert.match(again.stdout, /RAFT-toy/)
-  assert.match(readJson<Report>("found.json").totals.campaign.command, /--strategy priority/)
+  assert.match((readJson("found.json") as Report).totals.campaign.command, /--strategy priority/)
 })
 
 test("a run that ends its worker under another strategy leaves its plan, since its seed does not say it", async () => {
   const { stdout } = await run("dying --seeds 4 --strategy priority --capsules died")
   assert.match(stdout, /SIM-worker-died/)
   assert.match(stdout, /npx orrery sim replay died\/dying-3-priority-plan\.json/)
-  assert.equal(readJson<{ seed: number }>("died/dying-3-priority-plan.json").seed, 3)
+  assert.equal((readJson("died/dying-3-priority-plan.json") as { seed: number }).seed, 3)
 })
