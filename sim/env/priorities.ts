@@ -11,8 +11,8 @@ export type PrioritySpec = {
   readonly changes: number
 }
 
-/** How much later a stream is than the one before it: a chain of so many messages overtakes one of the next stream. */
-const STEP_BITS = 2
+/** So many times later is a stream than the one before it: a chain of so many messages overtakes one of the next stream. */
+const STEP = 4
 
 /**
  * An order among streams of messages, as probabilistic concurrency testing has one among threads (Burckhardt et al.,
@@ -84,7 +84,7 @@ export class Priorities {
     let lateUs = this.#spec.slowestUs
     for (const { stream } of this.#order) {
       this.#lateUs[stream] = lateUs
-      lateUs = Math.floor(lateUs / 2 ** STEP_BITS)
+      lateUs = Math.floor(lateUs / STEP)
     }
   }
 

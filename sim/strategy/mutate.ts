@@ -14,6 +14,8 @@ const MS = 1_000
 const SECOND = 1_000_000
 /** More than any campaign draws, so that plans do not grow for ever. */
 export const FAULTS_MAX = 64
+/** Draws of a run are keyed by one of so many. */
+const SEEDS = 0x1_0000_0000
 /** Changes of one mutation: one, or two, or four … */
 const CHANGES_OCTAVES = 2
 
@@ -42,7 +44,7 @@ const OPERATORS: readonly Operator[] = [
  */
 export function mutated(scenario: Scenario, parent: Plan, donor: Plan, chance: Chance): Plan | null {
   let plan = parent
-  const changes = 2 ** chance.of("changes").between(0, CHANGES_OCTAVES)
+  const changes = 1 << chance.of("changes").between(0, CHANGES_OCTAVES)
   for (let change = 0; change < changes; change++) {
     const own = chance.of(`change/${change}`)
     const operator =
@@ -78,7 +80,7 @@ function fewer(faults: readonly PlanFault[], chance: Chance): readonly PlanFault
 
 /** The same plan, and other draws while it runs. */
 function reseeded(plan: Plan, { chance }: Ground): Plan {
-  return { ...plan, seed: chance.below(2 ** 32) }
+  return { ...plan, seed: chance.below(SEEDS) }
 }
 
 /** The same faults, and other clients. */
@@ -167,7 +169,7 @@ function spliced(plan: Plan, { donor, chance }: Ground): Plan {
 
 /** The same faults in a cluster of other sizes and settings, as another seed draws it. */
 function withOtherSizes(plan: Plan, { scenario, chance }: Ground): Plan {
-  const other = drawPlan(scenario, chance.below(2 ** 32))
+  const other = drawPlan(scenario, chance.below(SEEDS))
   const theirs = plan.faults.filter((fault) => !isClock(fault))
   const faults = [...other.faults.filter(isClock), ...transplanted(theirs, plan, other)]
   const numbered = renumbered(faults.map((fault, index) => ({ ...fault, id: index + 1 })))
@@ -178,7 +180,7 @@ function withOtherSizes(plan: Plan, { scenario, chance }: Ground): Plan {
 /** Other limits of the kernel, or another host. */
 function withOtherSettings(plan: Plan, { scenario, chance }: Ground): Plan {
   if (chance.percent(50)) return { ...plan, host: drawHost(chance.of("host"), scenario) }
-  const { limits } = drawPlan(scenario, chance.below(2 ** 32)).cluster.config
+  const { limits } = drawPlan(scenario, chance.below(SEEDS)).cluster.config
   return { ...plan, cluster: { ...plan.cluster, config: { ...plan.cluster.config, limits } } }
 }
 
