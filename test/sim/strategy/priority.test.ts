@@ -1,7 +1,16 @@
 import assert from "node:assert/strict"
 import fc from "fast-check"
 import { test } from "vitest"
-import { classify, drawPlan, isPlanError, parsePlan, prioritized, simulate, writePlan } from "#sim"
+import {
+  classify,
+  drawPlan,
+  isPlanError,
+  parsePlan,
+  prioritized,
+  simulate,
+  withPriorities,
+  writePlan,
+} from "#sim"
 import { Priorities } from "#sim/env/priorities.ts"
 import { main as campaign } from "#scenarios/campaign.ts"
 import { main as smoke } from "#scenarios/smoke/smoke.ts"
@@ -134,4 +143,16 @@ test("what takes two orders at once is found by priorities more often than by ra
   }
   const [swarm, priority] = [found("swarm"), found("priority")]
   assert.ok(priority > 2 * swarm, `${priority} of ${SEEDS} seeds by priorities, ${swarm} by a swarm`)
+})
+
+test("a failure that takes an order shrinks to one order, as any fault, and replays from its capsule", () => {
+  const plan = withPriorities(race.plan(6))
+  assert.ok(plan.faults.length > 3)
+  const small = race.shrink(plan)
+  assert.ok(small !== null && small.minimal)
+  const [fault, ...others] = small.plan.faults
+  assert.equal(others.length, 0)
+  assert.equal(fault?.kind, "prioritize")
+  assert.ok(small.plan.workload.ops.length === 1)
+  assert.ok(race.replay(race.capsule(small.result)).same)
 })
