@@ -50,6 +50,7 @@ test("what is no corpus, no strategy, or nothing to keep, is said so in one line
   for (const [line, says] of [
     ["smoke --seeds 1 --strategy guided --corpus none.json", /none\.json holds no corpus of format 1/],
     ["smoke --seeds 1 --strategy guided --corpus other.json", /\$\.seen\[0\]: it is no pair/],
+    ["smoke --seeds 1 --strategy priority --journal j", /--journal: it knows which seeds ran/],
     ["smoke --seeds 1 --corpus none.json", /the strategy swarm learns nothing/],
     ["smoke --seeds 1 --strategy guide", /there is no strategy "guide", did you mean "guided"/i],
   ] as const) {
