@@ -1,6 +1,6 @@
 /**
  * In how many seeds does each strategy find a planted bug? Mutants of the bug zoo, the unhinted default campaign, windows of
- * seeds that are the same for all: each ends at the first find or at its bound, and a learning strategy begins each with
+ * seeds that are the same for all strategies: each ends at the first find or at its bound, and a learning strategy begins each with
  * nothing. `node bench/sim/strategies.ts --mutant R30,D01 --strategy guided,swarm --windows 3 --seeds 300 --out FILE`. Seeds a find are
  * all seeds of the windows by all finds and half a one; the ratio to swarm is of those, and its mean over mutants the geometric one, with
  * the interval that so few finds leave (95 %, finds as of a Poisson process). What lies in FILE is not measured again.
@@ -34,8 +34,12 @@ const options = benchOptions(import.meta.filename, {
   from: 1_000_001,
   out: "",
 })
-/** Windows lie so far apart that no two overlap. */
-const WINDOW_APART = 10_000
+/**
+ * Windows of one mutant, and of two, lie so far apart that no two overlap: on the same seeds a strategy runs much the same plans
+ * whatever is planted, and a lucky plan would count for every mutant that it shows.
+ */
+const WINDOW_APART = 100_000
+const MUTANT_APART = 1_000
 const BASE = "swarm"
 
 // By address: the zoo is a test, and tests may know of benches.
@@ -49,6 +53,8 @@ const mutants = options.mutant.split(",").map((id) => {
   if (mutant === undefined) throw new Error(`--mutant: there is no "${id}"`)
   return mutant
 })
+const fromOf = (mutant: Mutant, turn: number): number =>
+  options.from + turn * WINDOW_APART + MUTANTS.findIndex(({ id }) => id === mutant.id) * MUTANT_APART
 const key = (from: number, strategy: string, mutant: string): string =>
   `${mutant}/${strategy}/${from}/${options.seeds}`
 const kept: Record<string, Window> =
@@ -60,7 +66,7 @@ const kept: Record<string, Window> =
 for (let turn = 0; turn < options.windows; turn++) {
   for (const strategy of strategies) {
     for (const mutant of mutants) {
-      const from = options.from + turn * WINDOW_APART
+      const from = fromOf(mutant, turn)
       const at = key(from, strategy, mutant.id)
       if (kept[at] !== undefined) continue
       const window = await hunt(mutant, from, options.seeds, { scenario: "campaign", strategy })
@@ -72,14 +78,14 @@ for (let turn = 0; turn < options.windows; turn++) {
   }
 }
 
-const measured: Measured[] = mutants.flatMap(({ id }) =>
+const measured: Measured[] = mutants.flatMap((mutant) =>
   strategies.map((strategy) => ({
-    mutant: id,
+    mutant: mutant.id,
     strategy,
-    windows: Array.from({ length: options.windows }, (_, turn) => {
-      const from = options.from + turn * WINDOW_APART
-      return kept[key(from, strategy, id)]
-    }).filter((window) => window !== undefined),
+    windows: Array.from(
+      { length: options.windows },
+      (_, turn) => kept[key(fromOf(mutant, turn), strategy, mutant.id)],
+    ).filter((window) => window !== undefined),
   })),
 )
 
