@@ -1,4 +1,5 @@
-import { UsageError } from "./errors.ts"
+import { STRATEGIES, type Strategy } from "#sim"
+import { didYouMean, UsageError } from "./errors.ts"
 
 /** More runs than this in one command is a slip of the hand; several commands may share a larger hunt by `--shard`. */
 export const RUNS_MAX = 10_000_000
@@ -82,4 +83,14 @@ export function parseShard(flag: string, text: string): Shard {
     )
   }
   return { index, count }
+}
+
+/** One of the simulator's strategies, by name. */
+export function parseStrategy(flag: string, text: string): Strategy {
+  const known = STRATEGIES.find((strategy) => strategy === text)
+  if (known !== undefined) return known
+  const hint = didYouMean(text, STRATEGIES)
+  throw new UsageError(
+    `${flag}: there is no strategy "${text}"${hint === "" ? `; there are ${STRATEGIES.join(", ")}` : hint}`,
+  )
 }

@@ -39,6 +39,8 @@ export const PURPOSE = {
   swizzleClog: 41,
   swizzleFree: 42,
   zombieHears: 43,
+  priority: 48,
+  priorityChange: 49,
   timerSkew: 44,
   storm: 45,
   stormStore: 46,

@@ -29,6 +29,11 @@ export { judgeHistory, type Found } from "./judge.ts"
 export { quietAt, runUs } from "./phases.ts"
 export { checkQuiet, settleUs, underWayUs, type QuietStore, type QuietView } from "./check/liveness.ts"
 export { simulate, type SimulateOptions } from "./simulate.ts"
+export { Corpus, CORPUS_MAX, FEATURES_MAX, type CorpusFile } from "./strategy/corpus.ts"
+export { mutated } from "./strategy/mutate.ts"
+export { prioritized, withPriorities } from "./strategy/priority.ts"
+export { NOTHING_SEEN, simulateSighted, type Sighting } from "./strategy/sighting.ts"
+export { GENERATION, STRATEGIES, Strategist, type Lesson, type Strategy } from "./strategy/strategist.ts"
 export type { RunClass, RunResult, RunSignature } from "./result.ts"
 export {
   DECLARED_SITES,

@@ -30,6 +30,8 @@ export type SimulateOptions = {
   readonly build?: KernelBuild
   /** In place of the usual ones. */
   readonly checkers?: readonly OnlineChecker[]
+  /** Look on beside the checkers, and report nothing. */
+  readonly watchers?: readonly OnlineChecker[]
   /** Ends the run after about this many kernel events: a run that ends early has no end checks. */
   readonly eventsMax?: number
   /** Ends the run at this simulated microsecond. */
@@ -61,7 +63,7 @@ export function simulate(plan: Plan, options: SimulateOptions = {}): RunResult {
   const world = new World({
     plan,
     build: options.build ?? kernelBuild,
-    checkers: [calm, ...checkers],
+    checkers: [calm, ...checkers, ...(options.watchers ?? [])],
     clients,
     listener: options.onTrace ?? null,
     hash: options.hash ?? true,

@@ -32,6 +32,7 @@ async function resident(workers: number): Promise<{ readonly peak: number; reado
       type: "run",
       scenario: "campaign",
       seed: at,
+      planned: null,
       keepCheckpoints: false,
       keepHistory: false,
     } as const

@@ -8,6 +8,9 @@ import type {
   Scenario,
   Search,
   Seen,
+  Sighting,
+  Strategist,
+  Strategy,
   Violation,
 } from "#sim"
 import { EnvironmentError, messageOf } from "../errors.ts"
@@ -35,6 +38,12 @@ export interface Engine {
   readonly marks: readonly MarkRule[]
   drawPlan(scenario: Scenario, seed: number): Plan
   simulate(plan: Plan, options: SimulateOptions): RunResult
+  /** A whole run, and what a strategy learns from it. */
+  simulateSighted(plan: Plan): { readonly result: RunResult; readonly sighting: Sighting }
+  /** Goes on from what a corpus became as JSON; from nothing, when that is null. */
+  strategist(strategy: Strategy, scenario: Scenario, corpus: unknown): Strategist
+  /** Runs that are planned before the first of them is learnt from. */
+  readonly generation: number
   /** Both throw an Error with one clear sentence on anything they do not know, unknown fields included. */
   parsePlan(json: unknown): Plan
   parseCapsule(json: unknown): Capsule

@@ -18,6 +18,7 @@ import { sizeOf, type FoundNote, type Plan, type ShrinkNote } from "#sim"
 import type { Engine } from "./engine.ts"
 import { Pool } from "./pool.ts"
 import { isHarness, type RunRecord } from "./run.ts"
+import { keepPlan, runName } from "./steering.ts"
 import { shrinkOver, type Smaller } from "./shrinker.ts"
 
 const SCHEDULE_LINES_MAX = 28
@@ -66,9 +67,8 @@ export async function explainFailures(
     const first = smallest(group, shrunk)
     const isKept = !known.has(signature) && !isHarness(first.result) && failures.length < CAPSULES_MAX
     const plain = plainFailure(first, signature, group)
-    failures.push(
-      isKept ? tryCapsule(host, engine, first, shrunk.get(first), plain, options.capsules) : plain,
-    )
+    const told = isKept ? tryCapsule(host, engine, first, shrunk.get(first), plain, options.capsules) : plain
+    failures.push(told.capsule === null ? replayable(host, engine, first, told, options.capsules) : told)
   }
   note(null)
   return failures
@@ -101,7 +101,8 @@ function smallest(group: readonly RunRecord[], shrunk: ReadonlyMap<RunRecord, Sm
 
 /** A run that left no plan worth keeping apart from its seed. */
 function plainFailure(record: RunRecord, signature: string, group: readonly RunRecord[]): Failure {
-  const { scenario, seed, runClass, violation } = record.result
+  const { runClass, violation } = record.result
+  const { scenario, seed } = record.job
   return {
     scenario,
     seed,
@@ -118,6 +119,24 @@ function plainFailure(record: RunRecord, signature: string, group: readonly RunR
     replay: `npx orrery sim replay ${scenario} --seed ${seed}${violation?.oracle.startsWith("DET-") === true ? " --verify" : ""}`,
     schedule: [],
     shrunk: "",
+  }
+}
+
+/** Without a capsule: what no seed brings back is kept as a plan. */
+function replayable(
+  host: Host,
+  engine: Engine,
+  { job, planned }: RunRecord,
+  plain: Failure,
+  folder: string,
+): Failure {
+  if (planned === null) return plain
+  try {
+    return { ...plain, replay: replayLine(keepPlan(engine, folder, job, planned)) }
+  } catch (thrown) {
+    if (!(thrown instanceof EnvironmentError)) throw thrown
+    host.stderr.write(`${thrown.message}\n`)
+    return plain
   }
 }
 
@@ -146,8 +165,7 @@ function keepCapsule(
   plain: Failure,
   folder: string,
 ): Failure {
-  const { scenario, seed } = record.job
-  const path = join(folder, `${scenario}-${seed}.json`)
+  const path = join(folder, `${runName(record.job, record.planned?.strategy ?? null)}.json`)
   const note: FoundNote = {
     signature: plain.signature,
     count: plain.count,
@@ -215,6 +233,7 @@ function replayLine(path: string): string {
 }
 
 function drawAgain(engine: Engine, record: RunRecord): Plan {
+  if (record.planned !== null) return record.planned.plan
   const scenario = engine.scenarios.find((candidate) => candidate.name === record.job.scenario)
   if (scenario === undefined) throw new Error(`The scenario ${record.job.scenario} is gone`)
   return engine.drawPlan(scenario, record.job.seed)

@@ -192,6 +192,8 @@ export function recordOfKept({ index, scenario, seed, verified, wallMs, result }
     job: { index, scenario, seed },
     result: { ...result, scenario, seed, checkpoints: [], history: [] },
     wallMs,
+    // A journal is of a swarm.
+    planned: null,
     verified,
   }
 }

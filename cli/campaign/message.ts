@@ -1,4 +1,4 @@
-import type { Plan, RunResult, Seen } from "#sim"
+import type { Plan, RunResult, Seen, Sighting } from "#sim"
 import type { TraceWindow } from "./engine.ts"
 
 /** What a worker is given. Everything here crosses a thread as plain records. */
@@ -7,6 +7,8 @@ export type WorkerTask =
       readonly type: "run"
       readonly scenario: string
       readonly seed: number
+      /** What is run in the place of what the seed draws, and what of it is told to learn from. */
+      readonly planned: Plan | null
       /** Send what a second run is compared by. */
       readonly keepCheckpoints: boolean
       readonly keepHistory: boolean
@@ -32,6 +34,8 @@ export type WorkerAnswer =
       readonly wallMs: number
       readonly history: string | null
       readonly lines: readonly string[]
+      /** Of a planned run. */
+      readonly sighting: Sighting | null
     }
   | { readonly type: "tried"; readonly seen: Seen }
   /** The simulator itself threw: a defect of ours, reported as a failing run. */

@@ -6,12 +6,15 @@ import type { RunResult } from "#sim"
 import { failedResult, ORACLE, type WorkerTask } from "./message.ts"
 import { Pool, type Lane, type TaskEnd } from "./pool.ts"
 import { jobsOf, type Job, type Selection } from "./schedule.ts"
+import type { Planned, Steering } from "./steering.ts"
 
 /** One finished run. Its result carries no history, and checkpoints only if it failed. */
 export type RunRecord = {
   readonly job: Job
   readonly result: RunResult
   readonly wallMs: number
+  /** What ran, of a failing run whose seed alone does not say it. */
+  readonly planned: Planned | null
   /** It was run again in a new worker and agreed, or the result says how it did not. */
   readonly verified: boolean
 }
@@ -24,6 +27,8 @@ export type CampaignOptions = {
   readonly verify: boolean
   /** Runs of the selection that are left out: an earlier session made them. */
   readonly isDone: ((job: Job) => boolean) | null
+  /** Null is a swarm: each seed is drawn where it is run. */
+  readonly steering: Steering | null
 }
 
 /** What happens while it goes on. */
@@ -66,30 +71,40 @@ export async function runCampaign(
     (options.wallMsMax !== null &&
       handedOut >= options.lanes &&
       performance.now() - startedAt >= options.wallMsMax)
+  const { steering } = options
+  const planned = new Map<Job, Planned>()
   const next = (): Job | null => {
-    if (isOver()) return null
+    if (isOver() || steering?.isFull === true) return null
     let step = jobs.next()
     while (step.done !== true && options.isDone?.(step.value) === true) step = jobs.next()
     if (step.done === true) return null
     handedOut++
+    if (steering !== null) planned.set(step.value, steering.plan(step.value))
     return step.value
   }
   const work = async (lane: Lane, job: Job): Promise<void> => {
-    const task = taskOf(job, options.verify, watch.history !== undefined)
+    const own = planned.get(job) ?? null
+    planned.delete(job)
+    const task = taskOf(job, own, options.verify, watch.history !== undefined)
     const end = await lane.perform(task, RUN_WALL_MS_MAX)
     if (end.type === "answered" && end.answer.type === "result" && end.answer.history !== null) {
       watch.history?.(job, end.answer.history)
     }
-    const first = recordOf(job, end)
+    const first = recordOf(job, own, end)
     if (first === null) return
+    if (own !== null && end.type === "answered" && end.answer.type === "result")
+      steering?.ran(job, own.plan, end.answer.result, end.answer.sighting)
     const isWorthVerifying = options.verify && !interrupted && !isHarness(first.result)
-    const record = isWorthVerifying ? await verifyRecord(pool, first, task) : first
+    const verified = isWorthVerifying ? await verifyRecord(pool, first, task) : first
+    // Of many runs only those that failed are worth their plan's room.
+    const record = verified.result.verdict === "invalid" ? verified : { ...verified, planned: null }
     if (watch.keepsRecords) records.push(record)
     watch.finished(record)
   }
 
   try {
-    await pool.each(next, work)
+    do await pool.each(next, work)
+    while (steering?.turn() === true && !isOver())
   } finally {
     stopListening()
     if (grace !== null) clearTimeout(grace)
@@ -99,8 +114,13 @@ export async function runCampaign(
   return { records, interrupted, wallMs: performance.now() - startedAt }
 }
 
-function taskOf(job: Job, keepCheckpoints: boolean, keepHistory: boolean): WorkerTask {
-  return { type: "run", scenario: job.scenario, seed: job.seed, keepCheckpoints, keepHistory }
+function taskOf(
+  { scenario, seed }: Job,
+  planned: Planned | null,
+  keepCheckpoints: boolean,
+  keepHistory: boolean,
+): WorkerTask {
+  return { type: "run", scenario, seed, planned: planned?.plan ?? null, keepCheckpoints, keepHistory }
 }
 
 const HARNESS_ORACLES: ReadonlySet<string> = new Set(Object.values(ORACLE))
@@ -111,11 +131,12 @@ export function isHarness(result: RunResult): boolean {
 }
 
 /** Null when the run was abandoned: it then counts as never started. */
-function recordOf(job: Job, end: TaskEnd): RunRecord | null {
+function recordOf(job: Job, planned: Planned | null, end: TaskEnd): RunRecord | null {
   const failed = (oracle: string, message: string, wallMs: number): RunRecord => ({
     job,
     result: failedResult(job.scenario, job.seed, oracle, message),
     wallMs,
+    planned,
     verified: false,
   })
   switch (end.type) {
@@ -139,7 +160,7 @@ function recordOf(job: Job, end: TaskEnd): RunRecord | null {
         )
       }
       const { result, wallMs } = answer
-      return { job, result, wallMs, verified: false }
+      return { job, result, wallMs, planned, verified: false }
     }
     default:
       return unreachable(end)
@@ -148,7 +169,7 @@ function recordOf(job: Job, end: TaskEnd): RunRecord | null {
 
 /** Runs the job again in a new worker with freshly loaded modules and compares trace and state. */
 async function verifyRecord(pool: Pool, first: RunRecord, task: WorkerTask): Promise<RunRecord> {
-  const second = recordOf(first.job, await pool.performFresh(task, RUN_WALL_MS_MAX))
+  const second = recordOf(first.job, first.planned, await pool.performFresh(task, RUN_WALL_MS_MAX))
   if (second === null) return first
   const { result } = first
   const divergence = compareTraces(result, second.result)

@@ -1,8 +1,10 @@
 import { SCENARIOS } from "#scenarios/index.ts"
 import {
+  Corpus,
   drawPlan,
   explainPlan,
   failureOf,
+  GENERATION,
   isPlanError,
   KERNEL_SEARCH,
   LineRecorder,
@@ -12,6 +14,8 @@ import {
   parsePlan,
   signatureOf,
   simulate,
+  simulateSighted,
+  Strategist,
   writeCapsule,
   writeHistory,
   writePlan,
@@ -31,6 +35,10 @@ export const engine: Engine = {
       ...(trace === null ? {} : { onTrace: new LineRecorder(trace.from, trace.to, tell) }),
     })
   },
+  simulateSighted: (plan) => simulateSighted(plan),
+  strategist: (strategy, scenario, corpus) =>
+    new Strategist(strategy, scenario, corpus === null ? new Corpus() : sound(Corpus.parse(corpus))),
+  generation: GENERATION,
   parsePlan: (json) => sound(parsePlan(json)),
   parseCapsule: (json) => sound(parseCapsule(json)),
   writeCapsule: (plan, result, about) => writeCapsule(makeCapsule(plan, result, about)),

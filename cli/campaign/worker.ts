@@ -1,6 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads"
 import { messageOf, unreachable } from "../errors.ts"
-import type { RunResult } from "#sim"
+import type { Plan, RunResult, Sighting } from "#sim"
 import { loadEngine, WHOLE_RUN, type Engine } from "./engine.ts"
 import {
   failedResult,
@@ -66,12 +66,13 @@ function answerResult(
   engine: Engine,
   timedResult: { result: RunResult; wallMs: number },
   keep: { checkpoints: boolean; history: boolean; lines: readonly string[] },
+  sighting: Sighting | null = null,
 ): WorkerAnswer {
   const { result, wallMs } = timedResult
   const history = keep.history ? engine.writeHistory(result.history) : null
   const keepCheckpoints = keep.checkpoints || result.verdict === "invalid"
   const light = { ...result, history: [], checkpoints: keepCheckpoints ? result.checkpoints : [] }
-  return { type: "result", result: light, wallMs, history, lines: keep.lines }
+  return { type: "result", result: light, wallMs, history, lines: keep.lines, sighting }
 }
 
 function perform(engine: Engine, task: WorkerTask): WorkerAnswer {
@@ -79,13 +80,25 @@ function perform(engine: Engine, task: WorkerTask): WorkerAnswer {
     case "run": {
       const scenario = engine.scenarios.find((candidate) => candidate.name === task.scenario)
       if (scenario === undefined) return { type: "threw", message: `There is no scenario ${task.scenario}` }
+      const { keepCheckpoints, keepHistory, planned } = task
+      let sighting: Sighting | null = null
+      const runPlanned = (plan: Plan): RunResult => {
+        const seen = engine.simulateSighted(plan)
+        sighting = seen.sighting
+        return seen.result
+      }
       const run = timed(
-        () => traps.around(() => engine.simulate(engine.drawPlan(scenario, task.seed), WHOLE_RUN)),
+        () =>
+          traps.around(() =>
+            planned === null
+              ? engine.simulate(engine.drawPlan(scenario, task.seed), WHOLE_RUN)
+              : runPlanned(planned),
+          ),
         task.scenario,
         task.seed,
       )
-      const { keepCheckpoints, keepHistory } = task
-      return answerResult(engine, run, { checkpoints: keepCheckpoints, history: keepHistory, lines: [] })
+      const keep = { checkpoints: keepCheckpoints, history: keepHistory, lines: [] }
+      return answerResult(engine, run, keep, sighting)
     }
     case "simulate": {
       const { plan, untilEvent, trace, keepHistory } = task

@@ -1,9 +1,17 @@
 import { join, parse } from "node:path"
 import type { Command } from "commander"
-import { JOBS_MAX, parseDuration, parseInteger, parseShard, RUNS_MAX, type Shard } from "../arguments.ts"
+import {
+  JOBS_MAX,
+  parseDuration,
+  parseInteger,
+  parseShard,
+  parseStrategy,
+  RUNS_MAX,
+  type Shard,
+} from "../arguments.ts"
 import { buildId, orreryVersion } from "../build-id.ts"
 import { DEFAULT_CAMPAIGN } from "../campaign/default-campaign.ts"
-import type { Scenario } from "#sim"
+import type { Scenario, Strategy } from "#sim"
 import { loadEngine, type Engine } from "../campaign/engine.ts"
 import { diversityOf } from "../campaign/diversity.ts"
 import { explainFailures } from "../campaign/failures.ts"
@@ -11,6 +19,7 @@ import { Journal, journalKey } from "../campaign/journal.ts"
 import { runCampaign, type CampaignWatch, type RunRecord } from "../campaign/run.ts"
 import { defaultShares, jobCount, roundLength, type Job, type Selection } from "../campaign/schedule.ts"
 import { runSession } from "../campaign/session.ts"
+import { Steering } from "../campaign/steering.ts"
 import { addCounts, countRun, makeReport, rowOf } from "../campaign/tally.ts"
 import { didYouMean, UsageError } from "../errors.ts"
 import { writeTextFile } from "../files.ts"
@@ -34,6 +43,8 @@ type RunOptions = {
   readonly shrink: boolean
   readonly capsules: string
   readonly journal?: string
+  readonly strategy?: Strategy
+  readonly corpus?: string
   readonly quiet?: true
 }
 
@@ -67,6 +78,10 @@ export function addRun(sim: Command, host: Host, end: (code: number) => void): v
     .option("--junit <file>", "results as JUnit XML")
     .option("--history <file>", "what clients asked and heard, as JSON lines; a file for each run")
     .option("--report <file>", "results as one HTML page")
+    .option("--strategy <name>", "how runs are planned: swarm, priority, guided, portfolio (swarm)", (text) =>
+      parseStrategy("--strategy", text),
+    )
+    .option("--corpus <file>", "go on from what an earlier guided search kept here, and keep it")
     .option("--no-shrink", "keep failing plans as they were drawn")
     .option("--capsules <dir>", "where failures are kept", CAPSULES)
     .option("--journal <dir>", "go on with the campaign whose journal is here, or begin it")
@@ -83,7 +98,12 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
     throw new UsageError(
       `--shard: nothing is left for part ${selection.shard?.index ?? 1} of ${selection.runs ?? 0} runs`,
     )
+  const steering = steeringOf(engine, options)
   if (options.journal !== undefined) {
+    if (steering !== null)
+      throw new UsageError(
+        `--journal: it knows which seeds ran, which says nothing of the strategy ${steering.strategy}`,
+      )
     return runWithJournal(host, engine, options.journal, scenarios, selection, names, options)
   }
   const lanes = Math.min(options.jobs ?? host.cores, JOBS_MAX, runs ?? JOBS_MAX)
@@ -113,8 +133,10 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
       wallMsMax: options.for ?? null,
       verify: options.verify === true,
       isDone: null,
+      steering,
     }
     campaign = await runCampaign(watched, bounds, watch)
+    steering?.save()
     records = campaign.records
     const shrink = options.shrink && !campaign.interrupted
     const failureOptions = { shrink, lanes, capsules: options.capsules, known: [] }
@@ -148,7 +170,8 @@ async function run(host: Host, names: readonly string[], options: RunOptions): P
       records.map(({ job, result }) => ({ index: job.index, signature: result.signature })),
     ),
     campaign: {
-      isDefault: names.length === 0,
+      // What a whole default campaign must show is what a swarm must.
+      isDefault: names.length === 0 && steering === null,
       runsPlanned: selection.runs,
       firstSeed: selection.firstSeed,
       shardCount: selection.shard?.count ?? 1,
@@ -191,7 +214,13 @@ async function runWithJournal(
         journal,
         {
           scenarios,
-          campaign: { selection, lanes, wallMsMax: options.for ?? null, verify: options.verify === true },
+          campaign: {
+            selection,
+            lanes,
+            wallMsMax: options.for ?? null,
+            verify: options.verify === true,
+            steering: null,
+          },
           failures: { shrink: options.shrink, lanes, capsules: options.capsules },
         },
         {
@@ -225,6 +254,14 @@ function tellingInterrupts(host: Host, progress: Progress): Host {
 
 function outputsOf({ json, junit, report }: RunOptions): OutputOptions {
   return { json: json ?? null, junit: junit ?? null, html: report ?? null }
+}
+
+/** Null for a swarm, which needs none. */
+function steeringOf(engine: Engine, { strategy = "swarm", corpus }: RunOptions): Steering | null {
+  const isLearnt = strategy === "guided" || strategy === "portfolio"
+  if (corpus !== undefined && !isLearnt)
+    throw new UsageError(`--corpus: the strategy ${strategy} learns nothing that could be kept`)
+  return strategy === "swarm" ? null : new Steering(engine, strategy, corpus ?? null)
 }
 
 function chooseScenarios(scenarios: readonly Scenario[], names: readonly string[]): readonly Scenario[] {
@@ -289,6 +326,8 @@ function commandLine(names: readonly string[], options: RunOptions): string {
   if (options.seeds !== undefined) words.push(`--seeds ${options.seeds}`)
   if (options.for !== undefined) words.push(`--for ${options.for}ms`)
   if (options.shard !== undefined) words.push(`--shard ${options.shard.index}/${options.shard.count}`)
+  if (options.strategy !== undefined) words.push(`--strategy ${options.strategy}`)
+  if (options.corpus !== undefined) words.push(`--corpus ${shellWord(options.corpus)}`)
   if (options.verify === true) words.push("--verify")
   if (options.journal !== undefined) {
     // This line is typed again to go on, and then it matters how it goes on.

@@ -2,7 +2,8 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Command } from "commander"
-import { JOBS_MAX, parseDuration, parseInteger, RUNS_MAX } from "../arguments.ts"
+import { JOBS_MAX, parseDuration, parseInteger, parseStrategy, RUNS_MAX } from "../arguments.ts"
+import type { Strategy } from "#sim"
 import { EnvironmentError } from "../errors.ts"
 import type { Host } from "../host.ts"
 
@@ -10,6 +11,8 @@ export type ZooOptions = {
   /** Ids; none: all of them. */
   readonly mutants: readonly string[]
   readonly scenario: string
+  /** How the plans of the seeds are come by. */
+  readonly strategy: Strategy
   readonly from: number
   /** Of one window. */
   readonly seeds: number
@@ -66,6 +69,9 @@ export function addZoo(sim: Command, host: Host, end: (code: number) => void): v
       "another one than the campaign: a hint, which proves the oracle alone",
       "campaign",
     )
+    .option("--strategy <name>", "how runs are planned: swarm, priority, guided, portfolio (swarm)", (text) =>
+      parseStrategy("--strategy", text),
+    )
     .option("--no-shrink", "leave the failing plans as they were drawn")
     .option("--json <file>", "results, and what to go on from", join(".orrery", "zoo.json"))
     .option("--fresh", "begin anew, whatever the results hold")
@@ -79,6 +85,7 @@ export function addZoo(sim: Command, host: Host, end: (code: number) => void): v
           {
             mutants,
             scenario: options.scenario,
+            strategy: options.strategy ?? "swarm",
             from: options.from ?? 1,
             seeds: options.seeds ?? 1_000,
             windows: options.windows ?? 3,
@@ -104,6 +111,7 @@ type RawOptions = {
   readonly from?: number
   readonly jobs?: number
   readonly scenario: string
+  readonly strategy?: Strategy
   readonly shrink: boolean
   readonly json: string
   readonly fresh?: true

@@ -228,6 +228,7 @@ const DAMAGES_SYNCED: Readonly<Record<FaultKind, boolean>> = {
   misroute: false,
   swizzle: false,
   hold: false,
+  prioritize: false,
   replayOld: false,
   crash: false,
   crashLoop: false,

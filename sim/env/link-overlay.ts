@@ -1,3 +1,5 @@
+import type { Priorities } from "./priorities.ts"
+
 /** What is wrong with a set of links. Every field that is a number is one of the fault's arguments. */
 export type LinkFault =
   | { readonly type: "partition" }
@@ -20,6 +22,7 @@ export type LinkFault =
   /** Up for `upUs`, then cut for `downUs`, and so on. */
   | { readonly type: "flap"; readonly upUs: number; readonly downUs: number }
   | { readonly type: "misroute"; readonly ratioPpm: number }
+  | { readonly type: "prioritize"; readonly priorities: Priorities }
 
 /** Counts the deliveries, reads and stamps that a fault has changed. */
 export type Tally = { changes: number }

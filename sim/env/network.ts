@@ -6,7 +6,7 @@ import type { Scheduler } from "../scheduler.ts"
 import type { HeldBack, LinkOverlay } from "./link-overlay.ts"
 
 const LANES: Readonly<Record<Lane, number>> = { liveness: 0, raft: 1, bulk: 2 }
-const LANE_COUNT = 3
+export const LANE_COUNT = 3
 /** Clients speak on one lane. */
 const CLIENT_LANE = 1
 
@@ -243,6 +243,14 @@ export class Network<F = Frame, Request = KvRequest, Reply = KvReply> {
           ordered = false
           overlay.tally.changes++
           break
+        case "prioritize": {
+          const late = fault.priorities.latencyOf(from, to, lane, now, latency)
+          if (late !== latency) overlay.tally.changes++
+          latency = late
+          // Streams keep an order of their own, which ends with the fault.
+          ordered = false
+          break
+        }
         case "corrupt":
           if (!chancePpm(draw(seed, PURPOSE.corrupt, id, link, key), fault.ratioPpm)) break
           payload = this.#corrupted(kind, payload, draw(seed, PURPOSE.corruptBit, id, link, key))

@@ -25,6 +25,7 @@ export const CATALOGUE: Readonly<Record<FaultKind, FaultKindActions>> = {
   clog: linkFault,
   flap: linkFault,
   misroute: linkFault,
+  prioritize: linkFault,
   swizzle,
   hold,
   replayOld,

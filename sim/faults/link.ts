@@ -1,4 +1,6 @@
 import { LinkOverlay, type LinkFault } from "../env/link-overlay.ts"
+import { LANE_COUNT } from "../env/network.ts"
+import { Priorities, type StreamsBy } from "../env/priorities.ts"
 import { CLIENT_IDS_FROM } from "../plan/catalogue.ts"
 import { argument, type CommonStage, type FaultKindActions, type FaultRun } from "./stage.ts"
 
@@ -11,7 +13,7 @@ export const linkFault: FaultKindActions<CommonStage> = {
     if (sides === null) return
     run.applied = true
     const { endpointCount } = stage.network
-    const fault = linkFaultOf(run)
+    const fault = run.fault.kind === "prioritize" ? prioritized(stage, run, sides) : linkFaultOf(run)
     stage.network.overlay(new LinkOverlay(run.fault.id, fault, stage.now, run.tally, sides, endpointCount))
   },
   lift(stage, run) {
@@ -19,14 +21,32 @@ export const linkFault: FaultKindActions<CommonStage> = {
   },
 }
 
+type Sides = { readonly from: readonly number[]; readonly to: readonly number[]; readonly oneWay: boolean }
+
 /** The two sides of a fault of links; null when one of them is empty. */
-export function sidesOf(
-  stage: CommonStage,
-  run: FaultRun,
-): { readonly from: readonly number[]; readonly to: readonly number[]; readonly oneWay: boolean } | null {
+export function sidesOf(stage: CommonStage, run: FaultRun): Sides | null {
   const from = endpoints(stage, run.stores)
   const to = endpoints(stage, peersOf(stage, run))
   return from.length === 0 || to.length === 0 ? null : { from, to, oneWay: argument(run, "oneWay", 0) === 1 }
+}
+
+const STREAMS: readonly StreamsBy[] = ["link", "sender", "receiver"]
+
+/** An order among the streams of these links, which draws as long as it lasts. */
+function prioritized({ now, seed, network }: CommonStage, run: FaultRun, sides: Sides): LinkFault {
+  const { fault } = run
+  const spec = {
+    by: STREAMS[argument(run, "by", 0)] ?? "link",
+    slowestUs: argument(run, "slowestUs", 100_000),
+    changes: argument(run, "changes", 0),
+  }
+  const there = sides.from.flatMap((from) => sides.to.map((to) => ({ from, to })))
+  const back = sides.oneWay ? [] : there.map(({ from, to }) => ({ from: to, to: from }))
+  const links = [...there, ...back].filter(({ from, to }) => from !== to)
+  const span = { from: now, until: fault.until }
+  const key = { seed, id: fault.id }
+  const priorities = new Priorities(spec, key, span, links, network.endpointCount, LANE_COUNT)
+  return { type: "prioritize", priorities }
 }
 
 function linkFaultOf(run: FaultRun): LinkFault {

@@ -126,6 +126,7 @@ export const MACHINE_CATALOGUE: Catalogue<MachineStage> = {
   misroute: linkFault,
   swizzle,
   hold,
+  prioritize: linkFault,
   crash,
   crashLoop,
   pause,

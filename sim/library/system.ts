@@ -1,6 +1,7 @@
 import { invariant } from "#kernel"
 import type { Violation } from "../check/checker.ts"
 import { isPlanError, type PlanError } from "../plan/shape.ts"
+import { withPriorities } from "../strategy/priority.ts"
 import { drive } from "../shrink/drive.ts"
 import type { ShrinkOptions } from "../shrink/shrink.ts"
 import { partingWindow, type Window } from "../trace/diff.ts"
@@ -24,6 +25,8 @@ export type HuntOptions = MachineRunOptions & {
   /** First seed; 1 unless it says. */
   readonly from?: number
   readonly seeds: number
+  /** How the plan of a seed is come by: "priority" orders messages where a swarm puts them late at random. */
+  readonly strategy?: "swarm" | "priority"
 }
 
 /** What came of many seeds. */
@@ -135,7 +138,7 @@ class MachineSystem<S, M, Q, A> implements System<S, Q, A> {
     return { ...first, verdict: "invalid", violation }
   }
 
-  hunt({ from = 1, seeds, ...options }: HuntOptions): Hunt<Q, A> {
+  hunt({ from = 1, seeds, strategy = "swarm", ...options }: HuntOptions): Hunt<Q, A> {
     const marks: Record<string, number> = {}
     const faults: Record<string, number> = {}
     let events = 0
@@ -143,7 +146,8 @@ class MachineSystem<S, M, Q, A> implements System<S, Q, A> {
     let ran = 0
     let failure: MachineResult<Q, A> | null = null
     while (ran < seeds && failure === null) {
-      const result = this.simulate(from + ran++, options)
+      const drawn = this.plan(from + ran++)
+      const result = this.simulate(strategy === "priority" ? withPriorities(drawn) : drawn, options)
       events += result.events
       for (const [mark, count] of Object.entries(result.marks)) marks[mark] = (marks[mark] ?? 0) + count
       for (const [kind, { effective }] of Object.entries(result.faults)) {

@@ -38,6 +38,11 @@ export const FAULTS: Readonly<Record<FaultKind, FaultForm>> = {
   misroute: { family: "network", args: { ratioPpm: RATIO, oneWay: FLAG }, lasting: true },
   swizzle: { family: "network", args: {}, lasting: true },
   hold: { family: "network", args: { periodUs: ANY_US, order: [0, 2], oneWay: FLAG }, lasting: true },
+  prioritize: {
+    family: "network",
+    args: { by: [0, 2], slowestUs: ANY_US, changes: [0, 100], oneWay: FLAG },
+    lasting: true,
+  },
   replayOld: { family: "network", args: { messages: [1, 1_000], afterUs: ANY_US }, lasting: true },
   crash: { family: "process", args: { restartUs: ANY_US, powerLoss: FLAG }, lasting: true },
   crashLoop: {
@@ -108,9 +113,10 @@ export const CLIENT_IDS_FROM = 1_000
  * Not drawn by "all". A clock in the far future takes a run out of the fault model: it is drawn only where a plan is to
  * leave it. What an operator does and accepts, what people and file systems do to single files, and errors of a store
  * that runs are for scenarios that name them, and so is a quota: how much is little depends on the sizes of segments and
- * on what is written.
+ * on what is written. Priorities of messages are a strategy's (`../strategy/priority.ts`).
  */
 const ONLY_BY_NAME: ReadonlySet<FaultKind> = new Set<FaultKind>([
+  "prioritize",
   "drain",
   "clockFarFuture",
   "diskQuota",

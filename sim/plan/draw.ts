@@ -157,7 +157,8 @@ function numbered(sketches: readonly FaultSketch[]): readonly PlanFault[] {
   return order.map((from, index) => ({ id: index + 1, ...sketches[from]! }))
 }
 
-function drawWorkload(
+/** What clients ask, and when: most of it when something of `faults` has just gone wrong. */
+export function drawWorkload(
   chance: Chance,
   scenario: Scenario,
   cluster: PlanCluster,

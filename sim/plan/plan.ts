@@ -77,6 +77,7 @@ export type NetworkKind =
   | "misroute" // args.ratioPpm: delivered to another store
   | "swizzle" // the links of `stores` are clogged one store after the other, then freed in another order
   | "hold" // kept back, and let go together every args.periodUs; args.order: 0 as sent, 1 reversed, 2 shuffled
+  | "prioritize" // streams of messages have priorities: the lower, the later, up to args.slowestUs; args.by, args.changes
   | "replayOld" // up to args.messages of an older life of `stores` come again, args.afterUs after a newer one spoke
 
 export type ProcessKind =

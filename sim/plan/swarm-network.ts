@@ -85,6 +85,9 @@ export const NETWORK_DRAWERS: Drawers<NetworkKind> = {
       oneWay: coin(draw),
     }),
   ],
+  prioritize: ({ span, target, ground, draw }, kind) => [
+    event(kind, span, targetStores(storeIds(ground), storeIds(ground)), drawPriorities(draw, target)),
+  ],
   replayOld({ chance, target, ground, draw }, kind) {
     const span = drawSpan(chance.of("span"), ground, 4 * SECOND, 16 * SECOND)
     const whom = target.percent(50) ? one(target, ground) : targetStores(storeIds(ground), [])
@@ -128,6 +131,19 @@ function drawDelay(chance: Chance): Readonly<Record<string, number>> {
     meanUs: chance.spread(MS, 100 * MS),
     tailPpm: chance.pick([0, 1_000, 20_000]),
     tailUs: chance.spread(100 * MS, 5 * SECOND),
+  }
+}
+
+/** Priority changes of one span: a bug of depth d needs d - 1 of them (Burckhardt et al., ASPLOS 2010). */
+const CHANGES_MAX = 5
+
+/** What is a stream, how late the last of them is, and how often the order changes. */
+export function drawPriorities(draw: Chance, whom: Chance): Readonly<Record<string, number>> {
+  return {
+    by: whom.below(3),
+    slowestUs: draw.spread(2 * MS, SECOND),
+    changes: draw.between(0, CHANGES_MAX),
+    oneWay: 0,
   }
 }
 

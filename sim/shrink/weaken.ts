@@ -2,7 +2,7 @@ import { FAULTS } from "../plan/catalogue.ts"
 import type { FaultKind, PlanFault, PlanOp } from "../plan/plan.ts"
 
 /** Arguments that say which, not how much; and room, of which less is worse. */
-const PLACES: ReadonlySet<string> = new Set(["zone", "reach", "order", "bytes"])
+const PLACES: ReadonlySet<string> = new Set(["zone", "reach", "order", "bytes", "by"])
 /** Shorter than this tells nobody more. */
 export const SHORTEST_US = 20_000
 
@@ -39,6 +39,16 @@ export const MILDER: Readonly<Record<FaultKind, readonly Milder[]>> = {
   misroute: [as("drop", keeping("ratioPpm", "oneWay"))],
   swizzle: [as("clog", () => ({ oneWay: 0 }))],
   hold: [as("clog", keeping("oneWay"))],
+  // Streams of one order, whoever they are, are plainer than an order of them.
+  prioritize: [
+    as("delay", ({ slowestUs = 0, oneWay = 0 }) => ({
+      minUs: slowestUs,
+      meanUs: 0,
+      tailPpm: 0,
+      tailUs: 0,
+      oneWay,
+    })),
+  ],
   replayOld: [],
   // A process that stands still for a while loses less than one that starts again.
   crash: [as("pause")],

@@ -37,6 +37,7 @@ const EXAMPLES: Readonly<Record<Plain, PlanFault>> = {
   misroute: lasting("misroute", { ratioPpm: 500_000 }),
   swizzle: lasting("swizzle"),
   hold: lasting("hold", { periodUs: 700_000, order: 1 }),
+  prioritize: lasting("prioritize", { by: 0, slowestUs: 300_000, changes: 3 }),
   replayOld: fault(1, "replayOld", SECOND, 6 * SECOND, { stores: [1] }, { messages: 20, afterUs: 10_000 }),
   crash: instant("crash", { restartUs: 2 * SECOND }),
   crashLoop: instant("crashLoop", { times: 3, upUs: 300_000, restartUs: 400_000, powerLoss: 1 }),

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { Worker } from "node:worker_threads"
+import type { Plan, Strategy } from "#sim"
 import type { Mutant } from "./mutant.ts"
 import { expectedProbe } from "./patch.ts"
 import type { PlanSize, Report, Task } from "./worker.ts"
@@ -10,7 +11,7 @@ export type Window = {
   /** How many seeds it took, the last one included; as many as were run when it was not found. */
   readonly seeds: number
   /** The intended oracle that fired on the last of them, saying what; null when none did. */
-  readonly found: { readonly oracle: string; readonly seed: number; readonly message: string } | null
+  readonly found: Find | null
   /** The first of them on which anything fired, of the mutant's making; 0: none. */
   readonly firstSeed: number
   /** Seeds on which something else spoke first, by what spoke. */
@@ -22,6 +23,14 @@ export type Window = {
   readonly cpuSeconds: number
   /** Of the kernel sources that ran. */
   readonly hash: string
+}
+
+export type Find = {
+  readonly oracle: string
+  readonly seed: number
+  readonly message: string
+  /** What ran, where the seed alone does not say it. */
+  readonly plan?: Plan
 }
 
 /** What was left of the first plan that failed. */
@@ -50,6 +59,8 @@ const SHRINK_RUNS_MAX = 3_000
 
 export type HuntOptions = {
   readonly scenario: string
+  /** How the plans of the seeds are come by; a swarm unless it says. */
+  readonly strategy?: Strategy
   readonly onSeed?: (seed: number) => void
   /** Asked between two seeds; what is broken off is as if it had never been begun. */
   readonly shouldStop?: () => boolean
@@ -65,7 +76,7 @@ export async function hunt(
   count: number,
   options: HuntOptions = { scenario: UNHINTED },
 ): Promise<Window | null> {
-  const { scenario, onSeed, shouldStop } = options
+  const { scenario, strategy = "swarm", onSeed, shouldStop } = options
   const started = performance.now()
   const others: Record<string, number> = {}
   const voided: number[] = []
@@ -76,7 +87,8 @@ export async function hunt(
   let next = from
   while (found === null && next < from + count) {
     const seeds = { from: next, count: from + count - next }
-    const task: Task = { type: "run", mutant: mutant.id, scenario, seeds, until: mutant.oracles }
+    // A search that learns begins anew with the thread, after a seed that hung or says nothing.
+    const task: Task = { type: "run", mutant: mutant.id, scenario, seeds, until: mutant.oracles, strategy }
     let candidate: Window["found"] = null
     let cpuMs = 0
     const outcome = await run(task, (report) => {
@@ -92,9 +104,10 @@ export async function hunt(
         next = report.seed + 1
         cpuMs = report.cpuMs
         onSeed?.(report.seed)
-        const { oracle, seed, message } = report
+        const { oracle, seed, message, plan } = report
         if (oracle !== null) {
-          if (mutant.oracles.includes(oracle)) candidate = { oracle, seed, message: message ?? "" }
+          if (mutant.oracles.includes(oracle))
+            candidate = { oracle, seed, message: message ?? "", ...(plan === null ? {} : { plan }) }
           else {
             others[oracle] = (others[oracle] ?? 0) + 1
             firstSeed ||= seed
@@ -124,7 +137,7 @@ async function confirmed(
   voided: number[],
   scenario: string,
 ): Promise<Window["found"]> {
-  const clean = await pureFailures([candidate.seed], scenario)
+  const clean = await pureFailures([candidate.seed], scenario, candidate.plan)
   if (clean.length === 0) return candidate
   voided.push(candidate.seed)
   return null
@@ -134,9 +147,15 @@ async function confirmed(
 export async function pureFailures(
   seeds: readonly number[],
   scenario: string = UNHINTED,
+  /** What was run under the first of them, where the seed alone does not say it. */
+  plan: Plan | null = null,
 ): Promise<readonly string[]> {
   const failures: string[] = []
-  await run({ type: "run", mutant: null, scenario, seeds, until: [] }, (report) => {
+  const task: Task =
+    plan === null
+      ? { type: "run", mutant: null, scenario, seeds, until: [] }
+      : { type: "replay", mutant: null, scenario, seed: seeds[0] ?? plan.seed, plan }
+  await run(task, (report) => {
     if (report.type === "loaded") assert.deepEqual(report.probe, expectedProbe([], report.probe.files))
     if (report.type === "ran" && report.oracle !== null) {
       failures.push(`${report.seed} ${report.oracle}: ${report.message}`)
@@ -149,14 +168,14 @@ export async function pureFailures(
 /** The plan of a seed that showed the mutant, made small; null when that hung. */
 export async function shrinkFound(
   mutant: Mutant,
-  seed: number,
+  { seed, plan = null }: { readonly seed: number; readonly plan?: Plan | null },
   scenario: string,
   onRuns: (runs: number) => void = () => undefined,
 ): Promise<Shrinking | null> {
   const started = performance.now()
   const limits = { runsMax: SHRINK_RUNS_MAX, wallMsMax: SHRINK_WALL_MS_MAX }
   const results: Shrinking[] = []
-  await run({ type: "shrink", mutant: mutant.id, scenario, seed, ...limits }, (report) => {
+  await run({ type: "shrink", mutant: mutant.id, scenario, seed, plan, ...limits }, (report) => {
     if (report.type === "shrinking") onRuns(report.runs)
     if (report.type === "shrunk" && report.oracle !== null) {
       const { oracle, before, after, runs, minimal } = report

@@ -79,7 +79,8 @@ export function zooText(told: Told, paint: Paint): string {
   if (left > 0) blocks.push(`${left} windows are left: the same command goes on from ${told.json}`)
   else blocks.push(`results  ${told.json}`)
   const caught = hunted.filter(isCaught).length
-  const verdict = `${caught} of ${hunted.length} caught, in windows of at most ${count(told.seedsMax)} seeds from ${told.from} of ${told.scenario}`
+  const how = (told.strategy ?? "swarm") === "swarm" ? "" : `, by the strategy ${told.strategy}`
+  const verdict = `${caught} of ${hunted.length} caught, in windows of at most ${count(told.seedsMax)} seeds from ${told.from} of ${told.scenario}${how}`
   blocks.push(caught === hunted.length ? paint.green(verdict) : paint.red(verdict))
   return `${blocks.join("\n\n")}\n`
 }

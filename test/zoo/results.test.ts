@@ -43,10 +43,18 @@ describe("what a hunt goes on from", () => {
     assert.equal(nextSeed(results.mutants[1]!, 7), 7)
   })
 
-  test("is nothing for another build, scenario, bound or edit", () => {
-    for (const other of [{ build: "c" }, { scenario: "smoke" }, { seedsMax: 5 }, { from: 2 }]) {
+  test("is nothing for another build, scenario, strategy, bound or edit", () => {
+    const others = [
+      { build: "c" },
+      { scenario: "smoke" },
+      { strategy: "guided" },
+      { seedsMax: 5 },
+      { from: 2 },
+    ] as const
+    for (const other of others)
       assert.deepEqual(goingOn(known, { ...START, ...other }, mutants).mutants[0]!.windows, [])
-    }
+    // What says nothing of a strategy is a swarm's.
+    assert.equal(goingOn(known, { ...START, strategy: "swarm" }, mutants).mutants[0]!.windows.length, 1)
     const edited = { ...known, mutants: [{ ...known.mutants[0]!, patch: "other" }] }
     assert.deepEqual(goingOn(edited, START, mutants).mutants[0]!.windows, [])
   })

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import { UsageError } from "#cli/errors.ts"
 import type { Shrinking, Window } from "./hunt.ts"
+import type { Strategy } from "#sim"
 import type { Mutant } from "./mutant.ts"
 
 /** All that is known of one mutant. */
@@ -18,6 +19,8 @@ export type ZooResults = {
   /** Kernel, simulator and scenarios: with another one nothing in here may go on. */
   readonly build: string
   readonly scenario: string
+  /** A swarm unless it says. */
+  readonly strategy?: Strategy
   readonly from: number
   /** Seeds of one window. */
   readonly seedsMax: number
@@ -97,6 +100,7 @@ export function goingOn(
     before !== null &&
     before.build === start.build &&
     before.scenario === start.scenario &&
+    (before.strategy ?? "swarm") === (start.strategy ?? "swarm") &&
     before.from === start.from &&
     before.seedsMax === start.seedsMax
   const known = new Map(isSame ? before.mutants.map((result) => [result.id, result]) : [])

@@ -2,6 +2,7 @@ import { parentPort, workerData } from "node:worker_threads"
 import { loadMutant } from "./load.ts"
 import { mutantOf } from "./mutants.ts"
 import type { Probe } from "./patch.ts"
+import type { Lesson, Plan, RunResult, Strategy } from "#sim"
 
 /** `mutant` null is the shipped kernel. */
 export type Task = {
@@ -14,9 +15,20 @@ export type Task = {
       readonly type: "run"
       readonly seeds: readonly number[] | { readonly from: number; readonly count: number }
       readonly until: readonly string[]
+      /** A swarm unless it says. */
+      readonly strategy?: Strategy
     }
+  /** Runs this plan. */
+  | { readonly type: "replay"; readonly seed: number; readonly plan: Plan }
   /** Makes the plan of this seed as small as it gets, by the oracle that it fails. */
-  | { readonly type: "shrink"; readonly seed: number; readonly runsMax: number; readonly wallMsMax: number }
+  | {
+      readonly type: "shrink"
+      readonly seed: number
+      /** What was run under this seed; null is what the scenario draws from it. */
+      readonly plan: Plan | null
+      readonly runsMax: number
+      readonly wallMsMax: number
+    }
 )
 
 /** How much a plan asks for. */
@@ -33,6 +45,8 @@ export type Report =
       readonly events: number
       /** What this thread has used by now, in milliseconds of one core: unlike the wall, no matter what else runs. */
       readonly cpuMs: number
+      /** What failed, where the seed alone does not say it. */
+      readonly plan: Plan | null
     }
   | { readonly type: "shrinking"; readonly runs: number }
   | {
@@ -52,12 +66,53 @@ const { sim, scenarioOf, probe } = await loadMutant(mutant)
 const scenario = scenarioOf(task.scenario)
 if (scenario === null) throw new Error(`There is no scenario "${task.scenario}"`)
 report({ type: "loaded", probe })
-if (task.type === "shrink") {
-  const plan = sim.drawPlan(scenario, task.seed)
-  const stopAt = performance.now() + task.wallMsMax
+switch (task.type) {
+  case "shrink": {
+    shrinkPlan(task.plan ?? sim.drawPlan(scenario, task.seed), task)
+    break
+  }
+  case "replay": {
+    tellRun(task.seed, sim.simulate(task.plan), null)
+    break
+  }
+  case "run": {
+    hunt(task)
+    break
+  }
+}
+report({ type: "done" })
+
+/** Runs the seeds as their strategy plans them; a mutant is found when one of `until` fires. */
+function hunt({ seeds, until, strategy = "swarm" }: Extract<Task, { type: "run" }>): void {
+  if (scenario === null) return
+  const strategist = new sim.Strategist(strategy, scenario)
+  let lessons: Lesson[] = []
+  for (const seed of seedsOf(seeds)) {
+    const plan = strategist.plan(seed)
+    const { result, sighting } = strategist.isBlind
+      ? { result: sim.simulate(plan), sighting: sim.NOTHING_SEEN }
+      : sim.simulateSighted(plan)
+    const oracle = result.violation?.oracle ?? null
+    const isFound = oracle !== null && until.includes(oracle)
+    tellRun(seed, result, isFound && strategy !== "swarm" ? plan : null)
+    if (isFound) return
+    lessons.push({ plan, result, sighting })
+    if (lessons.length < sim.GENERATION) continue
+    strategist.learn(lessons)
+    lessons = []
+  }
+}
+
+function tellRun(seed: number, { violation, events }: RunResult, plan: Plan | null): void {
+  const oracle = violation?.oracle ?? null
+  report({ type: "ran", seed, oracle, message: violation?.message ?? null, events, cpuMs: cpuMs(), plan })
+}
+
+function shrinkPlan(plan: Plan, { runsMax, wallMsMax }: Extract<Task, { type: "shrink" }>): void {
+  const stopAt = performance.now() + wallMsMax
   let runs = 0
   const shrunk = sim.shrinkFailure(plan, {
-    runsMax: task.runsMax,
+    runsMax,
     shouldStop: () => performance.now() >= stopAt,
     onProgress: () => report({ type: "shrinking", runs: ++runs }),
   })
@@ -69,15 +124,7 @@ if (task.type === "shrink") {
     runs: shrunk?.runs ?? 0,
     minimal: shrunk?.minimal ?? false,
   })
-} else {
-  for (const seed of seedsOf(task.seeds)) {
-    const { violation, events } = sim.simulate(sim.drawPlan(scenario, seed))
-    const oracle = violation?.oracle ?? null
-    report({ type: "ran", seed, oracle, message: violation?.message ?? null, events, cpuMs: cpuMs() })
-    if (oracle !== null && task.until.includes(oracle)) break
-  }
 }
-report({ type: "done" })
 
 function cpuMs(): number {
   const { user, system } = process.threadCpuUsage()

@@ -149,6 +149,13 @@ describe("the cheapest of the zoo", () => {
     assert.equal(window?.found?.oracle, "IDENT-damaged")
   })
 
+  test("under another strategy what showed it is kept as a plan, on which the shipped kernel is clean", async () => {
+    const window = await hunt(mutantOf("W01")!, FROM, SEEDS, { scenario: UNHINTED, strategy: "priority" })
+    const plan = window?.found?.plan
+    assert.ok(plan?.faults.some(({ kind }) => kind === "prioritize"))
+    assert.deepEqual(await pureFailures([FROM], UNHINTED, plan), [])
+  })
+
   test("on the same seeds nothing is held against the shipped kernel", async () => {
     assert.deepEqual(await pureFailures(Array.from({ length: SEEDS }, (_, i) => FROM + i)), [])
   })

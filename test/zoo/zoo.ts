@@ -6,7 +6,7 @@ import { readJsonFile, writeTextFile } from "#cli/files.ts"
 import type { Host } from "#cli/host.ts"
 import { paintFor } from "#cli/report/paint.ts"
 import { scenarioOf } from "#scenarios/index.ts"
-import { hunt, shrinkFound } from "./hunt.ts"
+import { hunt, shrinkFound, type Window } from "./hunt.ts"
 import { MUTANTS, mutantOf } from "./mutants.ts"
 import type { Mutant } from "./mutant.ts"
 import { patchedText } from "./patch.ts"
@@ -31,8 +31,8 @@ export const runZoo: ZooModule["runZoo"] = async (options, host) => {
   const baseline = options.against === null ? null : readResults(options.against)
   // Before a long hunt ends at a patch that no longer fits.
   for (const mutant of MUTANTS) for (const { file } of mutant.edits) patchedText(mutant.edits, file)
-  const { scenario, from, seeds: seedsMax } = options
-  const start = { version: 2, build: buildId(), scenario, from, seedsMax } as const
+  const { scenario, strategy, from, seeds: seedsMax } = options
+  const start = { version: 2, build: buildId(), scenario, strategy, from, seedsMax } as const
   const before = !options.isFresh && existsSync(options.json) ? readResults(options.json) : null
   // All of them are in the file, so that a hunt for one forgets nothing of the others.
   let results = goingOn(before, start, MUTANTS)
@@ -118,27 +118,38 @@ async function huntOnce(
   { options, progress, shouldStop, resultOf, keep }: Work,
 ): Promise<void> {
   const { id } = mutant
-  const { scenario, from, seeds } = options
+  const { scenario, strategy, from, seeds } = options
   const at = nextSeed(resultOf(id), from)
   const window = await hunt(mutant, at, seeds, {
     scenario,
+    strategy,
     shouldStop,
     onSeed: (seed) => progress.at(id, `seed ${seed}`),
   })
   if (window === null) return progress.left(id)
   const result = resultOf(id)
-  keep({ ...result, windows: [...result.windows, window] })
+  // Only the first is made small, and a plan is long.
+  const isKept = options.shrink && result.windows.length === 0
+  keep({ ...result, windows: [...result.windows, isKept ? window : withoutPlan(window)] })
   progress.found(id, window)
+}
+
+function withoutPlan(window: Window): Window {
+  if (window.found === null) return window
+  const { oracle, seed, message } = window.found
+  return { ...window, found: { oracle, seed, message } }
 }
 
 async function shrinkOnce(mutant: Mutant, { options, progress, resultOf, keep }: Work): Promise<void> {
   const result = resultOf(mutant.id)
-  const found = result.windows.find((window) => window.found !== null)?.found
-  if (found === undefined || found === null) return
+  const found = result.windows[0]?.found ?? null
+  if (found === null || (found.plan === undefined && options.strategy !== "swarm")) return
   const onRuns = (runs: number): void => progress.at(mutant.id, `shrinking, ${runs} plans`)
-  const shrunk = await shrinkFound(mutant, found.seed, options.scenario, onRuns)
+  const shrunk = await shrinkFound(mutant, found, options.scenario, onRuns)
   progress.left(mutant.id)
-  if (shrunk !== null) keep({ ...resultOf(mutant.id), shrunk })
+  if (shrunk === null) return
+  const { windows } = resultOf(mutant.id)
+  keep({ ...resultOf(mutant.id), windows: windows.map(withoutPlan), shrunk })
 }
 
 /** Says what came of it, and whether that is what was promised. */
@@ -169,6 +180,11 @@ function compare(
   if (baseline.scenario !== results.scenario) {
     throw new UsageError(
       `--against: those are of scenario "${baseline.scenario}", these of "${results.scenario}"`,
+    )
+  }
+  if ((baseline.strategy ?? "swarm") !== (results.strategy ?? "swarm")) {
+    throw new UsageError(
+      `--against: those are of the strategy ${baseline.strategy ?? "swarm"}, these of ${results.strategy ?? "swarm"}`,
     )
   }
   const known = new Map(baseline.mutants.map((result) => [result.id, result]))

@@ -1,5 +1,6 @@
 import type { Capsule, MarkRule, Plan, PlanFault, PlanOp, RunResult, Scenario } from "#sim"
-import { makeCapsule, MOMENTS, signatureOf } from "#sim"
+import { Corpus, GENERATION, isPlanError, makeCapsule, MOMENTS, signatureOf, Strategist } from "#sim"
+import { UsageError } from "#cli/errors.ts"
 import { SWARM_KINDS } from "#sim/plan/catalogue.ts"
 import { Search, subsets } from "#sim/shrink/search.ts"
 import { WHOLE_RUN, type Engine, type SimulateOptions } from "#cli/campaign/engine.ts"
@@ -193,6 +194,16 @@ export const engine: Engine = {
   marks,
   drawPlan,
   simulate,
+  simulateSighted(plan) {
+    const result = simulate(plan, WHOLE_RUN)
+    return { result, sighting: { marks: [], steps: result.signature.steps, orders: [plan.seed] } }
+  },
+  strategist: (strategy, scenario, corpus) => {
+    const known = corpus === null ? new Corpus() : Corpus.parse(corpus)
+    if (isPlanError(known)) throw new UsageError(known.message)
+    return new Strategist(strategy, scenario, known)
+  },
+  generation: GENERATION,
   parsePlan,
   parseCapsule,
   writeCapsule: (plan, result, about) => JSON.stringify(makeCapsule(plan, result, about)),
