@@ -2,8 +2,8 @@ import type { Columns } from "./columns.ts"
 import type { Cycle, Step } from "./cycles.ts"
 import { ANTI, PROCESS, PRW, REAL_TIME, RW, WR, WW } from "./edges.ts"
 import type { Finding } from "./findings.ts"
-import type { Held, TxnOp, Value } from "./history.ts"
-import { listText, nameOf, valueText } from "./words-for.ts"
+import type { TxnOp, Value } from "./history.ts"
+import { heldText, nameOf, valueText } from "./words-for.ts"
 
 /** A cycle in plain words: who must have come before whom, and the operations that say so. */
 
@@ -118,8 +118,4 @@ function scanText(columns: Columns, transaction: number, name: string): string {
       return `scanned [${op.start}, ${op.end}) and found no ${name}`
   }
   return `found no ${name}`
-}
-
-function heldText(held: Held): string {
-  return held !== null && typeof held === "object" ? listText(held) : valueText(held)
 }

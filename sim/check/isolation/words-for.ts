@@ -1,5 +1,5 @@
 import type { Columns } from "./columns.ts"
-import type { Value } from "./history.ts"
+import type { Held, Value } from "./history.ts"
 
 /** How transactions and what they hold are called in an explanation. */
 
@@ -19,4 +19,8 @@ export function listText(list: readonly Value[]): string {
   const shown = list.slice(-LIST_TEXT_MAX).map(valueText)
   if (list.length > LIST_TEXT_MAX) shown.unshift(`… ${list.length - LIST_TEXT_MAX} more`)
   return `[${shown.join(" ")}]`
+}
+
+export function heldText(held: Held): string {
+  return held !== null && typeof held === "object" ? listText(held) : valueText(held)
 }

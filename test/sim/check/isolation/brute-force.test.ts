@@ -23,7 +23,7 @@ function compare(
     fc.property(smallTransactions(shape), order, (history, promised) => {
       const expected = hasSchedule(history, promised)
       const found = checkIsolation(history, { order: promised })
-      if (expected) assert.equal(found.verdict, "valid", found.findings[0]?.lines.join("\n"))
+      if (expected) assert.equal(found.verdict, "valid", found.findings[0]?.lines.join("\n") ?? "")
       else if (isComplete(history)) assert.equal(found.verdict, "invalid", JSON.stringify(history))
       else return
       compared++
@@ -31,7 +31,7 @@ function compare(
     }),
     { numRuns: runs, seed },
   )
-  assert.ok(valid > compared * 0.2 && valid < compared * 0.8, `${valid} of ${compared} have a schedule`)
+  assert.ok(valid > compared * 0.05 && valid < compared * 0.95, `${valid} of ${compared} have a schedule`)
   assert.ok(compared > runs * 0.5, `${compared} of ${runs} were compared both ways`)
 }
 
@@ -98,7 +98,7 @@ test("registers written unread are never accused wrongly, on 2,000 small histori
         const { verdict, findings } = checkIsolation(history, { order: promised })
         if (verdict !== "invalid") return
         accused++
-        assert.equal(hasSchedule(history, promised), false, findings[0]?.lines.join("\n"))
+        assert.equal(hasSchedule(history, promised), false, findings[0]?.lines.join("\n") ?? "")
       },
     ),
     { numRuns: 2_000, seed: 7 },

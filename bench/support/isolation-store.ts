@@ -1,3 +1,4 @@
+import { lowerBound } from "#kernel"
 import { INSTANT_NEVER } from "#sim/check/history.ts"
 import type { Level, Transaction, TxnOp, Value } from "#sim/check/isolation/history.ts"
 
@@ -107,7 +108,7 @@ class Store {
   readonly #names: string[] = []
   readonly #changes = new Map<string, number>()
   readonly #history: Transaction[] = []
-  #named = 0
+  readonly #all: string[] = []
   #value = 0
   #clock = 10
   #nextProcess: number
@@ -170,8 +171,7 @@ class Store {
     if (this.#below(100) < scans) {
       const [start, end] = [this.#names[this.#below(this.#names.length)]!, key].sort()
       const rows: [string, Held][] = []
-      for (const name of [...this.#versions.keys(), ...one.written.keys(), ...one.appended.keys()].sort()) {
-        if (name < start! || name >= end! || rows.at(-1)?.[0] === name) continue
+      for (const name of this.#span(start!, end!)) {
         const held = this.#see(one, name, open)
         if (held !== null) rows.push([name, held])
       }
@@ -204,7 +204,9 @@ class Store {
   }
 
   #newName(): string {
-    return `k${String(this.#named++).padStart(6, "0")}`
+    const name = `k${String(this.#all.length).padStart(6, "0")}`
+    this.#all.push(name)
+    return name
   }
 
   #see(one: Open, key: string, open: readonly (Open | null)[]): Held | null {
@@ -246,10 +248,13 @@ class Store {
     if ([...one.reads].some((key) => this.#changedSince(key, one.startTs))) return false
     if (bug === "phantoms") return true
     return one.spans.every(([start, end]) =>
-      [...this.#versions.keys()].every(
-        (key) => key < start || key >= end || !this.#changedSince(key, one.startTs),
-      ),
+      this.#span(start, end).every((key) => !this.#changedSince(key, one.startTs)),
     )
+  }
+
+  /** All names there ever were; they are made in ascending order. */
+  #span(start: string, end: string): readonly string[] {
+    return this.#all.slice(lowerBound(this.#all, start), lowerBound(this.#all, end))
   }
 
   #end(one: Open): Transaction["status"] {
