@@ -204,10 +204,10 @@ class Judge {
     const shows = (index: number): boolean =>
       same(heard, heldAfter(changes, key, index < 0 ? null : log!.versions[index]!.value))
     const [first, last] = readWindow(log, transaction, level, point)
-    let seen = last
-    // The newest first, which is nearly always it.
-    while (seen >= first && !shows(seen)) seen--
-    if (seen < first) {
+    // Of several that show the same, the oldest: what began later can then not have been needed for it.
+    let seen = first
+    while (seen <= last && !shows(seen)) seen++
+    if (seen > last) {
       const isStale = level === "serializable" && transaction.startTs !== null
       const at = isStale ? readWindow(log, transaction, "snapshot", transaction.startTs)[1] : -2
       const anomaly = at >= -1 && at < last && shows(at) ? "changedRead" : "wrongRead"

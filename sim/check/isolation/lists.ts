@@ -126,27 +126,15 @@ function resolveReads(
   }
 }
 
-/** Says why a read is no beginning of the longest one: an element that is wrong in itself, or else the order. */
+/** Says why a read is no beginning of the longest one: elements that are wrong in themselves, or else the order. */
 function blame(versions: Versions, findings: Findings, op: number, longest: number): void {
-  const { columns, writes } = versions
+  const { columns } = versions
   const key = columns.opKey[op]!
-  const list = listRead(columns, op)
-  const seen = new Set<Value>()
-  let isExplained = false
-  for (const element of list) {
-    const record = writes.find(key, columns.valueNumber(element))
-    const writer = record < 0 ? -1 : writes.transaction[record]!
-    if (writer < 0) noteGarbage(versions, findings, op, element)
-    else if (columns.status[writer] === FAIL) noteAborted(versions, findings, op, element, writer)
-    else if (seen.has(element)) noteDuplicate(versions, findings, op, element)
-    else {
-      seen.add(element)
-      if (columns.status[writer] === INFO) versions.committed[writer] = 1
-      continue
-    }
-    isExplained = true
-  }
-  if (isExplained) return
+  const list = soundElements(versions, findings, op)
+  const whole = soundElements(versions, findings, longest)
+  let same = 0
+  while (same < list.length && same < whole.length && list[same] === whole[same]) same++
+  if (same === list.length || same === whole.length) return
   findings.note("incompatibleOrder", () => {
     const [t, other] = [readerOf(columns, op), readerOf(columns, longest)]
     const name = columns.keys[key]!
@@ -160,6 +148,24 @@ function blame(versions: Versions, findings: Findings, op: number, longest: numb
       ],
     }
   })
+}
+
+/** The elements of a read that some transaction appended which did not fail, each once; the others are told. */
+function soundElements(versions: Versions, findings: Findings, op: number): readonly Value[] {
+  const { columns, writes } = versions
+  const sound = new Set<Value>()
+  for (const element of listRead(columns, op)) {
+    const record = writes.find(columns.opKey[op]!, columns.valueNumber(element))
+    const writer = record < 0 ? -1 : writes.transaction[record]!
+    if (writer < 0) noteGarbage(versions, findings, op, element)
+    else if (columns.status[writer] === FAIL) noteAborted(versions, findings, op, element, writer)
+    else if (sound.has(element)) noteDuplicate(versions, findings, op, element)
+    else {
+      sound.add(element)
+      if (columns.status[writer] === INFO) versions.committed[writer] = 1
+    }
+  }
+  return [...sound]
 }
 
 /** The transaction an operation belongs to. */
