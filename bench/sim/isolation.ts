@@ -3,7 +3,7 @@
  *
  * Histories of a small store by 20 processes on 100 keys that are left alone after 16 changes each, of up to five
  * operations, half of them reads; 1 % of unknown outcome, 1 % aborted. Judged in real time, which has the most edges. `--transactions
- * 1000000` for long ones, `--rounds 3`. Each row is the best of its rounds, in CPU time of this thread.
+ * 1000000` for long ones, `--rounds 3`, `--only append` for rows that begin so. Each row is the best of its rounds, in CPU time of this thread.
  */
 import { checkIsolation } from "#sim/check/isolation/check.ts"
 import type { Level } from "#sim/check/isolation/history.ts"
@@ -11,7 +11,11 @@ import { validateVersions } from "#sim/check/isolation/exact.ts"
 import { type Bug, runStore, STORE_SHAPE, type StoreShape } from "../support/isolation-store.ts"
 import { about, benchOptions, cpuSeconds, printReport, type Row } from "../support/report.ts"
 
-const { transactions, rounds } = benchOptions(import.meta.filename, { transactions: 100_000, rounds: 3 })
+const { transactions, rounds, only } = benchOptions(import.meta.filename, {
+  transactions: 100_000,
+  rounds: 3,
+  only: "",
+})
 
 const SHAPE: StoreShape = {
   ...STORE_SHAPE,
@@ -40,6 +44,7 @@ const SHAPES: Readonly<Record<string, StoreShape>> = {
 
 const rows: Record<string, Row> = {}
 for (const [name, shape] of Object.entries(SHAPES)) {
+  if (!name.startsWith(only)) continue
   const { history, versions } = runStore(shape)
   let [best, bestExact] = [Infinity, Infinity]
   let verdict = ""

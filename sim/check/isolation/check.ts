@@ -7,7 +7,7 @@ import { type Finding, Findings } from "./findings.ts"
 import type { Level, Transaction } from "./history.ts"
 import { checkInternal } from "./internal.ts"
 import { orderLists, placeUnread } from "./lists.ts"
-import { addProcessOrder, addRealTime } from "./orders.ts"
+import { addProcessOrder, addRealTime, inOrderOfBegin } from "./orders.ts"
 import { placeWrites, resolveRegisters } from "./registers.ts"
 import { checkTimestamps } from "./timestamps.ts"
 import { Versions } from "./versions.ts"
@@ -66,12 +66,15 @@ export function checkIsolation(history: readonly Transaction[], options: Isolati
     else placeWrites(versions, key, records, from[key]!, from[key + 1]!, readBefore)
   }
 
-  const edges = new Edges()
+  const edges = new Edges(columns.opCount + columns.count * 4)
   const helpers = new Helpers(columns.count)
   addDependencies(versions, edges, helpers, findings)
   checkTimestamps(columns, edges, findings)
-  if (options.order !== "none") addProcessOrder(columns, versions.committed, edges)
-  if (options.order === "realTime") addRealTime(columns, versions.committed, edges, helpers)
+  if (options.order !== "none") {
+    const begins = inOrderOfBegin(columns)
+    addProcessOrder(columns, begins, versions.committed, edges)
+    if (options.order === "realTime") addRealTime(columns, begins, versions.committed, edges, helpers)
+  }
   const cycles = findCycles({
     edges,
     vertexCount: helpers.next,

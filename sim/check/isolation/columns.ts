@@ -41,6 +41,10 @@ export type Columns = {
   readonly count: number
   readonly status: Uint8Array
   readonly level: Uint8Array
+  readonly process: Float64Array
+  readonly invokedAt: Float64Array
+  /** Of those that are not `ok`: when they began, where it costs nothing, for nothing follows from their end. */
+  readonly completedAt: Float64Array
   /** Key names by number. */
   readonly keys: readonly string[]
   readonly keyHoldsList: Uint8Array
@@ -80,7 +84,9 @@ class Reader {
   constructor(transactions: readonly Transaction[], level: Level | null) {
     this.#transactions = transactions
     this.#level = level
-    const expected = transactions.length * 4
+    // One allocation each: what is outgrown is collected at the price of walking the whole history.
+    let expected = 0
+    for (const { ops } of transactions) expected += ops.length
     this.#opKind = new Words(expected)
     this.#opKey = new Words(expected)
     this.#opValue = new Words(expected)
@@ -91,6 +97,9 @@ class Reader {
     const count = this.#transactions.length
     const status = new Uint8Array(count)
     const level = new Uint8Array(count)
+    const process = new Float64Array(count)
+    const invokedAt = new Float64Array(count)
+    const completedAt = new Float64Array(count)
     for (let t = 0; t < count; t++) {
       const transaction = this.#transactions[t]!
       invariant(
@@ -98,6 +107,9 @@ class Reader {
         () => `Cannot check: transaction ${transaction.id} ends before it begins`,
       )
       status[t] = transaction.status === "ok" ? OK : transaction.status === "info" ? INFO : FAIL
+      process[t] = transaction.process
+      invokedAt[t] = transaction.invokedAt
+      completedAt[t] = status[t] === OK ? transaction.completedAt : transaction.invokedAt
       level[t] = LEVELS[this.#level ?? transaction.level]
       this.#opFrom[t] = this.#opKind.length
       this.#readOps(transaction)
@@ -109,6 +121,9 @@ class Reader {
       count,
       status,
       level,
+      process,
+      invokedAt,
+      completedAt,
       keys: this.#keys,
       keyHoldsList: Uint8Array.from(this.#holds, (holds) => (holds === 1 ? 1 : 0)),
       opFrom: this.#opFrom,

@@ -1,6 +1,6 @@
 import { ANTI, Edges, PRW, PROCESS, REAL_TIME, RW, THROUGH, WR, WW } from "./edges.ts"
 import type { CycleName, CycleVariant } from "./findings.ts"
-import { type Components, componentsOf, type Graph, graphOf } from "./graph.ts"
+import { type Components, componentsOf, graphOf, labelledGraphOf, type LabelledGraph } from "./graph.ts"
 
 /**
  * Which cycles there are among transactions that no level allows, and what they are called.
@@ -41,37 +41,37 @@ export type CycleInput = {
 
 /** One cycle of each name that occurs, or none at all if every level is kept. */
 export function findCycles(input: CycleInput): readonly Cycle[] {
-  const whole = graphOf(input.vertexCount, input.edges, ~0)
-  const components = componentsOf(whole)
+  const components = componentsOf(graphOf(input.vertexCount, input.edges))
   if (components.count === 0) return []
-  const part = new Part(whole, components, input)
-  const split = part.stateGraph(~0, (vertex) => part.isSplit(vertex))
-  if (componentsOf(split).count === 0) return []
+  const part = new Part(components, input)
+  const { graph } = part.states(~0, (vertex) => part.isSplit(vertex))
+  if (componentsOf(graph).count === 0) return []
   return part.name()
 }
 
 /** What lies on cycles, with vertices of its own numbering. */
 class Part {
-  readonly #edges = new Edges()
+  readonly #edges: Edges
   readonly #count: number
   /** By own number the vertex of the whole. */
   readonly #vertices: Int32Array
   readonly #input: CycleInput
 
-  constructor(whole: Graph, components: Components, input: CycleInput) {
+  constructor({ of }: Components, input: CycleInput) {
     this.#input = input
-    const own = new Int32Array(whole.count).fill(-1)
-    const vertices: number[] = []
-    for (let v = 0; v < whole.count; v++) if (components.of[v] !== 0) own[v] = vertices.push(v) - 1
-    for (const v of vertices) {
-      for (let edge = whole.offsets[v]!; edge < whole.offsets[v + 1]!; edge++) {
-        const target = whole.targets[edge]!
-        if (components.of[target] !== components.of[v]) continue
-        this.#edges.add(own[v]!, own[target]!, whole.kinds[edge]!, whole.keys[edge]!)
-      }
+    const own = new Int32Array(input.vertexCount).fill(-1)
+    let count = 0
+    for (let v = 0; v < input.vertexCount; v++) if (of[v] !== 0) own[v] = count++
+    this.#count = count
+    this.#vertices = new Int32Array(count)
+    for (let v = 0; v < input.vertexCount; v++) if (of[v] !== 0) this.#vertices[own[v]!] = v
+    const { from, to, kind, key, count: edgeCount } = input.edges
+    this.#edges = new Edges(count * 4)
+    for (let edge = 0; edge < edgeCount; edge++) {
+      const component = of[from[edge]!]!
+      if (component === 0 || of[to[edge]!] !== component) continue
+      this.#edges.add(own[from[edge]!]!, own[to[edge]!]!, kind[edge]!, key[edge]!)
     }
-    this.#count = vertices.length
-    this.#vertices = Int32Array.from(vertices)
   }
 
   isSplit(vertex: number): boolean {
@@ -86,12 +86,12 @@ class Part {
    * Vertex `v + count` is `v` when an anti-dependency led to it. A helper keeps the two apart as well, for it hands on
    * the kind it came in by.
    */
-  stateGraph(mask: number, isSplit: (vertex: number) => boolean): Graph {
+  states(mask: number, isSplit: (vertex: number) => boolean): States {
     const count = this.#count
     const { from, to, kind, key } = this.#edges
     const keepsApart = new Uint8Array(count)
     for (let v = 0; v < count; v++) keepsApart[v] = this.#isHelper(v) ? 2 : isSplit(v) ? 1 : 0
-    const states = new Edges()
+    const states = new Edges(this.#edges.count + count)
     for (let edge = 0; edge < this.#edges.count; edge++) {
       const [source, target, is, about] = [from[edge]!, to[edge]!, kind[edge]!, key[edge]!]
       if ((is & (mask | THROUGH)) === 0) continue
@@ -106,7 +106,7 @@ class Part {
         if (keepsApart[source] !== 0) states.add(source + count, target, is, about)
       }
     }
-    return graphOf(count * 2, states, ~0)
+    return { edges: states, graph: labelledGraphOf(count * 2, states) }
   }
 
   name(): readonly Cycle[] {
@@ -137,36 +137,33 @@ class Part {
     return [...cycles.values()]
   }
 
-  /** The shortest cycle with an edge of kind `needed`, in the state graph of these edges. */
+  /** The shortest cycle with an edge of kind `needed`, over edges of these kinds. */
   #shortest(mask: number, isSplit: (vertex: number) => boolean, needed: number): Cycle | null {
-    const graph = this.stateGraph(mask, isSplit)
-    const components = componentsOf(graph)
+    const states = this.states(mask, isSplit)
+    const components = componentsOf(states.graph)
     if (components.count === 0) return null
-    const search = new Search(graph, components, this.#count, (vertex) => this.#isHelper(vertex))
-    for (let source = 0; source < graph.count; source++) {
-      if (components.of[source] === 0) continue
-      for (let edge = graph.offsets[source]!; edge < graph.offsets[source + 1]!; edge++) {
-        if ((graph.kinds[edge]! & needed) !== 0) search.tryEdge(source, edge)
-      }
+    const search = new Search(states, components, this.#count, (vertex) => this.#isHelper(vertex))
+    const { from, to, kind, key, count } = states.edges
+    for (let edge = 0; edge < count; edge++) {
+      const component = components.of[from[edge]!]!
+      if ((kind[edge]! & needed) === 0 || component === 0 || component !== components.of[to[edge]!]) continue
+      search.tryStep(from[edge]!, kind[edge]!, key[edge]!, to[edge]!)
     }
     return this.#named(search.best)
   }
 
   /** The shortest cycle with exactly one anti-dependency: one, and a way back without any. */
   #shortestSingle(order: number): Cycle | null {
-    const all = this.stateGraph(WW | WR | ANTI | order, () => true)
-    const components = componentsOf(all)
+    const all = this.states(WW | WR | ANTI | order, () => true)
+    const components = componentsOf(all.graph)
     if (components.count === 0) return null
-    const count = this.#count
-    const back = this.stateGraph(WW | WR | order, () => true)
-    const search = new Search(back, null, count, (vertex) => this.#isHelper(vertex))
-    for (let source = 0; source < count; source++) {
-      if (components.of[source] === 0) continue
-      for (let edge = all.offsets[source]!; edge < all.offsets[source + 1]!; edge++) {
-        if ((all.kinds[edge]! & ANTI) === 0 || components.of[all.targets[edge]!] !== components.of[source])
-          continue
-        search.tryStep(source, all.kinds[edge]!, all.keys[edge]!, all.targets[edge]!)
-      }
+    const back = this.states(WW | WR | order, () => true)
+    const search = new Search(back, null, this.#count, (vertex) => this.#isHelper(vertex))
+    const { from, to, kind, key, count } = all.edges
+    for (let edge = 0; edge < count; edge++) {
+      const component = components.of[from[edge]!]!
+      if ((kind[edge]! & ANTI) === 0 || component === 0 || component !== components.of[to[edge]!]) continue
+      search.tryStep(from[edge]!, kind[edge]!, key[edge]!, to[edge]!)
     }
     return this.#named(search.best)
   }
@@ -192,6 +189,8 @@ class Part {
   }
 }
 
+type States = { readonly edges: Edges; readonly graph: LabelledGraph }
+
 type StateStep = { readonly state: number; readonly kind: number; readonly key: number }
 
 /**
@@ -216,36 +215,27 @@ function withoutRepeats(walk: readonly StateStep[], count: number): readonly Sta
  */
 class Search {
   best: readonly StateStep[] | null = null
-  readonly #graph: Graph
+  readonly #states: States
   readonly #components: Components | null
   readonly #count: number
   readonly #isHelper: (vertex: number) => boolean
   readonly #seenIn: Int32Array
   readonly #cameBy: Int32Array
-  readonly #cameFrom: Int32Array
   #round = 0
   #left = SEARCH_EDGES_MAX
 
   constructor(
-    graph: Graph,
+    states: States,
     components: Components | null,
     count: number,
     isHelper: (vertex: number) => boolean,
   ) {
-    this.#graph = graph
+    this.#states = states
     this.#components = components
     this.#count = count
     this.#isHelper = isHelper
-    this.#seenIn = new Int32Array(graph.count)
-    this.#cameBy = new Int32Array(graph.count)
-    this.#cameFrom = new Int32Array(graph.count)
-  }
-
-  tryEdge(source: number, edge: number): void {
-    const { kinds, keys, targets } = this.#graph
-    const target = targets[edge]!
-    if (this.#components !== null && this.#components.of[target] !== this.#components.of[source]) return
-    this.tryStep(source, kinds[edge]!, keys[edge]!, target)
+    this.#seenIn = new Int32Array(states.graph.count)
+    this.#cameBy = new Int32Array(states.graph.count)
   }
 
   /** A step from `source` to `target` and the shortest way from there to `source`, if shorter than the best. */
@@ -254,19 +244,22 @@ class Search {
     const stepsMax = (this.best?.length ?? Infinity) - 1
     if (!this.#reach(target, source, stepsMax)) return
     const steps: StateStep[] = []
-    for (let state = source; state !== target; state = this.#cameFrom[state]!) {
-      const from = this.#cameFrom[state]!
+    const { edges } = this.#states
+    let state = source
+    while (state !== target) {
       const edge = this.#cameBy[state]!
-      steps.unshift({ state: from, kind: this.#graph.kinds[edge]!, key: this.#graph.keys[edge]! })
+      state = edges.from[edge]!
+      steps.push({ state, kind: edges.kind[edge]!, key: edges.key[edge]! })
     }
-    steps.unshift({ state: source, kind, key })
+    steps.push({ state: source, kind, key })
+    steps.reverse()
     // What leads into a helper goes on along all that leads out of it.
     const joined = steps.filter(({ state }) => !this.#isHelper(state % this.#count))
     if (this.best === null || joined.length < this.best.length) this.best = joined
   }
 
   #reach(start: number, goal: number, stepsMax: number): boolean {
-    const { offsets, targets } = this.#graph
+    const { offsets, targets, edges } = this.#states.graph
     const round = ++this.#round
     this.#seenIn[start] = round
     let now = [start]
@@ -285,8 +278,7 @@ class Search {
           if (this.#seenIn[target] === round) continue
           if (this.#components !== null && this.#components.of[target] !== this.#components.of[goal]) continue
           this.#seenIn[target] = round
-          this.#cameBy[target] = edge
-          this.#cameFrom[target] = state
+          this.#cameBy[target] = edges[edge]!
           if (target === goal) return true
           if (this.#isHelper(target % this.#count)) now.push(target)
           else next.push(target)

@@ -23,12 +23,20 @@ export const THROUGH = 64
 export const ANTI: number = RW | PRW
 
 export class Edges {
-  from: Int32Array = new Int32Array(1024)
-  to: Int32Array = new Int32Array(1024)
+  from: Int32Array
+  to: Int32Array
   /** The key it is about, or -1. */
-  key: Int32Array = new Int32Array(1024)
-  kind: Uint8Array = new Uint8Array(1024)
+  key: Int32Array
+  kind: Uint8Array
   count = 0
+
+  constructor(expected: number) {
+    const length = Math.max(expected, 16)
+    this.from = new Int32Array(length)
+    this.to = new Int32Array(length)
+    this.key = new Int32Array(length)
+    this.kind = new Uint8Array(length)
+  }
 
   add(from: number, to: number, kind: number, key: number): void {
     if (this.count === this.from.length) this.#grow()

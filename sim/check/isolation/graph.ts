@@ -1,36 +1,45 @@
 import type { Edges } from "./edges.ts"
 
-/** Edges by their source: those of vertex `v` are `[offsets[v], offsets[v + 1])`. */
+/** Edges by their source: those of vertex `v` lead to `targets[offsets[v]..offsets[v + 1])`. */
 export type Graph = {
   readonly count: number
   readonly offsets: Int32Array
   readonly targets: Int32Array
-  readonly kinds: Uint8Array
-  readonly keys: Int32Array
 }
 
-/** The edges whose kind is in `mask`. */
-export function graphOf(count: number, edges: Edges, mask: number): Graph {
-  const offsets = new Int32Array(count + 1)
-  let edgeCount = 0
-  for (let edge = 0; edge < edges.count; edge++) {
-    if ((edges.kind[edge]! & mask) === 0) continue
-    offsets[edges.from[edge]! + 1]!++
-    edgeCount++
-  }
-  for (let vertex = 0; vertex < count; vertex++) offsets[vertex + 1]! += offsets[vertex]!
-  const next = offsets.slice()
-  const targets = new Int32Array(edgeCount)
-  const kinds = new Uint8Array(edgeCount)
-  const keys = new Int32Array(edgeCount)
-  for (let edge = 0; edge < edges.count; edge++) {
-    if ((edges.kind[edge]! & mask) === 0) continue
-    const place = next[edges.from[edge]!]!++
+/** `edges[i]` is what leads to `targets[i]`. */
+export type LabelledGraph = Graph & { readonly edges: Int32Array }
+
+export function graphOf(count: number, edges: Edges): Graph {
+  const offsets = offsetsOf(count, edges)
+  const targets = new Int32Array(edges.count)
+  // From the end, so that each offset is where its row begins when all are placed.
+  for (let edge = edges.count - 1; edge >= 0; edge--) targets[--offsets[edges.from[edge]!]!] = edges.to[edge]!
+  return { count, offsets, targets }
+}
+
+export function labelledGraphOf(count: number, edges: Edges): LabelledGraph {
+  const offsets = offsetsOf(count, edges)
+  const targets = new Int32Array(edges.count)
+  const labels = new Int32Array(edges.count)
+  for (let edge = edges.count - 1; edge >= 0; edge--) {
+    const place = --offsets[edges.from[edge]!]!
     targets[place] = edges.to[edge]!
-    kinds[place] = edges.kind[edge]!
-    keys[place] = edges.key[edge]!
+    labels[place] = edge
   }
-  return { count, offsets, targets, kinds, keys }
+  return { count, offsets, targets, edges: labels }
+}
+
+/** Where the row of each vertex ends, and where the last one does. */
+function offsetsOf(count: number, edges: Edges): Int32Array {
+  const offsets = new Int32Array(count + 1)
+  for (let edge = 0; edge < edges.count; edge++) offsets[edges.from[edge]!]!++
+  let end = 0
+  for (let vertex = 0; vertex <= count; vertex++) {
+    end += offsets[vertex]!
+    offsets[vertex] = end
+  }
+  return offsets
 }
 
 export type Components = {

@@ -12,18 +12,23 @@ import { nameOf } from "./words-for.ts"
  */
 export function checkInternal(columns: Columns, writes: Writes, findings: Findings): void {
   const { opKind, opKey, opFrom, status, level, keyHoldsList } = columns
-  // Of the transaction being looked at: what it has touched, where last, and what it has written.
+  // Of the transaction being looked at: what it has touched, where last, what it has written, and what it ever
+  // writes.
   const touchedBy = new Int32Array(columns.keys.length).fill(-1)
   const lastTouch = new Int32Array(columns.keys.length)
   const writtenBy = new Int32Array(columns.keys.length).fill(-1)
+  const changedBy = new Int32Array(columns.keys.length).fill(-1)
   for (let t = 0; t < columns.count; t++) {
     if (status[t] !== OK) continue
     const isReadCommitted = level[t] === READ_COMMITTED
     for (let op = opFrom[t]!; op < opFrom[t + 1]!; op++) {
+      if (opKind[op]! >= WRITE) changedBy[opKey[op]!] = t
+    }
+    for (let op = opFrom[t]!; op < opFrom[t + 1]!; op++) {
       const key = opKey[op]!
       if (opKind[op]! >= WRITE) writtenBy[key] = t
       else {
-        let isRight = writtenBy[key] === t || !isOwnLater(columns, writes, t, op)
+        let isRight = changedBy[key] !== t || writtenBy[key] === t || !isOwnLater(columns, writes, t, op)
         if (isRight && touchedBy[key] === t) {
           isRight =
             keyHoldsList[key] === 1

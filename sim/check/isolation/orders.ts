@@ -7,17 +7,20 @@ import { type Edges, type Helpers, PROCESS, REAL_TIME, THROUGH } from "./edges.t
  * Each process runs its transactions one after the other. One of unknown outcome may take effect after its successors, so
  * nothing follows it.
  */
-export function addProcessOrder(columns: Columns, committed: Uint8Array, edges: Edges): void {
+export function addProcessOrder(
+  columns: Columns,
+  begins: Int32Array,
+  committed: Uint8Array,
+  edges: Edges,
+): void {
   const last = new Map<number, number>()
-  const order = orderByTime(columns, "invokedAt")
-  for (let i = 0; i < order.length; i++) {
-    const t = order[i]!
+  for (let i = 0; i < begins.length; i++) {
+    const t = begins[i]!
     if (committed[t] === 0) continue
-    const { process } = columns.transactions[t]!
+    const process = columns.process[t]!
     const before = last.get(process)
     // A process that overlaps itself has no order there.
-    const isAfter =
-      before !== undefined && columns.transactions[before]!.completedAt <= columns.transactions[t]!.invokedAt
+    const isAfter = before !== undefined && columns.completedAt[before]! <= columns.invokedAt[t]!
     if (isAfter) edges.add(before, t, PROCESS, -1)
     if (columns.status[t] === OK) last.set(process, t)
   }
@@ -28,18 +31,22 @@ export function addProcessOrder(columns: Columns, committed: Uint8Array, edges: 
  * pairs are too many, so time gets a chain of helpers: one wherever a beginning follows an end. Ends lead into the next
  * helper, the last helper leads to a beginning, and each helper to the next.
  */
-export function addRealTime(columns: Columns, committed: Uint8Array, edges: Edges, helpers: Helpers): void {
-  const { transactions } = columns
-  const begins = orderByTime(columns, "invokedAt")
-  const ends = orderByTime(columns, "completedAt")
+export function addRealTime(
+  columns: Columns,
+  begins: Int32Array,
+  committed: Uint8Array,
+  edges: Edges,
+  helpers: Helpers,
+): void {
+  const { invokedAt, completedAt } = columns
+  const ends = orderByTime(completedAt)
   let waiting = 0
   let end = 0
   let helper = -1
   for (let i = 0; i < begins.length; i++) {
     const t = begins[i]!
     if (committed[t] === 0) continue
-    const { invokedAt } = transactions[t]!
-    while (end < ends.length && endOf(columns, ends[end]!) < invokedAt) end++
+    while (end < ends.length && completedAt[ends[end]!]! < invokedAt[t]!) end++
     let next = -1
     for (; waiting < end; waiting++) {
       const over = ends[waiting]!
@@ -55,22 +62,20 @@ export function addRealTime(columns: Columns, committed: Uint8Array, edges: Edge
   }
 }
 
-/** An end that nobody knows stands where it costs nothing: nothing follows from it. */
-function endOf({ status, transactions }: Columns, t: number): number {
-  return status[t] === OK ? transactions[t]!.completedAt : transactions[t]!.invokedAt
-}
-
 const RADIX_BITS = 16
 const RADIX = 1 << RADIX_BITS
 
-/** The transactions by a time of theirs, equal ones by place. Times are integers, so they are sorted digit by digit. */
-function orderByTime(columns: Columns, field: "invokedAt" | "completedAt"): Int32Array {
-  const { count, transactions } = columns
-  const times = new Float64Array(count)
+/** The transactions by when they began. */
+export function inOrderOfBegin(columns: Columns): Int32Array {
+  return orderByTime(columns.invokedAt)
+}
+
+/** Places by time, equal ones as they were. Times are integers, so they are sorted digit by digit. */
+function orderByTime(times: Float64Array): Int32Array {
+  const count = times.length
   let [lowest, highest, isSorted] = [Infinity, -Infinity, true]
   for (let t = 0; t < count; t++) {
-    const time = field === "invokedAt" ? transactions[t]!.invokedAt : endOf(columns, t)
-    times[t] = time
+    const time = times[t]!
     if (time < lowest) lowest = time
     if (time < highest) isSorted = false
     else highest = time

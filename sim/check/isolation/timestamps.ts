@@ -12,6 +12,7 @@ import { nameOf } from "./words-for.ts"
  */
 export function checkTimestamps(columns: Columns, edges: Edges, findings: Findings): void {
   const { transactions, level, count } = columns
+  if (!transactions.some(({ startTs }, t) => startTs !== null && level[t] === SNAPSHOT)) return
   for (let edge = 0; edge < edges.count; edge++) {
     const kind = edges.kind[edge]!
     const [from, to, key] = [edges.from[edge]!, edges.to[edge]!, edges.key[edge]!]
