@@ -19,42 +19,69 @@ export function hasSchedule(
         transaction.status === "ok" ||
         (transaction.status === "info" && (choice >> unknown.indexOf(transaction)) & 1),
     )
-    if (place(chosen, order, new Map(), new Set(), [{ held: new Map() }])) return true
+    if (new Schedules(chosen, order).exists()) return true
   }
   return false
 }
 
-type State = { readonly held: ReadonlyMap<string, Held> }
+type State = ReadonlyMap<string, Held>
 
-/** `begun` has the number of commits that each open SNAPSHOT transaction saw. `states[i]` is after `i` commits. */
-function place(
-  all: readonly Transaction[],
-  order: "none" | "process" | "realTime",
-  begun: ReadonlyMap<Transaction, number>,
-  done: ReadonlySet<Transaction>,
-  states: readonly State[],
-): boolean {
-  if (done.size === all.length) return true
-  return all.some((one) => {
-    if (done.has(one)) return false
-    const isOpen = begun.has(one)
-    if (!isOpen && all.some((other) => !done.has(other) && isBefore(other, one, order))) return false
-    if (one.level === "snapshot" && !isOpen) {
-      if (!agrees(one, states.slice(-1))) return false
-      return place(all, order, new Map([...begun, [one, states.length - 1]]), done, states)
+/** One choice of those that took effect. Sets of transactions are bits. */
+class Schedules {
+  readonly #all: readonly Transaction[]
+  readonly #before: readonly number[]
+  /** Of each SNAPSHOT transaction that has begun, how many commits it saw. */
+  readonly #saw: number[]
+  /** What keys hold after each number of commits. */
+  readonly #states: State[] = [new Map()]
+
+  constructor(all: readonly Transaction[], order: "none" | "process" | "realTime") {
+    this.#all = all
+    this.#saw = all.map(() => -1)
+    this.#before = all.map((one) =>
+      all.reduce((bits, other, i) => (isBefore(other, one, order) ? bits | (1 << i) : bits), 0),
+    )
+  }
+
+  exists(): boolean {
+    return this.#place(0)
+  }
+
+  #place(done: number): boolean {
+    if (done === (1 << this.#all.length) - 1) return true
+    for (let i = 0; i < this.#all.length; i++) {
+      if ((done >> i) & 1) continue
+      if ((this.#before[i]! & ~done) === 0 && this.#take(i, done)) return true
     }
-    if (one.level !== "snapshot" && !agrees(one, one.level === "serializable" ? states.slice(-1) : states))
+    return false
+  }
+
+  /** The next point of a transaction, and all that may follow. */
+  #take(i: number, done: number): boolean {
+    const one = this.#all[i]!
+    const last = this.#states.length - 1
+    if (one.level === "snapshot" && this.#saw[i]! < 0) {
+      if (!agrees(one, this.#states, last)) return false
+      this.#saw[i] = last
+      const isPlaced = this.#place(done)
+      this.#saw[i] = -1
+      return isPlaced
+    }
+    if (one.level !== "snapshot" && !agrees(one, this.#states, one.level === "serializable" ? last : 0))
       return false
-    const now = states.at(-1)!.held
-    const seen = states[begun.get(one) ?? states.length - 1]!.held
-    for (const op of one.ops) {
-      const isChange = op.f === "append" || op.f === "write"
-      if (one.level === "snapshot" && isChange && seen.get(op.key) !== now.get(op.key)) return false
-    }
+    const now = this.#states[last]!
+    const seen = this.#states[Math.max(this.#saw[i]!, 0)]!
     const held = new Map(now)
-    for (const op of one.ops) change(held, op)
-    return place(all, order, begun, new Set([...done, one]), [...states, { held }])
-  })
+    for (const op of one.ops) {
+      if (op.f !== "append" && op.f !== "write") continue
+      if (one.level === "snapshot" && seen.get(op.key) !== now.get(op.key)) return false
+      change(held, op)
+    }
+    this.#states.push(held)
+    const isPlaced = this.#place(done | (1 << i))
+    this.#states.pop()
+    return isPlaced
+  }
 }
 
 function isBefore(a: Transaction, b: Transaction, order: "none" | "process" | "realTime"): boolean {
@@ -72,29 +99,31 @@ function listOf(held: Held | undefined): readonly (string | number)[] {
   return Array.isArray(held) ? (held as readonly (string | number)[]) : []
 }
 
-/** Whether each read is what one of `states` holds, the last for keys that the transaction has changed. */
-function agrees(one: Transaction, states: readonly State[]): boolean {
+/**
+ * Whether each read is what one of `states` from `first` on holds, and that of a key which the transaction has changed what the
+ * last does.
+ */
+function agrees(one: Transaction, states: readonly State[], first: number): boolean {
   if (one.status !== "ok") return true
+  let changed: Map<string, Held> | null = null
   const own = new Set<string>()
-  const changed = new Map(states.at(-1)!.held)
+  const isSeen = (key: string, heard: Held | undefined): boolean => {
+    if (own.has(key)) return same(changed!.get(key), heard)
+    for (let i = states.length - 1; i >= first; i--) if (same(states[i]!.get(key), heard)) return true
+    return false
+  }
   for (const op of one.ops) {
     if (op.f === "append" || op.f === "write") {
+      changed ??= new Map(states.at(-1)!)
       own.add(op.key)
       change(changed, op)
     } else if (op.f === "read") {
-      const isSeen = own.has(op.key)
-        ? same(changed.get(op.key), op.value)
-        : states.some(({ held }) => same(held.get(op.key), op.value))
-      if (!isSeen) return false
+      if (!isSeen(op.key, op.value)) return false
     } else {
       const rows = new Map<string, Held>(op.rows)
-      const names = new Set([...rows.keys(), ...states.flatMap(({ held }) => [...held.keys()]), ...own])
+      const names = new Set([...rows.keys(), ...states.at(-1)!.keys(), ...own])
       for (const name of names) {
-        if (name < op.start || name >= op.end) continue
-        const isSeen = own.has(name)
-          ? same(changed.get(name), rows.get(name))
-          : states.some(({ held }) => same(held.get(name), rows.get(name)))
-        if (!isSeen) return false
+        if (name >= op.start && name < op.end && !isSeen(name, rows.get(name))) return false
       }
     }
   }

@@ -60,6 +60,11 @@ export const PHENOMENA: readonly Phenomenon[] = [
     expected: VALID,
   },
   {
+    name: "a write that was read, and tried again in vain",
+    history: [txn(1, "w x 1"), txn(2, "w x 1", { status: "fail" }), txn(3, "r x 1")],
+    expected: VALID,
+  },
+  {
     name: "an append of unknown outcome that was read",
     history: [txn(1, "a x 1", { status: "info" }), txn(2, "r x [1]")],
     expected: VALID,
@@ -70,6 +75,12 @@ export const PHENOMENA: readonly Phenomenon[] = [
     expected: [null, "G-single", "G-single"],
     pattern: "read skew",
     involved: [1, 2],
+  },
+  {
+    name: "what a transaction of unknown outcome wrote is seen in part",
+    history: [txn(1, "w x 1; w y 1", { status: "info" }), txn(2, "r x 1; r y .")],
+    expected: [null, "G-single", "G-single"],
+    pattern: "read skew",
   },
   {
     name: "dirty update: a committed append on top of an aborted one",
@@ -345,6 +356,16 @@ export const ORDER_PHENOMENA: readonly (Phenomenon & { readonly order: "process"
     history: [txn(1, "w x 1", at(10, 20, 1)), txn(2, "r x .", at(21, 30, 1))],
     expected: [null, "G-single-process", "G-single-process"],
     pattern: "stale read in its own process",
+  },
+  {
+    name: "a process goes on before its transaction of unknown outcome takes effect",
+    order: "process",
+    history: [
+      txn(1, "a x 1", { status: "info", process: 1, invokedAt: 10 }),
+      txn(2, "r x []", at(21, 30, 1)),
+      txn(3, "r x [1]"),
+    ],
+    expected: VALID,
   },
   {
     name: "a process does not see the append of another, which was over",

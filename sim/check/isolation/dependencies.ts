@@ -2,7 +2,7 @@ import { ABSENT, type Columns, OK, READ_COMMITTED, WRITE } from "./columns.ts"
 import { type Edges, type Helpers, PRW, RW, THROUGH, WR, WW } from "./edges.ts"
 import type { Findings } from "./findings.ts"
 import type { Versions } from "./versions.ts"
-import { nameOf } from "./words-for.ts"
+import { nameOf, readText, writeText } from "./words-for.ts"
 
 /**
  * What follows from reads and versions: ww, wr and rw edges, item and predicate.
@@ -137,12 +137,16 @@ class Rows {
 
 function noteLostUpdate(columns: Columns, findings: Findings, a: number, b: number, key: number): void {
   findings.note("lostUpdate", () => {
-    const name = columns.keys[key]!
+    const lines = [a, b].map((t) => {
+      const name = nameOf(columns, t)
+      return `${name} ${readText(columns, t, key)}, and ${writeText(columns, t, key)}.`
+    })
     return {
       pattern: "lost update",
       transactions: [columns.transactions[a]!.id, columns.transactions[b]!.id],
       lines: [
-        `${nameOf(columns, a)} and ${nameOf(columns, b)} both read the same version of ${name}, and both changed it: one of them did not see the other's change and replaced it.`,
+        `${nameOf(columns, a)} and ${nameOf(columns, b)} both changed ${columns.keys[key]!}, each on the strength of the same version: one did not see what the other made of it.`,
+        ...lines,
       ],
     }
   })

@@ -2,8 +2,7 @@ import type { Columns } from "./columns.ts"
 import type { Cycle, Step } from "./cycles.ts"
 import { ANTI, PROCESS, PRW, REAL_TIME, RW, WR, WW } from "./edges.ts"
 import type { Finding } from "./findings.ts"
-import type { TxnOp, Value } from "./history.ts"
-import { heldText, nameOf, valueText } from "./words-for.ts"
+import { nameOf, readText, writeText } from "./words-for.ts"
 
 /** A cycle in plain words: who must have come before whom, and the operations that say so. */
 
@@ -74,41 +73,6 @@ function stepText(columns: Columns, { from, kind, key }: Step, to: number): stri
     default:
       return `${a} ${scanText(columns, from, name)}, and ${b} ${writeText(columns, to, key)}`
   }
-}
-
-function opsOn(columns: Columns, transaction: number, key: number): readonly TxnOp[] {
-  const name = columns.keys[key]!
-  return columns.transactions[transaction]!.ops.filter((op) =>
-    op.f === "scan" ? op.start <= name && name < op.end : op.key === name,
-  )
-}
-
-function writeText(columns: Columns, transaction: number, key: number): string {
-  const name = columns.keys[key]!
-  const values: Value[] = []
-  let last: Value | null = null
-  let isList = false
-  for (const op of opsOn(columns, transaction, key)) {
-    if (op.f === "append") {
-      isList = true
-      values.push(op.value)
-    } else if (op.f === "write") last = op.value
-  }
-  if (isList) return `appended ${values.slice(0, 4).map(valueText).join(", ")} to ${name}`
-  return last === null ? `deleted ${name}` : `wrote ${name} = ${valueText(last)}`
-}
-
-/** What the transaction read of the key before it changed it. */
-function readText(columns: Columns, transaction: number, key: number): string {
-  const name = columns.keys[key]!
-  for (const op of opsOn(columns, transaction, key)) {
-    if (op.f === "read") return `read ${name} = ${heldText(op.value)}`
-    if (op.f === "scan") {
-      const held = op.rows.find((row) => row[0] === name)?.[1] ?? null
-      return `scanned [${op.start}, ${op.end}) and found ${name} = ${heldText(held)}`
-    }
-  }
-  return `read ${name}`
 }
 
 function scanText(columns: Columns, transaction: number, name: string): string {

@@ -1,5 +1,5 @@
 import type { Columns } from "./columns.ts"
-import type { Held, Value } from "./history.ts"
+import type { Held, TxnOp, Value } from "./history.ts"
 
 /** How transactions and what they hold are called in an explanation. */
 
@@ -23,4 +23,40 @@ export function listText(list: readonly Value[]): string {
 
 export function heldText(held: Held): string {
   return held !== null && typeof held === "object" ? listText(held) : valueText(held)
+}
+
+function opsOn(columns: Columns, transaction: number, key: number): readonly TxnOp[] {
+  const name = columns.keys[key]!
+  return columns.transactions[transaction]!.ops.filter((op) =>
+    op.f === "scan" ? op.start <= name && name < op.end : op.key === name,
+  )
+}
+
+/** What the transaction made of the key. */
+export function writeText(columns: Columns, transaction: number, key: number): string {
+  const name = columns.keys[key]!
+  const values: Value[] = []
+  let last: Value | null = null
+  let isList = false
+  for (const op of opsOn(columns, transaction, key)) {
+    if (op.f === "append") {
+      isList = true
+      values.push(op.value)
+    } else if (op.f === "write") last = op.value
+  }
+  if (isList) return `appended ${values.slice(0, 4).map(valueText).join(", ")} to ${name}`
+  return last === null ? `deleted ${name}` : `wrote ${name} = ${valueText(last)}`
+}
+
+/** What the transaction read of the key before it changed it. */
+export function readText(columns: Columns, transaction: number, key: number): string {
+  const name = columns.keys[key]!
+  for (const op of opsOn(columns, transaction, key)) {
+    if (op.f === "read") return `read ${name} = ${heldText(op.value)}`
+    if (op.f === "scan") {
+      const held = op.rows.find((row) => row[0] === name)?.[1] ?? null
+      return `scanned [${op.start}, ${op.end}) and found ${name} = ${heldText(held)}`
+    }
+  }
+  return `read ${name}`
 }

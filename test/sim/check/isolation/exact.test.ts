@@ -208,6 +208,8 @@ describe("commits", () => {
     ]
     assertFound(null, backwards, told)
     assertFound("timestampOrder", backwards, told, "realTime")
+    const touching = [txn(1, "w x 1", when(0, 11, si(15, 20))), txn(2, "w x 2", when(11, 20, si(0, 10)))]
+    assertFound(null, touching, told, "realTime")
     const writer = txn(1, "w x 1", when(0, 10, si(0, 5)))
     const one: readonly Told[] = [["x", 5, 1, 1]]
     assertFound("timestampOrder", [writer, txn(2, "r x .", when(11, 20, si(4, 4)))], one, "realTime")

@@ -142,6 +142,35 @@ describe("what is told", () => {
     ])
   })
 
+  test("the shortest cycle is the one of the fewest transactions, however much time lies between them", () => {
+    const others = Array.from({ length: 40 }, (_, i) =>
+      txn(100 + i, `w k${i} ${i}`, { invokedAt: 10 * i + 10, completedAt: 10 * i + 11 }),
+    )
+    const history = [
+      txn(1, "w x 1", { invokedAt: 0, completedAt: 1 }),
+      ...others,
+      txn(3, "r x 1", { invokedAt: 500, completedAt: 501 }),
+      txn(2, "r x .", { invokedAt: 510, completedAt: 511 }),
+    ]
+    const [worst] = checkIsolation(history, { order: "realTime" }).findings
+    assert.equal(worst?.anomaly, "G-single-realtime")
+    assert.deepEqual(worst.transactions.toSorted(), [1, 2])
+  })
+
+  test("a lost update names what both read and what each made of it", () => {
+    const { findings } = checkIsolation([txn(1, "r x .; w x 1"), txn(2, "r x .; w x 2")], { order: "none" })
+    assert.deepEqual(findings[0], {
+      anomaly: "lostUpdate",
+      pattern: "lost update",
+      transactions: [1, 2],
+      lines: [
+        "T1 and T2 both changed x, each on the strength of the same version: one did not see what the other made of it.",
+        "T1 read x = nothing, and wrote x = 1.",
+        "T2 read x = nothing, and wrote x = 2.",
+      ],
+    })
+  })
+
   test("a long cycle is cut to twelve lines", () => {
     const ring = Array.from({ length: 40 }, (_, i) => txn(i, `r k${i} .; w k${(i + 1) % 40} ${i}`))
     const { findings } = checkIsolation(ring, { order: "none" })
