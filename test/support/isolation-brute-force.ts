@@ -114,7 +114,7 @@ function agrees(one: Transaction, states: readonly State[], first: number): bool
   }
   for (const op of one.ops) {
     if (op.f === "append" || op.f === "write") {
-      changed ??= new Map(states.at(-1)!)
+      changed ??= new Map(states.at(-1))
       own.add(op.key)
       change(changed, op)
     } else if (op.f === "read") {

@@ -154,7 +154,10 @@ describe("what is told", () => {
     ]
     const [worst] = checkIsolation(history, { order: "realTime" }).findings
     assert.equal(worst?.anomaly, "G-single-realtime")
-    assert.deepEqual(worst.transactions.toSorted(), [1, 2])
+    assert.deepEqual(
+      worst.transactions.toSorted((a, b) => a - b),
+      [1, 2],
+    )
   })
 
   test("a lost update names what both read and what each made of it", () => {
