@@ -163,3 +163,41 @@ function grow(seedlings: readonly Seedling[], { model, readsFirst, readsAll }: S
   }
   return history
 }
+
+/** Operations that nobody carried out: keys, values and what was heard are drawn, and fit each other by chance only. */
+export function nonsense(model: "append" | "register"): fc.Arbitrary<Transaction[]> {
+  const key = fc.constantFrom("a", "b", "c")
+  const value = fc.nat(5)
+  const held: fc.Arbitrary<number | number[]> = model === "append" ? fc.array(value, { maxLength: 3 }) : value
+  const op: fc.Arbitrary<TxnOp> = fc.oneof(
+    fc.record({ f: fc.constant("read" as const), key, value: fc.option(held) }, PLAIN),
+    model === "append"
+      ? fc.record({ f: fc.constant("append" as const), key, value }, PLAIN)
+      : fc.record({ f: fc.constant("write" as const), key, value: fc.option(value) }, PLAIN),
+    fc.dictionary(key, held).map((found): TxnOp => {
+      const rows = Object.entries(found).sort(([a], [b]) => (a < b ? -1 : 1))
+      return { f: "scan", start: "a", end: "d", rows }
+    }),
+  )
+  const ts = fc.option(fc.nat(20))
+  return fc
+    .array(
+      fc
+        .record(
+          {
+            process: fc.nat(2),
+            status: fc.constantFrom("ok" as const, "ok" as const, "fail" as const, "info" as const),
+            invokedAt: fc.nat(30),
+            length: fc.nat(30),
+            level: fc.constantFrom<Level>("readCommitted", "snapshot", "serializable"),
+            ops: fc.array(op, { maxLength: 4 }),
+            startTs: ts,
+            commitTs: ts,
+          },
+          PLAIN,
+        )
+        .map(({ length, ...one }) => ({ ...one, completedAt: one.invokedAt + length })),
+      { maxLength: 6 },
+    )
+    .map((list) => list.map((one, id) => ({ ...one, id })))
+}

@@ -45,6 +45,9 @@ export type Columns = {
   readonly invokedAt: Float64Array
   /** Of those that are not `ok`: when they began, where it costs nothing, for nothing follows from their end. */
   readonly completedAt: Float64Array
+  /** NaN where it is not known. */
+  readonly startTs: Float64Array
+  readonly commitTs: Float64Array
   /** Key names by number. */
   readonly keys: readonly string[]
   readonly keyHoldsList: Uint8Array
@@ -100,6 +103,8 @@ class Reader {
     const process = new Float64Array(count)
     const invokedAt = new Float64Array(count)
     const completedAt = new Float64Array(count)
+    const startTs = new Float64Array(count)
+    const commitTs = new Float64Array(count)
     for (let t = 0; t < count; t++) {
       const transaction = this.#transactions[t]!
       invariant(
@@ -110,6 +115,8 @@ class Reader {
       process[t] = transaction.process
       invokedAt[t] = transaction.invokedAt
       completedAt[t] = status[t] === OK ? transaction.completedAt : transaction.invokedAt
+      startTs[t] = transaction.startTs ?? NaN
+      commitTs[t] = transaction.commitTs ?? NaN
       level[t] = LEVELS[this.#level ?? transaction.level]
       this.#opFrom[t] = this.#opKind.length
       this.#readOps(transaction)
@@ -124,6 +131,8 @@ class Reader {
       process,
       invokedAt,
       completedAt,
+      startTs,
+      commitTs,
       keys: this.#keys,
       keyHoldsList: Uint8Array.from(this.#holds, (holds) => (holds === 1 ? 1 : 0)),
       opFrom: this.#opFrom,

@@ -70,7 +70,7 @@ export function placeWrites(
     const writer = writes.transaction[record]!
     if (committed[writer] === 0 || writes.isFinal[record] === 0) continue
     placed.push(record)
-    if (columns.transactions[writer]!.commitTs === null) isTimed = false
+    if (Number.isNaN(columns.commitTs[writer]!)) isTimed = false
   }
   if (isTimed && versions.placeByTimestamp(key, placed)) return
   for (const record of placed) {

@@ -63,9 +63,9 @@ export class Versions {
    * timestamp is unknown or two transactions have the same.
    */
   placeByTimestamp(base: number, records: readonly number[]): boolean {
-    const { transactions } = this.columns
-    const tsOf = (record: number): number => transactions[this.writes.transaction[record]!]!.commitTs!
-    for (const record of records) if (tsOf(record) === null) return false
+    const { commitTs } = this.columns
+    const tsOf = (record: number): number => commitTs[this.writes.transaction[record]!]!
+    for (const record of records) if (Number.isNaN(tsOf(record))) return false
     const sorted = records.toSorted((a, b) => tsOf(a) - tsOf(b) || a - b)
     for (let i = 1; i < sorted.length; i++) {
       const [a, b] = [sorted[i - 1]!, sorted[i]!]

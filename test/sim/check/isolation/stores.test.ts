@@ -11,6 +11,7 @@ import {
   STORE_SHAPE,
   type StoreShape,
 } from "../../../../bench/support/isolation-store.ts"
+import { nonsense } from "../../../support/isolation-arbitraries.ts"
 
 const level = fc.constantFrom<Level>("readCommitted", "snapshot", "serializable")
 
@@ -155,6 +156,26 @@ describe("a history", () => {
       ),
       { numRuns: 60, seed: 3 },
     )
+  })
+
+  test("of nonsense is judged too, with words for all that is found", () => {
+    let wrong = 0
+    const order = fc.constantFrom("none" as const, "process" as const, "realTime" as const)
+    fc.assert(
+      fc.property(fc.oneof(nonsense("append"), nonsense("register")), order, (history, promised) => {
+        const { verdict, findings } = checkIsolation(history, { order: promised })
+        if (verdict === "invalid") wrong++
+        for (const { lines, transactions } of findings) {
+          assert.ok(lines.length > 0 && lines.length <= 12 && transactions.length > 0)
+          assert.ok(lines.every((line) => line.length > 10 && !/undefined|NaN|T-1/.test(line)))
+        }
+        assert.equal(verdict === "invalid", findings.length > 0)
+        const exact = validateVersions(history, [], { order: "realTime" })
+        assert.ok(exact.findings.every(({ lines }) => lines.every((line) => !/undefined|NaN/.test(line))))
+      }),
+      { numRuns: 1_000, seed: 5 },
+    )
+    assert.ok(wrong > 500, `${wrong} were wrong`)
   })
 
   test("whose versions explain it has no forbidden cycle", () => {
