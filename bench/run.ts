@@ -14,6 +14,7 @@ const BENCHES = [
   "sim/groups",
   "sim/memory",
   "sim/linearizable",
+  "sim/isolation",
   "view/seek",
   "kernel/commits",
   "kernel/engine",
