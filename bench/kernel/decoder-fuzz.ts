@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, type Sink } from "#kernel/lib/bytes.ts"
 import { crc32c } from "#kernel/lib/crc32c.ts"
 import { Sfc32, type Rng } from "#kernel/lib/rng.ts"
+import type { TxnAction } from "#kernel/gateway/client.ts"
 import { decodeFrame, encodeFrame } from "#kernel/node/frame-codec.ts"
 import type { Frame, Input } from "#kernel/node/input.ts"
 import { readPeerMessage, writePeerMessage, type PeerMessage } from "#kernel/node/peer-message.ts"
@@ -54,7 +55,7 @@ const head: SnapshotHead = {
   configurationIndex: 1,
 }
 
-const MESSAGES: readonly PeerMessage[] = [
+const GROUP_MESSAGES: readonly PeerMessage[] = [
   {
     type: "appendEntries",
     ...envelope,
@@ -158,11 +159,6 @@ const header = {
   configEpoch: 0,
   wall: 1_700_000_000_000_000,
 }
-const FRAMES: readonly Frame[] = [
-  { header, messages: [] },
-  { header, messages: MESSAGES },
-  ...MESSAGES.map((message) => ({ header, messages: [message, MESSAGES[3]!] })),
-]
 
 const request: KvRequest = {
   id: 9,
@@ -268,13 +264,47 @@ const REPLIES: readonly KvReply[] = [
   { type: "error", id: 9, error: { code: "lockNotAvailable", key: "a", by: txn } },
 ]
 
+const wait = { txn, tenant: 0, rangeId: 7, ticket: 5 }
+const MESSAGES: readonly PeerMessage[] = [
+  ...GROUP_MESSAGES,
+  ...REQUESTS.map((each) => ({ type: "ask", request: each }) as const),
+  ...REPLIES.map((reply) => ({ type: "answer", nonce: WIDE, reply }) as const),
+  { type: "waits", wait, for: [txn] },
+  { type: "probe", path: [wait, wait], to: txn },
+]
+const FRAMES: readonly Frame[] = [
+  { header, messages: [] },
+  { header, messages: MESSAGES },
+  ...MESSAGES.map((message) => ({ header, messages: [message, MESSAGES[3]!] })),
+]
+
 const stamp = { mono: 1_000, wall: 1_700_000_000_000_000 }
+const statement = { ops: request.ops, wait: "noWait", lock: "shared" } as const
+const begin = { level: "serializable", control: "optimistic", token: request.token } as const
+const ACTIONS: readonly TxnAction[] = [
+  { type: "begin", ...begin, readOnly: true, readTs: WIDE },
+  { type: "execute", ...statement, commit: true },
+  { type: "savepoint", name: "s" },
+  { type: "commit" },
+  { type: "leave" },
+  { type: "run", ...begin, ...statement },
+  { type: "outcome", token: request.token!, key: "a" },
+]
 const INPUTS: readonly Input[] = [
   { type: "wake", ...stamp },
   { type: "drain", ...stamp },
   { type: "turnEnded", ...stamp },
   ...FRAMES.map((frame) => ({ type: "frame", ...stamp, frame }) as const),
   ...REQUESTS.map((each) => ({ type: "request", ...stamp, session: 7, request: each }) as const),
+  ...ACTIONS.map(
+    (action) =>
+      ({
+        type: "txn",
+        ...stamp,
+        session: 7,
+        request: { id: 3, tenant: 0, txn: 1, deadlineUs: WIDE, action },
+      }) as const,
+  ),
   ...(["addVoter", "addLearner"] as const).map(
     (type) =>
       ({

@@ -13,7 +13,9 @@ import type { AdminRequest, KvRequest } from "../range/request.ts"
 import { RangeService, type ReadPath, type ServiceContext } from "../range/service.ts"
 import { StateMachine } from "../range/state-machine.ts"
 import type { SnapshotTraffic } from "../snapshot/traffic.ts"
+import type { TxnId, TxnState } from "../txn/protocol.ts"
 import type { KernelConfig } from "./config.ts"
+import type { Desk } from "./desk.ts"
 import type { Effect } from "./effect.ts"
 import type { FrameHeader, Stamp } from "./input.ts"
 import { isRefounding, refoundedAt } from "./refound.ts"
@@ -33,6 +35,8 @@ export type Moment = Stamp & {
   readonly out: Effect[]
   /** What snapshots of all its replicas share. */
   readonly traffic: SnapshotTraffic
+  /** For the gateway of this store. */
+  readonly desk: Desk
 }
 
 /** A store that distrusts its clock, or whose disk hangs, leads nothing. */
@@ -194,6 +198,12 @@ export class Replica {
 
   request(session: number, request: KvRequest, moment: Moment): void {
     this.service.request(session, request, this.#serviceContext(moment), this.#readPath(moment))
+    this.#settle(moment)
+  }
+
+  /** What the store's gateway has found out for this range; null: nothing. */
+  pushed(txn: TxnId, state: TxnState | null, moment: Moment): void {
+    this.service.pushed(txn, state)
     this.#settle(moment)
   }
 
@@ -444,8 +454,14 @@ export class Replica {
     this.#budget.note(raft, service.size)
     for (const effect of service.drain()) {
       if (effect.type === "reply") {
-        moment.out.push({ type: "reply", session: effect.session, reply: effect.reply, barrier: null })
-      } else moment.out.push(effect)
+        const { session, reply } = effect
+        if (!moment.desk.takes(session, reply))
+          moment.out.push({ type: "reply", session, reply, barrier: null })
+      } else if (effect.type === "observe") moment.out.push(effect)
+      else {
+        const { tenant, rangeId } = this.machine.descriptor
+        moment.desk.say({ group: this.group, tenant, rangeId, word: effect })
+      }
     }
   }
 

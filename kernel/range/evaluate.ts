@@ -186,7 +186,7 @@ class Run {
 }
 
 /** Decimal text as `String` writes a safe integer, and no other spelling; NaN for anything else. */
-function parseInteger(text: string): number {
+export function parseInteger(text: string): number {
   const value = Number(text)
   return Number.isSafeInteger(value) && String(value) === text ? value : Number.NaN
 }

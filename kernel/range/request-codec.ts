@@ -51,8 +51,7 @@ export function writeRequest(request: KvRequest, sink: Sink): void {
   sink.uint(request.configEpoch)
   sink.str(request.bundleHash)
   sink.str(request.trace)
-  sink.uint(request.ops.length)
-  for (const op of request.ops) writeOp(op, sink)
+  writeOps(request.ops, sink)
 }
 
 export function readRequest(reader: ByteReader): KvRequest {
@@ -74,7 +73,7 @@ export function readRequest(reader: ByteReader): KvRequest {
     configEpoch: reader.uint(),
     bundleHash: reader.str(),
     trace: reader.str(),
-    ops: readList(reader, 2, readOp),
+    ops: readOps(reader),
   }
 }
 
@@ -142,6 +141,15 @@ function readOp(reader: ByteReader): KvOp {
       reader.fail()
       return { type: "get", key }
   }
+}
+
+export function writeOps(ops: readonly KvOp[], sink: Sink): void {
+  sink.uint(ops.length)
+  for (const op of ops) writeOp(op, sink)
+}
+
+export function readOps(reader: ByteReader): readonly KvOp[] {
+  return readList(reader, 2, readOp)
 }
 
 function readList<Item>(

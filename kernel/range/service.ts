@@ -9,6 +9,7 @@ import type { Observation } from "../node/observation.ts"
 import type { Switches } from "../node/switches.ts"
 import type { Batch, Entry } from "../raft/types.ts"
 import { Hlc, aheadUs, fromWall } from "../time/hlc.ts"
+import type { TxnId, TxnState, TxnWord } from "../txn/protocol.ts"
 import type { OutcomeBody } from "../txn/outcome.ts"
 import { KeptBodies, type KeptBody } from "../txn/kept-bodies.ts"
 import { dropWrites, lookup, recordWrite } from "../txn/tokens.ts"
@@ -70,6 +71,7 @@ export interface ReadPath {
 export type ServiceEffect =
   | { readonly type: "reply"; readonly session: number; readonly reply: KvReply }
   | { readonly type: "observe"; readonly observation: Observation }
+  | TxnWord
 
 type Delayed = { readonly session: number; readonly reply: KvReply; readonly ts: Timestamp }
 
@@ -408,6 +410,9 @@ export class RangeService {
       if (this.#waiting.has(ready)) this.#admitted.push(ready)
     }
   }
+
+  /** What has become of a transaction that was in somebody's way; null: nobody can say now. */
+  pushed(_txn: TxnId, _state: TxnState | null): void {}
 
   /** The state machine has applied an entry. */
   applied(entry: Entry, applied: Applied, context: ServiceContext): void {

@@ -151,6 +151,18 @@ export type TxnAnswer =
     }
   | { readonly type: "done" }
 
+/** What the leader of a range asks of, or tells, the gateway of its own store. */
+export type TxnWord =
+  /** What has become of this transaction? It is in somebody's way. Answered once, by what its record says. */
+  | {
+      readonly type: "push"
+      readonly txn: TxnId
+      readonly anchor: Anchor
+      readonly minCommitTs: Timestamp
+    }
+  /** For whom this transaction waits here, under which ticket; for nobody: it waits no longer. */
+  | { readonly type: "waits"; readonly txn: TxnId; readonly for: readonly TxnId[]; readonly ticket: number }
+
 /** Why a transaction must be begun anew, beside SQLSTATE 40001: machine-readable, with the key it met. */
 export type RestartReason =
   | "writeTooOld"

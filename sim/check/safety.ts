@@ -206,6 +206,9 @@ export class SafetyChecker implements OnlineChecker {
       case "groupRecovered":
       case "recoverRefused":
       case "stateLost":
+      case "txnBegan":
+      case "txnEnded":
+      case "txnsOpen":
         return
       case "recovered":
         if (this.#damagesSynced) this.#recoveredAnyhow(store, observation.volume, observation.lsn)
@@ -296,6 +299,9 @@ type Unplaced =
   | "groupRecovered"
   | "recoverRefused"
   | "stateLost"
+  | "txnBegan"
+  | "txnEnded"
+  | "txnsOpen"
 
 /** A kernel may be late, woken for several things at one instant, but not for ever. */
 const WAKES_AT_ONCE_MAX = 256

@@ -2,6 +2,8 @@ import fc from "fast-check"
 import type { Space, Write } from "#kernel/engine/engine.ts"
 import type { KernelError } from "#kernel/errors.ts"
 import { ByteWriter, type Sink } from "#kernel/lib/bytes.ts"
+import type { TxnAction, TxnReply, TxnRequest } from "#kernel/gateway/client.ts"
+import type { GatewayMessage, Wait } from "#kernel/gateway/message.ts"
 import type { Frame } from "#kernel/node/input.ts"
 import type { StoreHeartbeat } from "#kernel/liveness/message.ts"
 import type { PeerMessage } from "#kernel/node/peer-message.ts"
@@ -11,11 +13,15 @@ import type { SnapshotHead, SnapshotId } from "#kernel/snapshot/head.ts"
 import type { KvOp, KvReply, KvRequest, KvResult, Token } from "#kernel/range/request.ts"
 import type {
   Anchor,
+  Control,
+  Isolation,
+  LockStrength,
   RestartReason,
   TxnAnswer,
   TxnCommand,
   TxnMeta,
   TxnStatus,
+  WaitPolicy,
 } from "#kernel/txn/protocol.ts"
 
 /** Canonical bytes of whatever saves itself. */
@@ -118,140 +124,6 @@ const storeHeartbeat: fc.Arbitrary<StoreHeartbeat> = fc.record({
   askedWall: uint,
   heldUs: uint,
   full: fc.array(uint, { maxLength: 4 }),
-})
-
-export const message: fc.Arbitrary<PeerMessage> = fc.oneof(
-  storeHeartbeat,
-  fc
-    .record({
-      type: fc.constant("appendEntries" as const),
-      ...envelope,
-      prevIndex: uint,
-      prevTerm: uint,
-      leaderCommit: uint,
-      entries: fc.array(entry, { maxLength: 3 }),
-      descriptor: fc.option(descriptor),
-      incarnation: uint,
-    })
-    // Only a description says in which life it is true.
-    .map((append) => (append.descriptor === null ? { ...append, incarnation: 0 } : append)),
-  fc.record({
-    type: fc.constant("appendReply" as const),
-    ...envelope,
-    success: fc.boolean(),
-    matchIndex: uint,
-    rejectedIndex: uint,
-    hintIndex: uint,
-    hintTerm: uint,
-    wantsSnapshot: fc.boolean(),
-  }),
-  fc.record({
-    type: fc.constant("heartbeat" as const),
-    ...envelope,
-    leaderCommit: uint,
-    round: uint,
-    sentMono: uint,
-    statedWall: uint,
-    statedCommit: uint,
-    life: uint,
-    rests: fc.boolean(),
-  }),
-  fc.record({
-    type: fc.constant("heartbeatReply" as const),
-    ...envelope,
-    round: uint,
-    sentMono: uint,
-    lastIndex: uint,
-    commitIndex: uint,
-    home: uint,
-    boot: uint,
-    epoch: uint,
-  }),
-  fc.record({
-    type: fc.constant("voteRequest" as const),
-    ...envelope,
-    preVote: fc.boolean(),
-    transfer: fc.boolean(),
-    lastIndex: uint,
-    lastTerm: uint,
-  }),
-  fc.record({
-    type: fc.constant("voteReply" as const),
-    ...envelope,
-    preVote: fc.boolean(),
-    granted: fc.boolean(),
-  }),
-  fc.record({ type: fc.constant("timeoutNow" as const), ...envelope, highWater: uint }),
-  fc.record({ type: fc.constant("removed" as const), ...envelope }),
-  fc.record({ type: fc.constant("absent" as const), ...envelope, sentMono: uint }),
-  fc.record({ type: fc.constant("deFortify" as const), ...envelope }),
-  fc.record({
-    type: fc.constant("stored" as const),
-    ...envelope,
-    matchIndex: uint,
-    lastIndex: uint,
-    sentMono: uint,
-  }),
-  fc.record({ type: fc.constant("outdated" as const), incarnation: uint, boot: uint, nonce: uint }),
-  fc.record({ type: fc.constant("repairAsk" as const), ...envelope, nonce: uint }),
-  fc.record({ type: fc.constant("repairAnswer" as const), ...envelope, nonce: uint, index: uint }),
-  fc.record({ type: fc.constant("snapshotOffer" as const), ...envelope, head: snapshotHead }),
-  fc.record({
-    type: fc.constant("snapshotChunk" as const),
-    ...envelope,
-    id: snapshotId,
-    chunk: fc.record({
-      number: uint,
-      last: fc.boolean(),
-      checksum: u32,
-      data: fc.uint8Array({ maxLength: 12 }),
-    }),
-  }),
-  fc.record({
-    type: fc.constant("snapshotAnswer" as const),
-    ...envelope,
-    id: snapshotId,
-    verdict: fc.constantFrom("declined", "position", "taken", "gap", "installing"),
-    nextChunk: uint,
-    retryAfterUs: uint,
-  }),
-  fc.record({
-    type: fc.constant("snapshotReply" as const),
-    ...envelope,
-    lastIndex: uint,
-    success: fc.boolean(),
-  }),
-  fc.record({
-    type: fc.constantFrom("scrubState" as const, "scrubReply" as const),
-    ...envelope,
-    index: uint,
-    high: fc.nat(),
-    low: fc.nat(),
-  }),
-  fc.record({
-    type: fc.constant("scrubVerdict" as const),
-    ...envelope,
-    index: uint,
-    high: fc.nat(),
-    low: fc.nat(),
-    verdict: fc.constantFrom("agree" as const, "wrong" as const, "diverged" as const),
-  }),
-)
-
-export const frame: fc.Arbitrary<Frame> = fc.record({
-  header: fc.record({
-    version: fc.constant(2),
-    cluster: text,
-    fromStore: uint,
-    toStore: uint,
-    fromIncarnation: uint,
-    fromBoot: uint,
-    fromNonce: uint,
-    volumes: fc.array(fc.record({ volume: uint, incarnation: uint }), { maxLength: 2 }),
-    configEpoch: uint,
-    wall: uint,
-  }),
-  messages: fc.array(message, { maxLength: 4 }),
 })
 
 const op: fc.Arbitrary<KvOp> = fc.oneof(
@@ -432,3 +304,208 @@ export const reply: fc.Arbitrary<KvReply> = fc.oneof(
   }),
   fc.record({ type: fc.constant("error" as const), id: uint, error }),
 )
+
+const wait: fc.Arbitrary<Wait> = fc.record({ txn: txnId, tenant: uint, rangeId: uint, ticket: uint })
+
+const gatewayMessage: fc.Arbitrary<GatewayMessage> = fc.oneof(
+  fc.record({ type: fc.constant("ask" as const), request }),
+  fc.record({ type: fc.constant("answer" as const), nonce: uint, reply }),
+  fc.record({ type: fc.constant("waits" as const), wait, for: fc.array(txnId, { maxLength: 2 }) }),
+  fc.record({ type: fc.constant("probe" as const), path: fc.array(wait, { maxLength: 3 }), to: txnId }),
+)
+
+const level = fc.constantFrom<Isolation>("readCommitted", "snapshot", "serializable")
+const control = fc.constantFrom<Control>("locking", "optimistic")
+const ops = fc.array(op, { maxLength: 3 })
+const waitPolicy = fc.constantFrom<WaitPolicy>("wait", "noWait", "skipLocked")
+const lock = fc.constantFrom<LockStrength | null>("shared", "exclusive", null)
+
+const txnAction: fc.Arbitrary<TxnAction> = fc.oneof(
+  fc.record({
+    type: fc.constant("begin" as const),
+    level,
+    control,
+    readOnly: fc.boolean(),
+    readTs: uint,
+    token: fc.option(token),
+  }),
+  fc.record({ type: fc.constant("execute" as const), ops, wait: waitPolicy, lock, commit: fc.boolean() }),
+  fc.record({
+    type: fc.constantFrom("savepoint" as const, "release" as const, "rollbackTo" as const),
+    name: text,
+  }),
+  fc.record({
+    type: fc.constantFrom("commit" as const, "rollback" as const, "cancel" as const, "leave" as const),
+  }),
+  fc.record({
+    type: fc.constant("run" as const),
+    level,
+    control,
+    ops,
+    wait: waitPolicy,
+    lock,
+    token: fc.option(token),
+  }),
+  fc.record({ type: fc.constant("outcome" as const), token, key: text }),
+)
+
+export const txnRequest: fc.Arbitrary<TxnRequest> = fc.record({
+  id: uint,
+  tenant: uint,
+  txn: uint,
+  deadlineUs: uint,
+  action: txnAction,
+})
+
+export const txnReply: fc.Arbitrary<TxnReply> = fc.oneof(
+  fc.record({
+    type: fc.constant("ok" as const),
+    id: uint,
+    readTs: uint,
+    commitTs: uint,
+    results: fc.array(result, { maxLength: 3 }),
+  }),
+  fc.record({
+    type: fc.constant("outcome" as const),
+    id: uint,
+    status: fc.constantFrom("committed" as const, "prevented" as const, "expired" as const),
+    commitTs: uint,
+    results: fc.option(fc.array(result, { maxLength: 3 })),
+  }),
+  fc.record({ type: fc.constant("error" as const), id: uint, error, isOpen: fc.boolean() }),
+)
+
+export const message: fc.Arbitrary<PeerMessage> = fc.oneof(
+  gatewayMessage,
+  storeHeartbeat,
+  fc
+    .record({
+      type: fc.constant("appendEntries" as const),
+      ...envelope,
+      prevIndex: uint,
+      prevTerm: uint,
+      leaderCommit: uint,
+      entries: fc.array(entry, { maxLength: 3 }),
+      descriptor: fc.option(descriptor),
+      incarnation: uint,
+    })
+    // Only a description says in which life it is true.
+    .map((append) => (append.descriptor === null ? { ...append, incarnation: 0 } : append)),
+  fc.record({
+    type: fc.constant("appendReply" as const),
+    ...envelope,
+    success: fc.boolean(),
+    matchIndex: uint,
+    rejectedIndex: uint,
+    hintIndex: uint,
+    hintTerm: uint,
+    wantsSnapshot: fc.boolean(),
+  }),
+  fc.record({
+    type: fc.constant("heartbeat" as const),
+    ...envelope,
+    leaderCommit: uint,
+    round: uint,
+    sentMono: uint,
+    statedWall: uint,
+    statedCommit: uint,
+    life: uint,
+    rests: fc.boolean(),
+  }),
+  fc.record({
+    type: fc.constant("heartbeatReply" as const),
+    ...envelope,
+    round: uint,
+    sentMono: uint,
+    lastIndex: uint,
+    commitIndex: uint,
+    home: uint,
+    boot: uint,
+    epoch: uint,
+  }),
+  fc.record({
+    type: fc.constant("voteRequest" as const),
+    ...envelope,
+    preVote: fc.boolean(),
+    transfer: fc.boolean(),
+    lastIndex: uint,
+    lastTerm: uint,
+  }),
+  fc.record({
+    type: fc.constant("voteReply" as const),
+    ...envelope,
+    preVote: fc.boolean(),
+    granted: fc.boolean(),
+  }),
+  fc.record({ type: fc.constant("timeoutNow" as const), ...envelope, highWater: uint }),
+  fc.record({ type: fc.constant("removed" as const), ...envelope }),
+  fc.record({ type: fc.constant("absent" as const), ...envelope, sentMono: uint }),
+  fc.record({ type: fc.constant("deFortify" as const), ...envelope }),
+  fc.record({
+    type: fc.constant("stored" as const),
+    ...envelope,
+    matchIndex: uint,
+    lastIndex: uint,
+    sentMono: uint,
+  }),
+  fc.record({ type: fc.constant("outdated" as const), incarnation: uint, boot: uint, nonce: uint }),
+  fc.record({ type: fc.constant("repairAsk" as const), ...envelope, nonce: uint }),
+  fc.record({ type: fc.constant("repairAnswer" as const), ...envelope, nonce: uint, index: uint }),
+  fc.record({ type: fc.constant("snapshotOffer" as const), ...envelope, head: snapshotHead }),
+  fc.record({
+    type: fc.constant("snapshotChunk" as const),
+    ...envelope,
+    id: snapshotId,
+    chunk: fc.record({
+      number: uint,
+      last: fc.boolean(),
+      checksum: u32,
+      data: fc.uint8Array({ maxLength: 12 }),
+    }),
+  }),
+  fc.record({
+    type: fc.constant("snapshotAnswer" as const),
+    ...envelope,
+    id: snapshotId,
+    verdict: fc.constantFrom("declined", "position", "taken", "gap", "installing"),
+    nextChunk: uint,
+    retryAfterUs: uint,
+  }),
+  fc.record({
+    type: fc.constant("snapshotReply" as const),
+    ...envelope,
+    lastIndex: uint,
+    success: fc.boolean(),
+  }),
+  fc.record({
+    type: fc.constantFrom("scrubState" as const, "scrubReply" as const),
+    ...envelope,
+    index: uint,
+    high: fc.nat(),
+    low: fc.nat(),
+  }),
+  fc.record({
+    type: fc.constant("scrubVerdict" as const),
+    ...envelope,
+    index: uint,
+    high: fc.nat(),
+    low: fc.nat(),
+    verdict: fc.constantFrom("agree" as const, "wrong" as const, "diverged" as const),
+  }),
+)
+
+export const frame: fc.Arbitrary<Frame> = fc.record({
+  header: fc.record({
+    version: fc.constant(2),
+    cluster: text,
+    fromStore: uint,
+    toStore: uint,
+    fromIncarnation: uint,
+    fromBoot: uint,
+    fromNonce: uint,
+    volumes: fc.array(fc.record({ volume: uint, incarnation: uint }), { maxLength: 2 }),
+    configEpoch: uint,
+    wall: uint,
+  }),
+  messages: fc.array(message, { maxLength: 4 }),
+})

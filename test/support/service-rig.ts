@@ -156,7 +156,8 @@ export class ServiceRig {
   #drain(): void {
     for (const effect of this.service.drain()) {
       if (effect.type === "reply") this.replies.push(effect.reply)
-      else if (effect.observation.type === "mark") this.marks.push(effect.observation.name)
+      else if (effect.type === "observe" && effect.observation.type === "mark")
+        this.marks.push(effect.observation.name)
     }
   }
 

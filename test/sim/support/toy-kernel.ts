@@ -146,6 +146,7 @@ export class ToyKernel implements StoreKernel {
       case "checkpointFailed":
         return [{ type: "fatal", code: "checkpointFailed", detail: "" }]
       case "drain":
+      case "txn":
         return []
       case "turnEnded":
         return this.#endTurn()
