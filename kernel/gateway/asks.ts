@@ -12,7 +12,8 @@ export type Asker = { readonly flow: number; readonly pause: number; readonly pl
 /** A request on its way to the leader of its range, wherever that is. */
 type Pending = {
   readonly asker: Asker
-  readonly request: KvRequest
+  /** Under an id of this gateway's own; what its flow called it is forgotten. */
+  request: KvRequest
   /** To carry it out twice is to carry it out once: it may be sent again when no answer comes. */
   readonly isRepeatable: boolean
   readonly deadline: Mono
@@ -82,16 +83,26 @@ export class Asks {
       isSent: false,
       dueMono: 0,
     }
-    this.#add(id, pending)
+    this.#add(pending)
     return { sending: this.#send(pending, store, mono) }
   }
 
-  #add(id: number, pending: Pending): void {
+  #add(pending: Pending): void {
+    const { id } = pending.request
     this.#pending.set(id, pending)
     const { flow } = pending.asker
     const ids = this.#ofFlow.get(flow)
     if (ids === undefined) this.#ofFlow.set(flow, new Set([id]))
     else ids.add(id)
+  }
+
+  /** Once more what was refused. Under another name, if it must not be done twice: an answer to this one is no other's. */
+  #sendAgain(pending: Pending, store: StoreId, mono: Mono): Sending {
+    if (pending.isRepeatable) return this.#send(pending, store, mono)
+    this.#remove(pending)
+    pending.request = { ...pending.request, id: ++this.#serial }
+    this.#add(pending)
+    return this.#send(pending, store, mono)
   }
 
   #send(pending: Pending, store: StoreId, mono: Mono): Sending {
@@ -114,16 +125,16 @@ export class Asks {
     if (pending === undefined) return null
     if (reply.type === "ok") {
       this.#directory.noteLeader(pending.request.rangeId, from)
-      return this.#finish(reply.id, pending, reply)
+      return this.#finish(pending, reply)
     }
     const { error } = reply
     if (error.code === "staleGeneration") {
       this.#directory.learn(error.descriptor, from)
-      return this.#finish(reply.id, pending, reply)
+      return this.#finish(pending, reply)
     }
     const recourse = RECOURSE[error.code]
     const isAgain = recourse === "retryable" || (recourse === "unknown" && pending.isRepeatable)
-    if (!isAgain) return this.#finish(reply.id, pending, reply)
+    if (!isAgain) return this.#finish(pending, reply)
     // Somebody who was asked before, and is late to say that it is not the one.
     if (from !== pending.store || !pending.isSent) return null
     return this.#again(pending, error, mono)
@@ -134,7 +145,7 @@ export class Asks {
     if (error.code === "notLeader" && error.hint !== null && error.hint !== pending.store) {
       this.#directory.noteLeader(rangeId, error.hint)
       // Two that name each other are not asked for ever without a pause.
-      if (pending.tries++ < HINTS_MAX) return { sending: this.#send(pending, error.hint, mono) }
+      if (pending.tries++ < HINTS_MAX) return { sending: this.#sendAgain(pending, error.hint, mono) }
     } else if (isOfStore(error)) {
       this.#directory.noteLeader(rangeId, null)
       pending.tries++
@@ -144,12 +155,16 @@ export class Asks {
     return null
   }
 
-  #finish(id: number, { asker, request }: Pending, reply: KvReply): Answered {
-    this.#pending.delete(id)
+  #finish(pending: Pending, reply: KvReply): Answered {
+    this.#remove(pending)
+    return { asker: pending.asker, reply }
+  }
+
+  #remove({ asker, request }: Pending): void {
+    this.#pending.delete(request.id)
     const ids = this.#ofFlow.get(asker.flow)!
-    ids.delete(id)
+    ids.delete(request.id)
     if (ids.size === 0) this.#ofFlow.delete(asker.flow)
-    return { asker, reply: { ...reply, id: request.id } }
   }
 
   /** What has to be sent now, and what has been waited for too long. */
@@ -162,11 +177,11 @@ export class Asks {
         this.#wake(pending, pending.dueMono)
       } else if (pending.deadline <= mono) {
         const error: KernelError = { code: "deadlineExceeded" }
-        answered.push(this.#finish(id, pending, { type: "error", id, error }))
+        answered.push(this.#finish(pending, { type: "error", id, error }))
       } else {
         if (pending.isSent) pending.tries++
         const store = this.#directory.storeOf(pending.request.rangeId, pending.tries) ?? pending.store
-        sendings.push(this.#send(pending, store, mono))
+        sendings.push(this.#sendAgain(pending, store, mono))
       }
     }
     return { sendings, answered }
@@ -203,7 +218,7 @@ export class Asks {
     for (let left = reader.count(9); left > 0; left--) {
       const asker = { flow: reader.uint(), pause: reader.uint(), place: reader.uint() }
       const request = readRequest(reader)
-      asks.#add(request.id, {
+      asks.#add({
         asker,
         request,
         isRepeatable: reader.bool(),

@@ -161,6 +161,8 @@ function* atOnce(
   const asking = { ops, txn: asked, command: null, token, isRepeatable: token !== null }
   const [reply] = yield* course.ask([[range, asking]])
   if (reply!.type === "ok") {
+    // What was read then was what was newest.
+    if (asked.readTs === 0) draft.readTs = reply!.commitTs
     return {
       type: "committed",
       commitTs: reply!.commitTs,

@@ -1,4 +1,4 @@
-import type { GroupId, Mono, StoreId } from "../ids.ts"
+import type { GroupId, Mono, StoreId, Wall } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { unreachable } from "../lib/invariant.ts"
 import { ASK_SESSION_FIRST } from "../limits.ts"
@@ -40,6 +40,7 @@ const QUESTION_US = 5_000_000
  */
 export class Gateway {
   readonly #self: Self
+  readonly #timing: Timing
   #flows: Flows
   #served = new Served()
   readonly #deadlocks: Deadlocks
@@ -50,6 +51,7 @@ export class Gateway {
 
   constructor(self: Self, timing: Timing, directory: Directory) {
     this.#self = self
+    this.#timing = timing
     this.#flows = new Flows(self.store, directory)
     this.#deadlocks = new Deadlocks()
     this.#sessions = new Sessions(self, timing, this.#flows, this.#deadlocks, this.#out)
@@ -100,10 +102,10 @@ export class Gateway {
     this.#settle(stamp)
   }
 
-  message(message: GatewayMessage, { fromStore, fromNonce }: FrameHeader, stamp: Stamp): void {
+  message(message: GatewayMessage, { fromStore, fromNonce, wall }: FrameHeader, stamp: Stamp): void {
     switch (message.type) {
       case "ask":
-        this.#asked(message.request, fromStore, fromNonce)
+        this.#asked(message.request, fromStore, fromNonce, wall)
         break
       case "answer":
         if (message.nonce === this.#self.nonce) this.#flows.heard(fromStore, message.reply, stamp)
@@ -120,11 +122,16 @@ export class Gateway {
     this.#settle(stamp)
   }
 
-  #asked(request: KvRequest, store: StoreId, nonce: number): void {
-    const serial = this.#served.take(store, nonce, request.id)
+  #asked(request: KvRequest, store: StoreId, nonce: number, sentWall: Wall): void {
+    const { id, txn, token } = request
+    const once = txn !== null && txn.onePhase !== null && token === null
+    // What left before this process began may have been carried out by the one before it.
+    const isStale = once && sentWall <= this.#self.begunWall + this.#timing.clockBoundUs
+    const serial = isStale ? "stale" : this.#served.take(store, nonce, id, once)
     if (serial === "known") return
-    if (serial === "full") {
-      return this.#answer(store, nonce, { type: "error", id: request.id, error: { code: "overloaded" } })
+    if (serial === "stale" || serial === "full") {
+      const code = serial === "stale" ? "recovering" : "overloaded"
+      return this.#answer(store, nonce, { type: "error", id, error: { code } })
     }
     this.#local.push({ session: SERVED_SESSION, request: { ...request, id: serial } })
   }
@@ -233,17 +240,19 @@ export class Gateway {
   }
 
   save(sink: Sink): void {
+    sink.uint(this.#self.begunWall)
     this.#sessions.save(sink)
     this.#flows.save(sink)
     this.#served.save(sink)
     this.#deadlocks.save(sink)
   }
 
-  static load(reader: ByteReader, self: Self, timing: Timing): Gateway {
+  static load(reader: ByteReader, store: StoreId, nonce: number, timing: Timing): Gateway {
+    const self = { store, nonce, begunWall: reader.uint() }
     const gateway = new Gateway(self, timing, Directory.of([]))
     const sessions = gateway.#sessions
     sessions.load(reader)
-    gateway.#flows = Flows.load(reader, self.store, (id) => sessions.get(id)?.txn ?? null)
+    gateway.#flows = Flows.load(reader, store, (id) => sessions.get(id)?.txn ?? null)
     sessions.flows = gateway.#flows
     gateway.#served = Served.load(reader)
     gateway.#deadlocks.load(reader)
@@ -252,8 +261,12 @@ export class Gateway {
 }
 
 /** The gateway of a process that starts. */
-export function gatewayFor({ store, timing, places, bootstrap }: KernelConfig, { nonce }: Process): Gateway {
-  return new Gateway({ store, nonce }, timing, Directory.of(places ?? bootstrap?.groups ?? []))
+export function gatewayFor(
+  { store, timing, places, bootstrap }: KernelConfig,
+  { nonce }: Process,
+  begunWall: Wall,
+): Gateway {
+  return new Gateway({ store, nonce, begunWall }, timing, Directory.of(places ?? bootstrap?.groups ?? []))
 }
 
 const NO_EFFECTS: readonly Effect[] = []

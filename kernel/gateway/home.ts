@@ -1,10 +1,10 @@
-import type { StoreId } from "../ids.ts"
+import type { StoreId, Wall } from "../ids.ts"
 import { encodeUint64 } from "../mvcc/key.ts"
 import type { Token } from "../range/request.ts"
 import type { TxnId } from "../txn/protocol.ts"
 
-/** The store of a gateway, and which of its processes it is. */
-export type Self = { readonly store: StoreId; readonly nonce: number }
+/** The store of a gateway, which of its processes it is, and when that began by its clock. */
+export type Self = { readonly store: StoreId; readonly nonce: number; readonly begunWall: Wall }
 
 /** Whose a transaction is: its gateway's store, and the low word of the nonce of that store's process. */
 export function gatewayOf(id: TxnId): { readonly store: StoreId; readonly nonce: number } {

@@ -1,7 +1,7 @@
 import type { KernelError } from "../errors.ts"
 import { Gateway, gatewayFor, type PushedFor } from "../gateway/gateway.ts"
 import type { GatewayMessage } from "../gateway/message.ts"
-import type { Mono } from "../ids.ts"
+import type { Mono, Wall } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { RangeDescriptor } from "../range/descriptor.ts"
 import type { KvRequest } from "../range/request.ts"
@@ -26,8 +26,8 @@ export class Gate {
     this.#gateway = gateway
   }
 
-  static open(config: KernelConfig, process: Process): Gate {
-    return new Gate(gatewayFor(config, process))
+  static open(config: KernelConfig, process: Process, wall: Wall): Gate {
+    return new Gate(gatewayFor(config, process, wall))
   }
 
   get deadline(): Mono {
@@ -75,7 +75,7 @@ export class Gate {
   }
 
   static load(reader: ByteReader, { store, timing }: KernelConfig, { nonce }: Process): Gate {
-    return new Gate(Gateway.load(reader, { store, nonce }, timing))
+    return new Gate(Gateway.load(reader, store, nonce, timing))
   }
 }
 

@@ -75,7 +75,7 @@ export class Kernel {
     this.#chance = chance
     this.#pulse = pulse
     this.#traffic = new SnapshotTraffic(config.limits)
-    this.#gate = Gate.open(config, NO_PROCESS)
+    this.#gate = Gate.open(config, NO_PROCESS, 0)
   }
 
   /** Starts a store from what its host read of its directory. Call `turnEnded` next. */
@@ -98,7 +98,7 @@ export class Kernel {
       return { kernel, effects: [...effects, { type: "fatal", code, detail }] }
     }
     kernel.#process = self
-    kernel.#gate = Gate.open(config, self)
+    kernel.#gate = Gate.open(config, self, boot.wall)
     kernel.#volumes = new Map(booted.volumes)
     kernel.#graveyard = new Graveyard(booted.tombstones)
     kernel.#unlisted = new Map(booted.unlisted)

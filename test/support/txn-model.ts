@@ -260,7 +260,7 @@ export class ModelRange {
       }
       const ran = runOp(
         op,
-        (key) => own.get(key) ?? (own.has(key) ? null : this.#read(key, readTs, txn)),
+        (key) => own.get(key) ?? (own.has(key) ? null : this.#read(key, readTs, txn, seq)),
         () => this.#keysFor(op, own),
       )
       if ("error" in ran) return refused(id, ran.error)
@@ -298,6 +298,8 @@ export class ModelRange {
   }
 
   #put(key: string, version: Version): void {
+    // It may come from where the clock is ahead: whatever is written next lies above.
+    this.#high = Math.max(this.#high, version.ts)
     const versions = this.versions.get(key) ?? []
     if (versions.at(-1)?.ts === version.ts) versions.pop()
     versions.push(version)
@@ -392,8 +394,11 @@ export class ModelRange {
     return intent?.txn === txn ? intent.history : []
   }
 
-  #read(key: string, readTs: Timestamp, txn: TxnMeta): string | null {
-    const mine = this.#historyOf(key, txn.id).findLast(({ seq }) => !isBack(txn.rolledBack, seq))
+  #read(key: string, readTs: Timestamp, txn: TxnMeta, before: number): string | null {
+    // One that comes again does not see what came after it the first time.
+    const mine = this.#historyOf(key, txn.id).findLast(
+      ({ seq }) => seq < before && !isBack(txn.rolledBack, seq),
+    )
     if (mine !== undefined) return mine.value
     return this.versions.get(key)?.findLast(({ ts }) => ts <= readTs)?.value ?? null
   }

@@ -90,7 +90,11 @@ export class TxnWorld {
   start(store: number): void {
     const nonce = 1_000 * store + ++this.#serial
     this.#nonces[store] = nonce
-    this.gateways[store] = new Gateway({ store, nonce }, this.#timing, this.#directory())
+    this.gateways[store] = new Gateway(
+      { store, nonce, begunWall: this.wallOf(store) },
+      this.#timing,
+      this.#directory(),
+    )
   }
 
   /** A store dies, and with it its gateway and what it leads: that goes to the next that lives. */
@@ -169,7 +173,7 @@ export class TxnWorld {
     if (this.reloads && this.draw(4) === 0) {
       const bytes = bytesOf(gateway)
       const reader = new ByteReader(bytes)
-      const twin = Gateway.load(reader, { store, nonce: this.#nonces[store]! }, this.#timing)
+      const twin = Gateway.load(reader, store, this.#nonces[store]!, this.#timing)
       if (reader.failed || reader.remaining > 0) throw new Error("a saved gateway cannot be read")
       if (Buffer.compare(bytesOf(twin), bytes) !== 0) throw new Error("load(save()) saves other bytes")
       this.gateways[store] = twin
@@ -241,10 +245,11 @@ export class TxnWorld {
   #send(from: number, to: number, message: GatewayMessage): void {
     const { loss, twice, delayUsMax } = this.weather
     const nonce = this.#nonces[from]!
+    const wall = this.wallOf(from)
     const copies = this.draw(100) < loss ? 0 : this.draw(100) < twice ? 2 : 1
     for (let copy = 0; copy < copies; copy++) {
       this.after(1 + this.draw(delayUsMax), () => {
-        const header = { fromStore: from, fromNonce: nonce } as FrameHeader
+        const header = { fromStore: from, fromNonce: nonce, wall } as FrameHeader
         this.#step(to, (alive) => alive.message(message, header, this.stampOf(to)))
       })
     }
