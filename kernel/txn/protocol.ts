@@ -1,5 +1,6 @@
 import type { Brand } from "../lib/brand.ts"
 import type { RangeId, StoreId, TenantId, Timestamp } from "../ids.ts"
+import type { KvResult, Token } from "../range/request.ts"
 
 /** Sixteen bytes: begin timestamp · gateway's store · low word of its process's nonce. Byte order is age. ADR 50. */
 export type TxnId = Brand<string, "TxnId">
@@ -35,6 +36,8 @@ export type TxnMeta = {
   readonly seq: number
   readonly rolledBack: readonly SeqSpan[]
   readonly wait: WaitPolicy
+  /** What the reads of this request lock, whatever the level; null: what the level asks for. */
+  readonly lock: LockStrength | null
   /** Answer when proposed: that the writes are there is asked later, with `queryIntent`. */
   readonly pipelined: boolean
 }
@@ -70,13 +73,17 @@ export type TxnCommand =
     }
   /** Record: made or kept alive. */
   | { readonly type: "heartbeat"; readonly txn: TxnId; readonly anchor: Anchor }
-  /** Record: staged at `commitTs`; committed at once when nothing is promised. */
+  /**
+   * Record: staged at `commitTs`; committed at once when nothing is promised. Nothing is, if the request carries a token:
+   * its outcome, `results`, is stored by the same write, and an outcome that stands already is what is answered.
+   */
   | {
       readonly type: "stage"
       readonly txn: TxnId
       readonly anchor: Anchor
       readonly commitTs: Timestamp
       readonly promised: readonly Promised[]
+      readonly results: readonly KvResult[]
     }
   /** Record: all that was promised is there (by its coordinator or a recoverer): committed, if it still stages `commitTs`. */
   | { readonly type: "commit"; readonly txn: TxnId; readonly anchor: Anchor; readonly commitTs: Timestamp }
@@ -89,12 +96,11 @@ export type TxnCommand =
     }
   /** Record: what is it? `minCommitTs` above 0 pushes a pending one above it. An abandoned one is aborted. */
   | { readonly type: "push"; readonly txn: TxnId; readonly anchor: Anchor; readonly minCommitTs: Timestamp }
-  /** Is this write here, at or below `ts`? `prevent`: if not, it never will be. */
+  /** Are all these writes here, at or below `ts`? `prevent`: those that are not never will be. */
   | {
       readonly type: "queryIntent"
       readonly txn: TxnId
-      readonly key: string
-      readonly seq: number
+      readonly writes: readonly { readonly key: string; readonly seq: number }[]
       readonly ts: Timestamp
       readonly prevent: boolean
     }
@@ -114,6 +120,8 @@ export type TxnCommand =
   | { readonly type: "queryWait"; readonly txn: TxnId; readonly ticket: number }
   /** The transaction ends: it waits here no longer. */
   | { readonly type: "cancelWait"; readonly txn: TxnId }
+  /** What came of this token, whose outcome lies at `key`? `prevent`: nothing yet means that nothing ever will. */
+  | { readonly type: "queryOutcome"; readonly key: string; readonly token: Token; readonly prevent: boolean }
 
 export type TxnAnswer =
   | { readonly type: "refreshed" }
@@ -122,6 +130,13 @@ export type TxnAnswer =
   | { readonly type: "state"; readonly state: TxnState }
   | { readonly type: "intent"; readonly isThere: boolean }
   | { readonly type: "waits"; readonly for: readonly TxnId[] }
+  /** Of a token. `results` null: dropped since its client had them. */
+  | {
+      readonly type: "outcome"
+      readonly status: "none" | "committed" | "prevented" | "expired"
+      readonly commitTs: Timestamp
+      readonly results: readonly KvResult[] | null
+    }
   | { readonly type: "done" }
 
 /** Why a transaction must be begun anew, beside SQLSTATE 40001: machine-readable, with the key it met. */
