@@ -1,18 +1,22 @@
 import { crc32cLatin1 } from "../lib/crc32c.ts"
 import { invariant } from "../lib/invariant.ts"
+import type { TxnId } from "../txn/protocol.ts"
 
 /**
  * One version as it is stored, a byte string:
  *
- *     flags u8 · checksum u32 (little endian) · transaction id uint (with its flag) · schema version uint · payload
+ *     flags u8 · checksum u32 (little endian) · transaction id, 16 bytes (with its flag) · schema version uint · payload
  *
  * The checksum is CRC-32C over the flags and everything after the checksum.
  */
 export type Version = {
   /** The key is deleted from here on; the payload is empty. */
   readonly tombstone: boolean
-  /** Who wrote it, while its outcome may still be asked for; null once it no longer may. */
-  readonly txnId: number | null
+  /**
+   * Whose intent it was; null when the leader of the range gave it its timestamp. What was an intent may have got its own
+   * elsewhere, by a clock that was ahead of this range's.
+   */
+  readonly txnId: TxnId | null
   readonly schemaVersion: number
   readonly payload: string
 }
@@ -22,11 +26,16 @@ const FLAG_TXN_ID = 2
 const FLAGS_KNOWN = FLAG_TOMBSTONE | FLAG_TXN_ID
 const CHECKSUM_AT = 1
 const BODY_AT = 5
+const TXN_ID_BYTES = 16
 
 /** `payload` null is a tombstone. */
-export function encodeVersion(payload: string | null, schemaVersion: number, txnId: number | null): string {
+export function encodeVersion(payload: string | null, schemaVersion: number, txnId: TxnId | null): string {
+  invariant(
+    txnId === null || txnId.length === TXN_ID_BYTES,
+    "Cannot encode a version: no such transaction id",
+  )
   const flags = (payload === null ? FLAG_TOMBSTONE : 0) | (txnId === null ? 0 : FLAG_TXN_ID)
-  const numbers = (txnId === null ? "" : encodeUint(txnId)) + encodeUint(schemaVersion)
+  const numbers = (txnId === null ? "" : txnId) + encodeUint(schemaVersion)
   // Piece by piece: put together first, the pieces would have to be copied into one flat string.
   let checksum = crc32cLatin1(String.fromCharCode(flags), 0, 1)
   checksum = crc32cLatin1(numbers, 0, numbers.length, checksum)
@@ -48,16 +57,16 @@ export function decodeVersion(value: string): Version | "damaged" {
   const checksum = crc32cLatin1(value, BODY_AT, value.length, crc32cLatin1(value, 0, CHECKSUM_AT))
   if (checksum !== storedChecksum(value) || (flags & ~FLAGS_KNOWN) !== 0) return "damaged"
   let at = BODY_AT
-  let txnId: number | null = null
+  let txnId: TxnId | null = null
   if ((flags & FLAG_TXN_ID) !== 0) {
-    const length = uintEnd(value, at) - at
-    txnId = decodeUint(value, at, length)
-    at += length
+    txnId = value.slice(at, at + TXN_ID_BYTES) as TxnId
+    at += TXN_ID_BYTES
+    if (at > value.length) return "damaged"
   }
   const end = uintEnd(value, at)
   const schemaVersion = decodeUint(value, at, end - at)
   const tombstone = (flags & FLAG_TOMBSTONE) !== 0
-  if (txnId === -1 || schemaVersion === -1 || (tombstone && end !== value.length)) return "damaged"
+  if (schemaVersion === -1 || (tombstone && end !== value.length)) return "damaged"
   return { tombstone, txnId, schemaVersion, payload: value.slice(end) }
 }
 

@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { assert, test } from "vitest"
 import { decodeVersion, encodeVersion } from "#kernel/mvcc/version.ts"
+import type { TxnId } from "#kernel/txn/protocol.ts"
 import { crc32cLatin1 } from "#kernel/lib/crc32c.ts"
 
 const uint = fc.oneof(
@@ -9,12 +10,17 @@ const uint = fc.oneof(
   fc.maxSafeNat(),
 )
 const payload = fc.uint8Array({ maxLength: 40 }).map((bytes) => String.fromCharCode(...bytes))
-const version = fc.record({ payload: fc.option(payload), schemaVersion: uint, txnId: fc.option(uint) })
+const txnId = fc
+  .uint8Array({ minLength: 16, maxLength: 16 })
+  .map((bytes) => String.fromCharCode(...bytes) as TxnId)
+const version = fc.record({ payload: fc.option(payload), schemaVersion: uint, txnId: fc.option(txnId) })
 
 test("a version has these bytes", () => {
-  const hex = Buffer.from(encodeVersion("hi", 3, 300), "latin1").toString("hex")
-  assert.equal(hex, "02" + hex.slice(2, 10) + "ac02" + "03" + "6869")
-  const body = Buffer.from("02ac02036869", "hex").toString("latin1")
+  const id = "00112233445566778899aabbccddeeff"
+  const written = encodeVersion("hi", 3, Buffer.from(id, "hex").toString("latin1") as TxnId)
+  const hex = Buffer.from(written, "latin1").toString("hex")
+  assert.equal(hex, "02" + hex.slice(2, 10) + id + "03" + "6869")
+  const body = Buffer.from("02" + id + "036869", "hex").toString("latin1")
   assert.equal(Buffer.from(hex.slice(2, 10), "hex").readUInt32LE(), crc32cLatin1(body, 0, body.length))
 })
 
