@@ -8,6 +8,7 @@ import { readInput, writeInput } from "#kernel/node/record.ts"
 import { makeEntry, type Configuration } from "#kernel/raft/types.ts"
 import { readReply, readRequest, writeReply, writeRequest } from "#kernel/range/request-codec.ts"
 import type { KvReply, KvRequest } from "#kernel/range/request.ts"
+import type { TxnAnswer, TxnCommand, TxnMeta } from "#kernel/txn/protocol.ts"
 import { BEFORE_FIRST, makeChunk, readRows, type Row } from "#kernel/snapshot/chunk.ts"
 import type { SnapshotHead } from "#kernel/snapshot/head.ts"
 
@@ -173,6 +174,7 @@ const request: KvRequest = {
   read: "strong",
   readTs: 0,
   txn: null,
+  command: null,
   principal: "p",
   configEpoch: 0,
   bundleHash: "",
@@ -188,7 +190,53 @@ const request: KvRequest = {
     { type: "scan", start: "a", end: "z", limit: 9, reverse: true },
   ],
 }
-const REQUESTS: readonly KvRequest[] = [request, { ...request, token: null, read: "eventual", ops: [] }]
+const txn = "0123456789abcdef"
+const anchor = { tenant: 0, rangeId: 7, key: "a" }
+const promised = [{ rangeId: 7, key: "b", seq: 3 }]
+const rolledBack = [{ from: 4, to: 5 }]
+const span = { start: "a", end: "c" }
+const meta: TxnMeta = {
+  id: txn,
+  anchor,
+  level: "serializable",
+  control: "locking",
+  readTs: WIDE,
+  writeTs: WIDE,
+  limitTs: WIDE,
+  seq: 3,
+  rolledBack,
+  wait: "wait",
+  lock: "exclusive",
+  pipelined: true,
+  onePhase: [{ ...span, fromTs: 9 }],
+}
+const COMMANDS: readonly TxnCommand[] = [
+  { type: "refresh", txn, spans: [{ ...span, fromTs: 9 }], toTs: WIDE },
+  { type: "heartbeat", txn, anchor },
+  { type: "stage", txn, anchor, commitTs: WIDE, promised, rolledBack, results: [{ type: "done" }] },
+  { type: "commit", txn, anchor, commitTs: WIDE },
+  { type: "abort", txn, anchor, ifStagedAt: WIDE },
+  { type: "push", txn, anchor, minCommitTs: WIDE },
+  { type: "queryIntent", txn, writes: [{ key: "a", seq: 3 }], ts: WIDE, prevent: true },
+  { type: "resolve", txn, commitTs: WIDE, rolledBack, keys: ["a"], spans: [span] },
+  { type: "queryWait", txn, ticket: 5 },
+  { type: "cancelWait", txn },
+  { type: "queryOutcome", key: "a", token: request.token!, prevent: true },
+]
+const ANSWERS: readonly TxnAnswer[] = [
+  { type: "refreshed" },
+  { type: "changed", key: "a", at: WIDE, by: txn },
+  { type: "state", state: { status: "staging", ts: WIDE, promised, rolledBack, isAbandoned: true } },
+  { type: "intent", isThere: true },
+  { type: "waits", for: [txn] },
+  { type: "outcome", status: "committed", commitTs: WIDE, results: [{ type: "count", value: -5 }] },
+]
+const REQUESTS: readonly KvRequest[] = [
+  request,
+  { ...request, token: null, read: "eventual", ops: [] },
+  { ...request, txn: meta },
+  ...COMMANDS.map((command) => ({ ...request, command, ops: [] })),
+]
 const REPLIES: readonly KvReply[] = [
   {
     type: "ok",
@@ -202,7 +250,9 @@ const REPLIES: readonly KvReply[] = [
       { type: "count", value: -5 },
       { type: "rows", rows: [["a", "b"]], more: true },
     ],
+    answer: null,
   },
+  ...ANSWERS.map((answer) => ({ type: "ok", id: 9, commitTs: WIDE, results: [], answer }) as const),
   { type: "error", id: 9, error: { code: "notLeader", hint: 3, term: 9 } },
   { type: "error", id: 9, error: { code: "notLeader", hint: null, term: 9 } },
   { type: "error", id: 9, error: { code: "staleGeneration", descriptor } },
@@ -210,6 +260,12 @@ const REPLIES: readonly KvReply[] = [
   { type: "error", id: 9, error: { code: "notAnInteger", key: "a" } },
   { type: "error", id: 9, error: { code: "badRequest", reason: "no" } },
   { type: "error", id: 9, error: { code: "overloaded" } },
+  {
+    type: "error",
+    id: 9,
+    error: { code: "txnRestart", reason: "uncertainty", key: "a", at: WIDE, by: null },
+  },
+  { type: "error", id: 9, error: { code: "lockNotAvailable", key: "a", by: txn } },
 ]
 
 const stamp = { mono: 1_000, wall: 1_700_000_000_000_000 }

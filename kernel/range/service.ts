@@ -300,7 +300,7 @@ export class RangeService {
     )
     if (this.#isDamaged(evaluated)) return { type: "error", id: request.id, error: { code: "recovering" } }
     return evaluated.ok
-      ? { type: "ok", id: request.id, commitTs, results: evaluated.results }
+      ? { type: "ok", id: request.id, commitTs, results: evaluated.results, answer: null }
       : { type: "error", id: request.id, error: evaluated.error }
   }
 

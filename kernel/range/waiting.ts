@@ -86,6 +86,6 @@ export function loadProposal(reader: ByteReader): Proposal {
 
 export function replyOf(id: number, commitTs: Timestamp, body: OutcomeBody): KvReply {
   return body.type === "results"
-    ? { type: "ok", id, commitTs, results: body.results }
+    ? { type: "ok", id, commitTs, results: body.results, answer: null }
     : { type: "error", id, error: body.error }
 }

@@ -1,5 +1,5 @@
 import type { Brand } from "../lib/brand.ts"
-import type { RangeId, StoreId, TenantId, Timestamp } from "../ids.ts"
+import type { RangeId, TenantId, Timestamp } from "../ids.ts"
 import type { KvResult, Token } from "../range/request.ts"
 
 /** Sixteen bytes: begin timestamp · gateway's store · low word of its process's nonce. Byte order is age. ADR 50. */
@@ -30,8 +30,6 @@ export type TxnMeta = {
   readonly writeTs: Timestamp
   /** What lies above `readTs` up to here may have been acknowledged before it began; 0 when nothing can have been. */
   readonly limitTs: Timestamp
-  /** Clocks of stores as this transaction first saw them, which bound `limitTs` there. Ascending by store. */
-  readonly observed: readonly { readonly store: StoreId; readonly ts: Timestamp }[]
   /** Of the first op; the following count up. Never used twice in a transaction. */
   readonly seq: number
   readonly rolledBack: readonly SeqSpan[]
@@ -40,6 +38,11 @@ export type TxnMeta = {
   readonly lock: LockStrength | null
   /** Answer when proposed: that the writes are there is asked later, with `queryIntent`. */
   readonly pipelined: boolean
+  /**
+   * Not null: these ops are the whole rest of a transaction that has no intents anywhere. They are committed in one phase,
+   * after these spans of this range, read before, are refreshed to their timestamp.
+   */
+  readonly onePhase: readonly ReadSpan[] | null
 }
 
 /** A write that must be there for a staged transaction to be committed. */
@@ -54,10 +57,17 @@ export type TxnState = {
   readonly ts: Timestamp
   /** Of a staging one. */
   readonly promised: readonly Promised[]
+  /** Of a staging or committed one: these sequence numbers are not part of it. */
+  readonly rolledBack: readonly SeqSpan[]
+  /** Its coordinator has let five heartbeats go by. */
+  readonly isAbandoned: boolean
 }
 
 /** A span of user keys; an empty `end` is the end of the range. */
 export type KeySpan = { readonly start: string; readonly end: string }
+
+/** A span that was read at `fromTs`. */
+export type ReadSpan = KeySpan & { readonly fromTs: Timestamp }
 
 /**
  * What is asked of a range beside reads and writes. A request has ops or one command. Addressed like
@@ -68,7 +78,7 @@ export type TxnCommand =
   | {
       readonly type: "refresh"
       readonly txn: TxnId
-      readonly spans: readonly (KeySpan & { readonly fromTs: Timestamp })[]
+      readonly spans: readonly ReadSpan[]
       readonly toTs: Timestamp
     }
   /** Record: made or kept alive. */
@@ -83,6 +93,8 @@ export type TxnCommand =
       readonly anchor: Anchor
       readonly commitTs: Timestamp
       readonly promised: readonly Promised[]
+      /** Rolled back to savepoints, refused, or without a write: an intent of one of these is none. */
+      readonly rolledBack: readonly SeqSpan[]
       readonly results: readonly KvResult[]
     }
   /** Record: all that was promised is there (by its coordinator or a recoverer): committed, if it still stages `commitTs`. */

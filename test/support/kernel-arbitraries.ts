@@ -9,6 +9,14 @@ import { makeEntry, type Batch, type Configuration, type Entry, type Payload } f
 import type { Member, RangeDescriptor } from "#kernel/range/descriptor.ts"
 import type { SnapshotHead, SnapshotId } from "#kernel/snapshot/head.ts"
 import type { KvOp, KvReply, KvRequest, KvResult, Token } from "#kernel/range/request.ts"
+import type {
+  Anchor,
+  RestartReason,
+  TxnAnswer,
+  TxnCommand,
+  TxnMeta,
+  TxnStatus,
+} from "#kernel/txn/protocol.ts"
 
 /** Canonical bytes of whatever saves itself. */
 export function bytesOf(machine: { save(sink: Sink): void }): Uint8Array {
@@ -260,25 +268,6 @@ const op: fc.Arbitrary<KvOp> = fc.oneof(
   }),
 )
 
-const token: fc.Arbitrary<Token> = fc.record({ client: uint, birth: uint, seq: uint, ackedSeq: uint })
-
-export const request: fc.Arbitrary<KvRequest> = fc.record({
-  id: uint,
-  tenant: uint,
-  rangeId: uint,
-  generation: uint,
-  token: fc.option(token),
-  deadlineUs: uint,
-  read: fc.constantFrom("strong", "timeline", "eventual"),
-  readTs: uint,
-  txn: fc.constant(null),
-  principal: text,
-  configEpoch: uint,
-  bundleHash: text,
-  trace: text,
-  ops: fc.array(op, { maxLength: 4 }),
-})
-
 const result: fc.Arbitrary<KvResult> = fc.oneof(
   fc.record({ type: fc.constant("value" as const), value: fc.option(text) }),
   fc.constant({ type: "done" } as const),
@@ -291,10 +280,125 @@ const result: fc.Arbitrary<KvResult> = fc.oneof(
   }),
 )
 
+const token: fc.Arbitrary<Token> = fc.record({ client: uint, birth: uint, seq: uint, ackedSeq: uint })
+
+export const txnId: fc.Arbitrary<string> = fc
+  .uint8Array({ minLength: 16, maxLength: 16 })
+  .map((bytes) => String.fromCharCode(...bytes))
+export const anchor: fc.Arbitrary<Anchor> = fc.record({ tenant: uint, rangeId: uint, key: text })
+const seqSpan = fc.record({ from: uint, to: uint })
+const keySpan = fc.record({ start: text, end: text })
+const readSpan = fc.record({ start: text, end: text, fromTs: uint })
+const promised = fc.record({ rangeId: uint, key: text, seq: uint })
+const reason = fc.constantFrom<RestartReason>("writeTooOld", "uncertainty", "abandoned")
+
+const txnMeta: fc.Arbitrary<TxnMeta> = fc.record({
+  id: txnId,
+  anchor,
+  level: fc.constantFrom("readCommitted", "snapshot", "serializable"),
+  control: fc.constantFrom("locking", "optimistic"),
+  readTs: uint,
+  writeTs: uint,
+  limitTs: uint,
+  seq: uint,
+  rolledBack: fc.array(seqSpan, { maxLength: 2 }),
+  wait: fc.constantFrom("wait", "noWait", "skipLocked"),
+  lock: fc.constantFrom("shared", "exclusive", null),
+  pipelined: fc.boolean(),
+  onePhase: fc.option(fc.array(readSpan, { maxLength: 2 })),
+})
+
+const txnCommand: fc.Arbitrary<TxnCommand> = fc.oneof(
+  fc.record({
+    type: fc.constant("refresh" as const),
+    txn: txnId,
+    spans: fc.array(readSpan, { maxLength: 2 }),
+    toTs: uint,
+  }),
+  fc.record({ type: fc.constantFrom("heartbeat" as const, "forget" as const), txn: txnId, anchor }),
+  fc.record({
+    type: fc.constant("stage" as const),
+    txn: txnId,
+    anchor,
+    commitTs: uint,
+    promised: fc.array(promised, { maxLength: 2 }),
+    rolledBack: fc.array(seqSpan, { maxLength: 2 }),
+    results: fc.array(result, { maxLength: 2 }),
+  }),
+  fc.record({ type: fc.constant("commit" as const), txn: txnId, anchor, commitTs: uint }),
+  fc.record({ type: fc.constant("abort" as const), txn: txnId, anchor, ifStagedAt: fc.option(uint) }),
+  fc.record({ type: fc.constant("push" as const), txn: txnId, anchor, minCommitTs: uint }),
+  fc.record({
+    type: fc.constant("queryIntent" as const),
+    txn: txnId,
+    writes: fc.array(fc.record({ key: text, seq: uint }), { maxLength: 2 }),
+    ts: uint,
+    prevent: fc.boolean(),
+  }),
+  fc.record({
+    type: fc.constant("resolve" as const),
+    txn: txnId,
+    commitTs: fc.option(uint),
+    rolledBack: fc.array(seqSpan, { maxLength: 2 }),
+    keys: fc.array(text, { maxLength: 2 }),
+    spans: fc.array(keySpan, { maxLength: 2 }),
+  }),
+  fc.record({ type: fc.constant("queryWait" as const), txn: txnId, ticket: uint }),
+  fc.record({ type: fc.constant("cancelWait" as const), txn: txnId }),
+  fc.record({ type: fc.constant("queryOutcome" as const), key: text, token, prevent: fc.boolean() }),
+)
+
+const txnAnswer: fc.Arbitrary<TxnAnswer> = fc.oneof(
+  fc.record({ type: fc.constantFrom("refreshed" as const, "done" as const) }),
+  fc.record({ type: fc.constant("changed" as const), key: text, at: uint, by: fc.option(txnId) }),
+  fc.record({
+    type: fc.constant("state" as const),
+    state: fc.record({
+      status: fc.constantFrom<TxnStatus>("pending", "staging", "committed", "aborted"),
+      ts: uint,
+      promised: fc.array(promised, { maxLength: 2 }),
+      rolledBack: fc.array(seqSpan, { maxLength: 2 }),
+      isAbandoned: fc.boolean(),
+    }),
+  }),
+  fc.record({ type: fc.constant("intent" as const), isThere: fc.boolean() }),
+  fc.record({ type: fc.constant("waits" as const), for: fc.array(txnId, { maxLength: 2 }) }),
+  fc.record({
+    type: fc.constant("outcome" as const),
+    status: fc.constantFrom("none", "committed", "prevented", "expired"),
+    commitTs: uint,
+    results: fc.option(fc.array(result, { maxLength: 2 })),
+  }),
+)
+
+export const request: fc.Arbitrary<KvRequest> = fc.record({
+  id: uint,
+  tenant: uint,
+  rangeId: uint,
+  generation: uint,
+  token: fc.option(token),
+  deadlineUs: uint,
+  read: fc.constantFrom("strong", "timeline", "eventual"),
+  readTs: uint,
+  txn: fc.option(txnMeta),
+  command: fc.option(txnCommand),
+  principal: text,
+  configEpoch: uint,
+  bundleHash: text,
+  trace: text,
+  ops: fc.array(op, { maxLength: 4 }),
+})
+
 const error: fc.Arbitrary<KernelError> = fc.oneof(
   fc.record({ code: fc.constant("notLeader" as const), hint: fc.option(uint), term: uint }),
   fc.record({ code: fc.constant("staleGeneration" as const), descriptor }),
-  fc.record({ code: fc.constantFrom("keyOutOfRange" as const, "notAnInteger" as const), key: text }),
+  fc.record({
+    code: fc.constantFrom("keyOutOfRange" as const, "notAnInteger" as const),
+    key: text,
+  }),
+  fc.record({ code: fc.constant("tooManyTransactions" as const), limit: uint }),
+  fc.record({ code: fc.constant("lockNotAvailable" as const), key: text, by: fc.option(txnId) }),
+  fc.record({ code: fc.constant("txnRestart" as const), reason, key: text, at: uint, by: fc.option(txnId) }),
   fc.record({ code: fc.constant("tooLarge" as const), limit: uint, actual: uint }),
   fc.record({ code: fc.constant("badRequest" as const), reason: text }),
   fc.record({
@@ -309,6 +413,11 @@ const error: fc.Arbitrary<KernelError> = fc.oneof(
       "membershipBusy" as const,
       "diskFull" as const,
       "clockOutOfBound" as const,
+      "txnAborted" as const,
+      "deadlock" as const,
+      "cancelled" as const,
+      "noTransaction" as const,
+      "readOnlyTransaction" as const,
     ),
   }),
 )
@@ -319,6 +428,7 @@ export const reply: fc.Arbitrary<KvReply> = fc.oneof(
     id: uint,
     commitTs: uint,
     results: fc.array(result, { maxLength: 4 }),
+    answer: fc.option(txnAnswer),
   }),
   fc.record({ type: fc.constant("error" as const), id: uint, error }),
 )
