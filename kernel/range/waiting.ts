@@ -85,7 +85,6 @@ export function loadProposal(reader: ByteReader): Proposal {
 }
 
 export function replyOf(id: number, commitTs: Timestamp, body: OutcomeBody): KvReply {
-  return body.type === "results"
-    ? { type: "ok", id, commitTs, results: body.results, answer: null }
-    : { type: "error", id, error: body.error }
+  if (body.type === "results") return { type: "ok", id, commitTs, results: body.results, answer: null }
+  return { type: "error", id, error: body.type === "error" ? body.error : { code: "txnAborted" } }
 }

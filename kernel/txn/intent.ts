@@ -4,8 +4,8 @@ import { ByteReader, ByteWriter } from "../lib/bytes.ts"
 import { crc32c } from "../lib/crc32c.ts"
 import { bytesFromLatin1 } from "../lib/latin1.ts"
 import { decodeUserKey, KV_TABLE, tableSpan, userKeyPrefix } from "../mvcc/key.ts"
+import { TXN_ID_BYTES } from "./protocol-codec.ts"
 import type { Anchor, SeqSpan, TxnId } from "./protocol.ts"
-import { TXN_ID_BYTES } from "./txn-id.ts"
 
 /** A value as one op of the transaction left it; null is a deletion. */
 export type IntentWrite = { readonly seq: number; readonly value: string | null }

@@ -89,3 +89,7 @@ export function putTxnRecord(tenant: TenantId, anchorKey: string, txn: TxnId, re
   const key = txnRecordKey(tenant, anchorKey, txn)
   return { space: SPACE_RECORDS, type: "put", key, value: encodeTxnRecord(record) }
 }
+
+export function dropTxnRecord(tenant: TenantId, anchorKey: string, txn: TxnId): Write {
+  return { space: SPACE_RECORDS, type: "delete", key: txnRecordKey(tenant, anchorKey, txn), value: "" }
+}

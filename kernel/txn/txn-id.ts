@@ -1,8 +1,7 @@
 import type { StoreId, Timestamp } from "../ids.ts"
 import { decodeUint64, encodeUint64 } from "../mvcc/key.ts"
+import { TXN_ID_BYTES } from "./protocol-codec.ts"
 import type { TxnId } from "./protocol.ts"
-
-export const TXN_ID_BYTES = 16
 
 /** An id of this form; begin timestamps of one process only grow, so it is given once. */
 export function makeTxnId(begin: Timestamp, store: StoreId, nonceLow: number): TxnId {
