@@ -10,7 +10,8 @@ import type { RaftEffect, StepContext } from "../raft/state.ts"
 import type { Batch } from "../raft/types.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
-import { RangeService, type ReadPath, type ServiceContext } from "../range/service.ts"
+import { RangeService } from "../range/service.ts"
+import type { ReadPath, ServiceContext } from "../range/service-context.ts"
 import { StateMachine } from "../range/state-machine.ts"
 import type { SnapshotTraffic } from "../snapshot/traffic.ts"
 import type { KernelConfig } from "./config.ts"
@@ -445,7 +446,7 @@ export class Replica {
     for (const effect of service.drain()) {
       if (effect.type === "reply") {
         moment.out.push({ type: "reply", session: effect.session, reply: effect.reply, barrier: null })
-      } else moment.out.push(effect)
+      } else if (effect.type === "observe") moment.out.push(effect)
     }
   }
 

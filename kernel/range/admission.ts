@@ -4,7 +4,7 @@ import { aheadUs, fromWall } from "../time/hlc.ts"
 import type { RangeDescriptor } from "./descriptor.ts"
 import type { KvRequest } from "./request.ts"
 import { isReadOnly, onlyDeletes } from "./asked.ts"
-import type { ReadPath, ServiceContext } from "./service.ts"
+import type { ReadPath, ServiceContext } from "./service-context.ts"
 import { outside, validate } from "./validate.ts"
 
 /**

@@ -1,7 +1,8 @@
-import type { Mono } from "../ids.ts"
+import type { Mono, Timestamp } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
-import type { Anchor, LockStrength, TxnId } from "./protocol.ts"
+import type { Anchor, KeySpan, LockStrength, TxnId } from "./protocol.ts"
+import { readAnchor, readTxnId, writeAnchor, writeTxnId } from "./protocol-codec.ts"
 
 /** A span of user keys and how it is wanted or held; an empty `end` is unbounded. */
 export type Lock = { readonly start: string; readonly end: string; readonly strength: LockStrength }
@@ -9,8 +10,16 @@ export type Lock = { readonly start: string; readonly end: string; readonly stre
 /** Somebody in the way: a holder, or one who came earlier (then `ticket` is theirs, else 0). `by` null: no transaction. */
 export type Conflict = { readonly key: string; readonly by: TxnId | null; readonly ticket: number }
 
-/** An intent in the way of somebody who waits. */
-export type Met = { readonly key: string; readonly txn: TxnId; readonly anchor: Anchor }
+/**
+ * An intent in the way of somebody who waits. `pushTs` null: until it is gone; else until more is known of its
+ * transaction, which is to be pushed above.
+ */
+export type Met = {
+  readonly key: string
+  readonly txn: TxnId
+  readonly anchor: Anchor
+  readonly pushTs: Timestamp | null
+}
 
 type Held = { readonly txn: TxnId; readonly lock: Lock }
 
@@ -151,15 +160,20 @@ export class LockTable {
     for (const each of met) this.#gained(each.txn)
   }
 
-  /** Back to waiting: it was ready, and met more. */
-  waitAgain(ticket: number, met: readonly Met[]): void {
+  /** Back to waiting: it was ready, and met more, or wants something else by now. */
+  waitAgain(ticket: number, wanted: readonly Lock[], met: readonly Met[]): void {
     const waiter = this.#waiters.get(ticket)
     invariant(waiter !== undefined && waiter.isReady, "Cannot wait again: the ticket is not ready")
-    waiter.isReady = false
-    waiter.met.clear()
-    for (const each of met) waiter.met.set(each.key, each)
-    this.#check(waiter)
-    for (const each of met) this.#gained(each.txn)
+    if (isSame(waiter.wanted, wanted)) {
+      waiter.isReady = false
+      waiter.met.clear()
+      for (const each of met) waiter.met.set(each.key, each)
+      this.#check(waiter)
+      for (const each of met) this.#gained(each.txn)
+    } else {
+      this.leave(ticket)
+      this.wait(ticket, waiter.txn, wanted, met, waiter.since, waiter.told)
+    }
   }
 
   /** Others wait for more of it now: they stand in its way no longer. */
@@ -225,7 +239,7 @@ export class LockTable {
   }
 
   /** Gives up what the transaction holds inside of these spans; all of it when there are none. */
-  release(txn: TxnId, spans: readonly { readonly start: string; readonly end: string }[] | null): void {
+  release(txn: TxnId, spans: readonly KeySpan[] | null): void {
     const mine = this.#held.get(txn)
     if (mine === undefined) return
     const gone = spans === null ? mine : mine.filter((lock) => spans.some((span) => within(lock, span)))
@@ -244,7 +258,7 @@ export class LockTable {
       if (waiter.txn === txn) continue
       for (const key of keys) {
         if (!waiter.wanted.some((want) => covers(want, key))) continue
-        waiter.met.set(key, { key, txn, anchor })
+        waiter.met.set(key, { key, txn, anchor, pushTs: null })
         isMet = true
       }
     }
@@ -259,7 +273,7 @@ export class LockTable {
   }
 
   /** Something in this span is free now: whoever wants it is looked at again. */
-  #freed(span: { readonly start: string; readonly end: string }): void {
+  #freed(span: KeySpan): void {
     if (this.#waiters.size === 0) return
     if (isPoint(span)) {
       for (const ticket of this.#pointWaiters.get(span.start) ?? NO_TICKETS)
@@ -307,21 +321,46 @@ export class LockTable {
     return [...found].sort()
   }
 
-  /** The intents that somebody has had in their way since `mono` or longer, each once. */
-  metSince(mono: Mono): readonly Met[] {
-    const found = new Map<string, Met>()
+  /** Whose records are to be asked: what keeps a reader, and what somebody has waited for since `mono` or longer. */
+  toAsk(mono: Mono): readonly Met[] {
+    const found = new Map<TxnId, Met>()
     for (const waiter of this.#waiters.values()) {
-      if (waiter.since > mono) break
-      for (const met of waiter.met.values()) if (!found.has(met.key)) found.set(met.key, met)
+      for (const met of waiter.met.values()) {
+        if (met.pushTs === null && waiter.since > mono) continue
+        const other = found.get(met.txn)
+        if (other === undefined || (met.pushTs ?? 0) > (other.pushTs ?? 0)) found.set(met.txn, met)
+      }
     }
     return [...found.values()]
+  }
+
+  /** More is known of this transaction: who wanted to know looks again. */
+  learned(txn: TxnId): void {
+    for (const waiter of this.#waiters.values()) {
+      let wasMet = false
+      for (const met of waiter.met.values()) {
+        if (met.txn !== txn || met.pushTs === null) continue
+        waiter.met.delete(met.key)
+        wasMet = true
+      }
+      if (wasMet) this.#check(waiter)
+    }
+  }
+
+  /** The keys at which intents of this transaction are in somebody's way. */
+  keysOf(txn: TxnId): readonly string[] {
+    const keys = new Set<string>()
+    for (const waiter of this.#waiters.values())
+      for (const met of waiter.met.values()) if (met.txn === txn) keys.add(met.key)
+    return [...keys]
   }
 
   /** What gateways were not told yet of transactions that have waited since `mono` or longer. */
   takeWaits(mono: Mono): readonly Waits[] {
     const waits: Waits[] = []
     for (const waiter of this.#waiters.values()) {
-      if (waiter.txn === null || waiter.since > mono) continue
+      // A reader waits for an answer, and not for what the other does next.
+      if (waiter.txn === null || waiter.wanted.length === 0 || waiter.since > mono) continue
       const blockers = this.#blockersOf(waiter)
       if (blockers.length === waiter.told.length && blockers.every((txn, i) => txn === waiter.told[i]))
         continue
@@ -367,12 +406,11 @@ export class LockTable {
       sink.str(waiter.txn ?? "")
       saveLocks(waiter.wanted, sink)
       sink.uint(waiter.met.size)
-      for (const { key, txn, anchor } of waiter.met.values()) {
+      for (const { key, txn, anchor, pushTs } of waiter.met.values()) {
         sink.str(key)
-        sink.str(txn)
-        sink.uint(anchor.tenant)
-        sink.uint(anchor.rangeId)
-        sink.str(anchor.key)
+        writeTxnId(txn, sink)
+        writeAnchor(anchor, sink)
+        sink.uint(pushTs === null ? 0 : pushTs + 1)
       }
       sink.uint(waiter.since)
       sink.bool(waiter.isReady)
@@ -395,9 +433,10 @@ export class LockTable {
       const met = new Map<string, Met>()
       for (let count = reader.count(5); count > 0; count--) {
         const key = reader.str()
-        const holder = reader.str() as TxnId
-        const anchor = { tenant: reader.uint(), rangeId: reader.uint(), key: reader.str() }
-        met.set(key, { key, txn: holder, anchor })
+        const holder = readTxnId(reader)
+        const anchor = readAnchor(reader)
+        const push = reader.uint()
+        met.set(key, { key, txn: holder, anchor, pushTs: push === 0 ? null : push - 1 })
       }
       const since = reader.uint()
       const isReady = reader.bool()
@@ -437,25 +476,33 @@ export function pointLock(key: string, strength: LockStrength): Lock {
   return { start: key, end: key + "\0", strength }
 }
 
-function isPoint({ start, end }: { readonly start: string; readonly end: string }): boolean {
+function isPoint({ start, end }: KeySpan): boolean {
   return end.length === start.length + 1 && end === start + "\0"
+}
+
+function isSame(a: readonly Lock[], b: readonly Lock[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(
+      ({ start, end, strength }, i) =>
+        start === b[i]!.start && end === b[i]!.end && strength === b[i]!.strength,
+    )
+  )
 }
 
 function excludes(a: LockStrength, b: LockStrength): boolean {
   return a === "exclusive" || b === "exclusive"
 }
 
-type Span = { readonly start: string; readonly end: string }
-
-function overlap(a: Span, b: Span): boolean {
+function overlap(a: KeySpan, b: KeySpan): boolean {
   return (a.end === "" || b.start < a.end) && (b.end === "" || a.start < b.end)
 }
 
-function covers(span: Span, key: string): boolean {
+function covers(span: KeySpan, key: string): boolean {
   return key >= span.start && (span.end === "" || key < span.end)
 }
 
-function within(inner: Span, outer: Span): boolean {
+function within(inner: KeySpan, outer: KeySpan): boolean {
   return inner.start >= outer.start && (outer.end === "" || (inner.end !== "" && inner.end <= outer.end))
 }
 

@@ -93,3 +93,30 @@ export function putTxnRecord(tenant: TenantId, anchorKey: string, txn: TxnId, re
 export function dropTxnRecord(tenant: TenantId, anchorKey: string, txn: TxnId): Write {
   return { space: SPACE_RECORDS, type: "delete", key: txnRecordKey(tenant, anchorKey, txn), value: "" }
 }
+
+/** Where the floor of a range lies: below the first record that a range beginning at `start` can have. */
+function floorKey(tenant: TenantId, start: string): string {
+  return userKeyPrefix(tenant, KV_TABLE, start)
+}
+
+/** No record of a transaction that began at or below it is made anew here: it may have been one that was collected. */
+export function readFloor(view: ReadView, tenant: TenantId, start: string): Timestamp | "damaged" {
+  const value = view.get(SPACE_RECORDS, floorKey(tenant, start))
+  if (value === null) return 0
+  const bytes = bytesFromLatin1(value)
+  const reader = new ByteReader(bytes)
+  const checksum = reader.u32()
+  if (reader.failed || checksum !== crc32c(bytes, CHECKSUM_BYTES, bytes.length)) return "damaged"
+  const version = reader.u8()
+  const floor = reader.uint()
+  return version !== FORMAT_VERSION || reader.failed || reader.remaining > 0 ? "damaged" : floor
+}
+
+export function floorWrite(tenant: TenantId, start: string, floor: Timestamp): Write {
+  const writer = new ByteWriter(16)
+  writer.u32(0)
+  writer.u8(FORMAT_VERSION)
+  writer.uint(floor)
+  writer.patchU32(0, writer.crc32c(CHECKSUM_BYTES))
+  return { space: SPACE_RECORDS, type: "put", key: floorKey(tenant, start), value: writer.latin1() }
+}

@@ -175,7 +175,7 @@ test("what is newer is found by key, and beyond what was given here only what wa
           string,
           { readonly key: string; readonly ts: number; readonly isForeign: boolean }
         >()
-        for (const { key, ts, value } of puts) stored.set(`${ts} ${key}`, { key, ts, isForeign: false })
+        for (const { key, ts } of puts) stored.set(`${ts} ${key}`, { key, ts, isForeign: false })
         // Some of them were intents, of one transaction.
         const txnId = "sixteen bytes id" as TxnId
         for (const [name, { key, ts }] of stored) {

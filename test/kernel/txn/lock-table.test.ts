@@ -35,7 +35,7 @@ class Model {
       const owner = this.intents.get(key)
       const isMet = owner !== undefined && owner !== txn
       return isMet && wanted.some((want) => meet(want, pointLock(key, "exclusive")))
-        ? [{ key, txn: owner, anchor: ANCHOR }]
+        ? [{ key, txn: owner, anchor: ANCHOR, pushTs: null }]
         : []
     })
   }
@@ -124,7 +124,7 @@ class Model {
         const met = this.intentsIn(claim.txn, claim.wanted)
         const inWay = this.table.conflicts(claim.txn, claim.wanted, ticket, false)
         assert.equal(met.length + inWay.length === 0, this.blockers(claim).size === 0)
-        if (met.length + inWay.length > 0) this.table.waitAgain(ticket, met)
+        if (met.length + inWay.length > 0) this.table.waitAgain(ticket, claim.wanted, met)
         else {
           this.claims = this.claims.filter((each) => each !== claim)
           this.grant(claim)
