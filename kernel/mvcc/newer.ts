@@ -17,7 +17,7 @@ export type Newer = { readonly key: string; readonly ts: Timestamp; readonly txn
 
 /**
  * The first version of `[start, end)`, by key, that lies in `(after, upTo]`, the newest there of its key; an empty
- * `end` is unbounded. Above `localLimit` those alone count whose timestamp was given elsewhere. Null when there is none.
+ * `end` is unbounded. Those that were first written here above `localLimit` do not count. Null when there is none.
  */
 export function findNewer(
   view: ReadView,
@@ -41,7 +41,8 @@ export function findNewer(
       const version = decodeVersion(cursor.value)
       const userKey = decodeUserKey(prefix)
       if (version === "damaged" || userKey === null) return "damaged"
-      if (ts <= localLimit || version.txnId !== null) return { key: userKey, ts, txn: version.txnId }
+      if (Math.min(ts, version.txn?.writeTs ?? ts) <= localLimit)
+        return { key: userKey, ts, txn: version.txn?.id ?? null }
       cursor.next()
     }
   }

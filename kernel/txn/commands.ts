@@ -173,11 +173,11 @@ function committed(
   tenant: TenantId,
   key: string,
   ts: Timestamp,
-  { txn }: Intent,
+  { txn: id, writeTs }: Intent,
   value: string | null,
 ): Write {
   const prefix = userKeyPrefix(tenant, KV_TABLE, key)
-  const row = encodeVersion(value, 0, txn)
+  const row = encodeVersion(value, 0, { id, writeTs })
   return { space: SPACE_VERSIONS, type: "put", key: versionKey(prefix, ts), value: row }
 }
 

@@ -159,7 +159,7 @@ test("garbage collection, in calls of any size, changes no read at or above its 
   )
 })
 
-test("what is newer is found by key, and beyond what was given here only what was given elsewhere", () => {
+test("what is newer is found by key, but for what was first written above a limit", () => {
   fc.assert(
     fc.property(
       history,
@@ -173,20 +173,23 @@ test("what is newer is found by key, and beyond what was given here only what wa
         const engine = engineOf(puts)
         const stored = new Map<
           string,
-          { readonly key: string; readonly ts: number; readonly isForeign: boolean }
+          { readonly key: string; readonly ts: number; readonly writeTs: number; readonly isForeign: boolean }
         >()
-        for (const { key, ts } of puts) stored.set(`${ts} ${key}`, { key, ts, isForeign: false })
+        for (const { key, ts } of puts) stored.set(`${ts} ${key}`, { key, ts, writeTs: ts, isForeign: false })
         // Some of them were intents, of one transaction.
         const txnId = "sixteen bytes id" as TxnId
         for (const [name, { key, ts }] of stored) {
           if (ts % (every + 2) !== 0) continue
-          stored.set(name, { key, ts, isForeign: true })
+          const writeTs = Math.ceil(ts / 2)
+          stored.set(name, { key, ts, writeTs, isForeign: true })
           const { key: at, space } = writeVersion(TENANT, key, ts, "v")
-          engine.apply([{ space, type: "put", key: at, value: encodeVersion("v", 0, txnId) }])
+          engine.apply([
+            { space, type: "put", key: at, value: encodeVersion("v", 0, { id: txnId, writeTs }) },
+          ])
         }
         const found = [...stored.values()]
           .filter((row) => row.key >= start && (end === "" || row.key < end))
-          .filter((row) => row.ts > after && row.ts <= upTo && (row.ts <= local || row.isForeign))
+          .filter((row) => row.ts > after && row.ts <= upTo && row.writeTs <= local)
           .sort((a, b) => (a.key === b.key ? b.ts - a.ts : a.key < b.key ? -1 : 1))[0]
         const expected =
           found === undefined ? null : { key: found.key, ts: found.ts, txn: found.isForeign ? txnId : null }
