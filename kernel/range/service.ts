@@ -386,7 +386,7 @@ export class RangeService {
 
   /** A transaction ends: what it waits for here is wanted no longer. */
   #cancel(txn: TxnId): void {
-    for (const place of [...this.#judge.locks.ticketsOf(txn)]) {
+    for (const place of this.#judge.locks.ticketsOf(txn).slice()) {
       const waiting =
         this.#blocked.get(place) ?? [...this.#waiting.values()].find((each) => each.place === place)
       if (waiting === undefined || waiting.answered) continue

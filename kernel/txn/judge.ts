@@ -3,7 +3,6 @@ import type { Timestamp, Wall } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { INTENT_BYTES_MAX, LOCKS_MAX } from "../limits.ts"
 import { findNewer } from "../mvcc/newer.ts"
-import { readVersion } from "../mvcc/store.ts"
 import { evaluate, type Evaluation, type OpWrite } from "../range/evaluate.ts"
 import type { RangeClock } from "../range/range-clock.ts"
 import type { KvOp, KvResult } from "../range/request.ts"
@@ -63,6 +62,7 @@ export class Judge {
     const meta = request.txn
     if (meta !== null && isLocking(meta)) return this.#lockingRead(each, meta, wall)
     const fixed = meta === null ? request.readTs : meta.readTs
+    const seen = this.#localLimit(meta)
     if (each.readTs === 0) {
       each.readTs = fixed === 0 ? this.clock.readNow(wall) : fixed
       this.clock.noteRead(each.readTs)
@@ -70,7 +70,7 @@ export class Judge {
     }
     const { reads } = touched(request.ops)
     for (;;) {
-      const localLimit = fixed === 0 ? each.readTs : this.#localLimit(meta)
+      const localLimit = fixed === 0 ? each.readTs : seen
       const limit = fixed === 0 ? FOREVER : (meta?.limitTs ?? 0)
       const rows = this.intents.in(reads)
       if (rows === "damaged") return DAMAGED
@@ -94,9 +94,11 @@ export class Judge {
     }
   }
 
-  /** What lies above it, and was assigned here, was not acknowledged before the transaction began. */
+  /** What lies above it, and was assigned here, was not acknowledged before the transaction began. To be asked early. */
   #localLimit(meta: TxnMeta | null): Timestamp {
-    return meta === null ? 0 : this.known.firstSeen(meta.id, Math.max(this.clock.last, this.clock.termFloor))
+    return meta === null || meta.limitTs === 0
+      ? 0
+      : this.known.firstSeen(meta.id, Math.max(this.clock.last, this.clock.termFloor))
   }
 
   /**
@@ -182,6 +184,7 @@ export class Judge {
   #lockingRead(each: Case, meta: TxnMeta, wall: Wall): Verdict {
     const { ops } = each.request
     const strength = strengthOf(meta)
+    this.#localLimit(meta)
     const readTs = meta.readTs === 0 ? this.clock.readNow(wall) : meta.readTs
     this.clock.noteRead(readTs)
     const { reads } = touched(ops)
@@ -278,6 +281,7 @@ export class Judge {
   write(each: Case, writeTs: Timestamp): Verdict {
     const { request } = each
     const meta = request.txn
+    this.#localLimit(meta)
     const onePhase = meta === null ? NO_SPANS : meta.onePhase
     const isRefreshed = onePhase !== null && meta?.level === "serializable"
     const fixed = meta === null || isRefreshed ? 0 : meta.readTs
@@ -372,12 +376,23 @@ export class Judge {
       if (newer === "damaged") return DAMAGED
       if (newer !== null) return restart("uncertainty", newer.key, newer.ts, newer.txn)
     }
-    if (level !== "snapshot") return null
     const { tenant } = this.machine.descriptor
-    for (const { key } of log) {
-      const newest = readVersion(this.machine.view, tenant, key, FOREVER)
-      if (newest === "damaged") return DAMAGED
-      if (newest.ts > readTs) return restart("writeTooOld", key, newest.ts, null)
+    for (const { op, key } of log) {
+      // What is written blindly may be written over anything, but where the first of two writers is to win.
+      if (level !== "snapshot" && isBlind(ops[op]!)) continue
+      const newer = this.newer(key, key + "\0", readTs, FOREVER)
+      if (newer === "damaged") return DAMAGED
+      if (newer === null) continue
+      const isUncertain = findNewer(
+        this.machine.view,
+        tenant,
+        key,
+        key + "\0",
+        readTs,
+        limitTs,
+        this.#localLimit(meta),
+      )
+      return restart(isUncertain === null ? "writeTooOld" : "uncertainty", key, newer.ts, newer.txn)
     }
     return null
   }
@@ -461,6 +476,11 @@ function isLocking({ lock, level, control }: TxnMeta): boolean {
 
 function strengthOf({ lock }: TxnMeta): LockStrength {
   return lock ?? "shared"
+}
+
+/** It does not look at what it writes over. */
+function isBlind({ type }: KvOp): boolean {
+  return type === "put" || type === "delete"
 }
 
 function covers({ start, end }: KeySpan, key: string): boolean {

@@ -114,11 +114,11 @@ export class KnownTxns {
       const txn = reader.str() as TxnId
       known.#states.set(txn, { state: readState(reader), stamp: reader.uint() })
     }
-    for (let left = reader.count(2); left > 0; left--) known.#asked.set(reader.str() as TxnId, reader.uint())
-    for (let left = reader.count(2); left > 0; left--) known.#seen.set(reader.str() as TxnId, reader.uint())
+    for (let left = reader.count(2); left > 0; left--) known.#asked.set(reader.str(), reader.uint())
+    for (let left = reader.count(2); left > 0; left--) known.#seen.set(reader.str(), reader.uint())
     for (let left = reader.count(4); left > 0; left--) {
       known.#asks.push({
-        txn: reader.str() as TxnId,
+        txn: reader.str(),
         anchor: readAnchor(reader),
         minCommitTs: reader.uint(),
       })

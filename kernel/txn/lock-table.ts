@@ -393,7 +393,7 @@ export class LockTable {
   }
 
   loadHeld(reader: ByteReader): void {
-    for (let left = reader.count(2); left > 0; left--) this.hold(reader.str() as TxnId, loadLocks(reader))
+    for (let left = reader.count(2); left > 0; left--) this.hold(reader.str(), loadLocks(reader))
   }
 
   save(sink: Sink): void {
@@ -441,7 +441,7 @@ export class LockTable {
       const since = reader.uint()
       const isReady = reader.bool()
       const told: TxnId[] = []
-      for (let count = reader.count(1); count > 0; count--) told.push(reader.str() as TxnId)
+      for (let count = reader.count(1); count > 0; count--) told.push(reader.str())
       table.#waiters.set(ticket, { ticket, txn: hasTxn ? txn : null, wanted, met, since, isReady, told })
       for (const want of wanted) if (isPoint(want)) insert(entryOf(table.#pointWaiters, want.start), ticket)
       if (wanted.some((want) => !isPoint(want))) table.#spanWaiters.push(ticket)

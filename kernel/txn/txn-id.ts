@@ -5,7 +5,7 @@ import type { TxnId } from "./protocol.ts"
 
 /** An id of this form; begin timestamps of one process only grow, so it is given once. */
 export function makeTxnId(begin: Timestamp, store: StoreId, nonceLow: number): TxnId {
-  return (encodeUint64(begin) + encodeUint64(store).slice(4) + encodeUint64(nonceLow).slice(4)) as TxnId
+  return encodeUint64(begin) + encodeUint64(store).slice(4) + encodeUint64(nonceLow).slice(4)
 }
 
 /** When the transaction began; null in bytes that are no id. */

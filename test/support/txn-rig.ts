@@ -80,7 +80,7 @@ export class TxnRig extends ServiceRig {
   command(command: TxnCommand): TxnAnswer {
     const reply = this.answer([], { command })
     assert.equal(reply.type, "ok", JSON.stringify(reply))
-    return (reply as Ok).answer!
+    return reply.answer!
   }
 
   /** Lets everything happen that can without time passing. */

@@ -6,7 +6,7 @@ import { TXN_ABANDONED_US } from "#kernel/limits.ts"
 import type { Token } from "#kernel/range/request.ts"
 import { fromWall } from "#kernel/time/hlc.ts"
 import { decide, queryOutcome, type RecordCommand } from "#kernel/txn/decide.ts"
-import type { TxnAnswer, TxnId, TxnState } from "#kernel/txn/protocol.ts"
+import type { TxnAnswer, TxnState } from "#kernel/txn/protocol.ts"
 import { putTxnRecord, readTxnRecord, type TxnRecord } from "#kernel/txn/record.ts"
 import { makeTxnId } from "#kernel/txn/txn-id.ts"
 import { EPOCH_US } from "../../support/store-rig.ts"
@@ -32,9 +32,7 @@ class Rig {
     this.wall = wall
     if (record === null) return
     const whole = { ts: 0, heartbeat: BEGIN, promised: [], rolledBack: [], isForgotten: false }
-    this.engine.apply([
-      putTxnRecord(TENANT, "home", txn, { status: "pending", ...whole, ...record } as TxnRecord),
-    ])
+    this.engine.apply([putTxnRecord(TENANT, "home", txn, { status: "pending", ...whole, ...record })])
   }
 
   get context(): Parameters<typeof decide>[2] {
@@ -193,7 +191,7 @@ describe("a coordinator that is heard of", () => {
       [SOON, false],
       [LATE, true],
     ] as const) {
-      const rig = new Rig(RECORDS["staging at 40"]!, wall)
+      const rig = new Rig(RECORDS["staging at 40"], wall)
       const answer = rig.ask(COMMANDS["look"]!)
       assert.deepEqual(answer, {
         type: "state",
@@ -220,7 +218,7 @@ describe("below the floor", () => {
   })
 
   test("one that is there goes on, and one that is decided goes when it is forgotten", () => {
-    const rig = new Rig(RECORDS["pending"]!)
+    const rig = new Rig(RECORDS["pending"])
     rig.floor = BEGIN
     rig.ask(COMMANDS["stage at 40"]!)
     assert.equal(rig.record()?.status, "staging")
@@ -233,7 +231,7 @@ describe("below the floor", () => {
   })
 
   test("above it a forgotten record waits for it", () => {
-    const rig = new Rig(RECORDS["committed at 40"]!)
+    const rig = new Rig(RECORDS["committed at 40"])
     rig.ask({ type: "forget", txn, anchor })
     assert.isTrue(rig.record()?.isForgotten)
     rig.ask({ type: "forget", txn, anchor })
@@ -286,8 +284,8 @@ describe("a token", () => {
 })
 
 test("a damaged record is no answer", () => {
-  const rig = new Rig(RECORDS["pending"]!)
-  const key = putTxnRecord(TENANT, "home", txn as TxnId, rig.record()!).key
+  const rig = new Rig(RECORDS["pending"])
+  const key = putTxnRecord(TENANT, "home", txn, rig.record()!).key
   rig.engine.apply([{ space: 3, type: "put", key, value: "?" }])
   for (const command of Object.values(COMMANDS)) assert.equal(rig.ask(command), "damaged")
 })
