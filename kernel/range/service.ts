@@ -457,8 +457,8 @@ export class RangeService {
       this.#out.refuse(waiting.session, waiting.request.id, notLeader(context))
     }
     for (const proposal of this.#proposals.values()) {
-      if (!proposal.answered)
-        this.#out.refuse(proposal.session, proposal.reply.id, { code: "outcomeUnknown" })
+      if (proposal.answered) continue
+      this.#out.refuse(proposal.session, proposal.reply.id, { code: "outcomeUnknown" })
     }
     this.#waiting.clear()
     this.#reads = []

@@ -268,7 +268,8 @@ export class LockTable {
   /** The intent at this key is gone, or never came to be. */
   intentGone(key: string): void {
     if (this.#waiters.size === 0) return
-    for (const waiter of this.#waiters.values()) waiter.met.delete(key)
+    // In the order of their coming; a reader wants no lock, and is found by nothing else.
+    for (const waiter of this.#waiters.values()) if (waiter.met.delete(key)) this.#check(waiter)
     this.#freed({ start: key, end: key + "\0" })
   }
 

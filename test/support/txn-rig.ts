@@ -4,6 +4,7 @@ import type { KernelError } from "#kernel/errors.ts"
 import { DEFAULT_TIMING } from "#kernel/node/config.ts"
 import type { KvOp, KvReply, KvRequest, KvResult } from "#kernel/range/request.ts"
 import type {
+  Anchor,
   Control,
   Isolation,
   LockStrength,
@@ -139,7 +140,7 @@ export class TxnRig extends ServiceRig {
   }
 }
 
-const ANCHOR = { tenant: DESCRIPTOR.tenant, rangeId: DESCRIPTOR.rangeId, key: "anchor" }
+export const ANCHOR: Anchor = { tenant: DESCRIPTOR.tenant, rangeId: DESCRIPTOR.rangeId, key: "anchor" }
 
 /** A transaction as a gateway coordinates it, when all of it is in one range. */
 export class Txn {

@@ -14,6 +14,8 @@ type Claim = {
   readonly txn: TxnId | null
   readonly wanted: readonly Lock[]
   readonly writes: boolean
+  /** Keys whose intents it has to know more of; it wants no lock. */
+  readonly reads: readonly string[]
 }
 
 function meet(a: Lock, b: Lock): boolean {
@@ -30,13 +32,13 @@ class Model {
   /** Granted, in order. */
   readonly granted: number[] = []
 
-  intentsIn(txn: TxnId | null, wanted: readonly Lock[]): readonly Met[] {
+  intentsIn({ txn, wanted, reads }: Pick<Claim, "txn" | "wanted" | "reads">): readonly Met[] {
     return KEYS.flatMap((key) => {
       const owner = this.intents.get(key)
       const isMet = owner !== undefined && owner !== txn
-      return isMet && wanted.some((want) => meet(want, pointLock(key, "exclusive")))
-        ? [{ key, txn: owner, anchor: ANCHOR, pushTs: null }]
-        : []
+      const isWanted = wanted.some((want) => meet(want, pointLock(key, "exclusive")))
+      if (!isMet || (!isWanted && !reads.includes(key))) return []
+      return [{ key, txn: owner, anchor: ANCHOR, pushTs: isWanted ? null : 1 }]
     })
   }
 
@@ -56,7 +58,7 @@ class Model {
     const found = new Set<TxnId | Claim>()
     for (const { txn, lock } of this.held)
       if (txn !== claim.txn && claim.wanted.some((want) => meet(want, lock))) found.add(txn)
-    for (const { txn } of this.intentsIn(claim.txn, claim.wanted)) found.add(txn)
+    for (const { txn } of this.intentsIn(claim)) found.add(txn)
     for (const other of this.claims) {
       if (other.ticket >= claim.ticket || (claim.txn !== null && other.txn === claim.txn)) continue
       if (claim.txn !== null && this.waitsFor(other, claim.txn)) continue
@@ -72,13 +74,14 @@ class Model {
   ): readonly (readonly [TxnId, readonly TxnId[]])[] {
     return txns.map((from) => {
       const found = new Set<TxnId>()
-      const claims = new Set(this.claims.filter((claim) => claim.txn === from))
+      const waiting = this.claims.filter(({ reads }) => reads.length === 0)
+      const claims = new Set(waiting.filter((claim) => claim.txn === from))
       for (const claim of claims) {
         for (const blocker of blockersOf(claim)) {
           if (typeof blocker !== "string") claims.add(blocker)
           else {
             if (blocker !== from) found.add(blocker)
-            for (const other of this.claims) if (other.txn === blocker) claims.add(other)
+            for (const other of waiting) if (other.txn === blocker) claims.add(other)
           }
         }
       }
@@ -90,9 +93,9 @@ class Model {
     return new Set([...this.intents].flatMap(([key, owner]) => (owner === txn ? [key] : [])))
   }
 
-  ask(txn: TxnId | null, wanted: readonly Lock[], writes: boolean): void {
-    const claim = { ticket: this.table.ticket(), txn, wanted, writes }
-    const met = this.intentsIn(txn, wanted)
+  ask(txn: TxnId | null, wanted: readonly Lock[], writes: boolean, reads: readonly string[] = []): void {
+    const claim = { ticket: this.table.ticket(), txn, wanted, writes, reads }
+    const met = this.intentsIn(claim)
     const isFree = this.table.conflicts(txn, wanted, claim.ticket, false).length === 0 && met.length === 0
     assert.equal(isFree, this.blockers(claim).size === 0, "free is what has no blocker")
     if (isFree) this.grant(claim)
@@ -121,7 +124,7 @@ class Model {
       for (const ticket of ready) {
         const claim = this.claims.find((each) => each.ticket === ticket)
         if (claim === undefined) continue
-        const met = this.intentsIn(claim.txn, claim.wanted)
+        const met = this.intentsIn(claim)
         const inWay = this.table.conflicts(claim.txn, claim.wanted, ticket, false)
         assert.equal(met.length + inWay.length === 0, this.blockers(claim).size === 0)
         if (met.length + inWay.length > 0) this.table.waitAgain(ticket, claim.wanted, met)
@@ -152,6 +155,12 @@ class Model {
     for (const key of gone) this.intents.delete(key)
     this.table.release(txn, null)
     for (const key of gone) this.table.intentGone(key)
+    this.settle()
+  }
+
+  /** What was learnt was not enough: whoever asked asks again. */
+  learn(txn: TxnId): void {
+    this.table.learned(txn)
     this.settle()
   }
 
@@ -196,6 +205,15 @@ const step = fc.oneof(
       wanted: fc.uniqueArray(fc.constantFrom(...KEYS), { minLength: 1, maxLength: 2 }),
     }),
   },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant("read" as const),
+      txn: fc.option(txn),
+      reads: fc.uniqueArray(fc.constantFrom(...KEYS), { minLength: 1, maxLength: 2 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("learn" as const), txn }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("finish" as const), txn }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("cancel" as const), which: fc.nat(5) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("reload" as const) }) },
@@ -206,7 +224,9 @@ test("the table grants, makes wait and wakes as the lists of a naive one say, an
     fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
       const model = new Model()
       for (const each of steps) {
-        if (each.type === "lock") model.ask(each.txn, each.wanted, false)
+        if (each.type === "read") model.ask(each.txn, [], false, each.reads)
+        else if (each.type === "learn") model.learn(each.txn)
+        else if (each.type === "lock") model.ask(each.txn, each.wanted, false)
         else if (each.type === "write") {
           const wanted = each.wanted.map((key) => pointLock(key, "exclusive"))
           model.ask(each.txn, wanted, true)
