@@ -11,10 +11,10 @@ import { Judge } from "../txn/judge.ts"
 import type { Verdict } from "../txn/verdict.ts"
 import type { KeptBody } from "../txn/kept-bodies.ts"
 import type { OutcomeBody } from "../txn/outcome.ts"
-import type { KeySpan, TxnId, TxnState } from "../txn/protocol.ts"
+import type { TxnId, TxnState } from "../txn/protocol.ts"
 import { notLeader, refusalOf } from "./admission.ts"
 import type { ReadPath, ServiceContext, ServiceEffect } from "./service-context.ts"
-import { footprintOf, isReadOnly } from "./asked.ts"
+import { footprintOf, isReadOnly, type Footprint } from "./asked.ts"
 import { Latches } from "./latches.ts"
 import { Outbox } from "./outbox.ts"
 import { PlainRequests } from "./plain.ts"
@@ -127,7 +127,7 @@ export class RangeService {
     const footprint = footprintOf(request)
     const waiting = arrived(session, request, deadline, footprint.isWrite)
     this.#wakeBy(deadline)
-    if (footprint.isWrite) this.#latch(waiting, footprint.keys)
+    if (footprint.isWrite) this.#latch(waiting, footprint)
     else {
       const index = path.leaseIndex()
       if (index === null) waiting.round = path.nextRound()
@@ -136,17 +136,11 @@ export class RangeService {
     }
   }
 
-  #latch(waiting: Waiting, keys: readonly string[] | null): void {
-    waiting.ticket = this.#latches.acquire(keys)
-    this.#await(waiting)
-  }
-
-  #latchRead(waiting: Waiting, reads: readonly KeySpan[]): void {
-    waiting.ticket = this.#latches.acquireRead(reads)
-    this.#await(waiting)
-  }
-
-  #await(waiting: Waiting): void {
+  /** Asks for the latches of a request that writes; one that reads waits for the writers there are. */
+  #latch(waiting: Waiting, footprint: Footprint = footprintOf(waiting.request)): void {
+    waiting.ticket = footprint.isWrite
+      ? this.#latches.acquire(footprint.keys)
+      : this.#latches.acquireRead(footprint.reads)
     this.#waiting.set(waiting.ticket, waiting)
     if (this.#latches.isReady(waiting.ticket)) this.#admitted.push(waiting.ticket)
   }
@@ -220,9 +214,7 @@ export class RangeService {
         this.#reads[kept++] = read
         continue
       }
-      const footprint = footprintOf(read.request)
-      invariant(!footprint.isWrite, "Only what reads is confirmed by a round")
-      this.#latchRead(read, footprint.reads)
+      this.#latch(read)
     }
     this.#reads.length = kept
   }
@@ -373,13 +365,11 @@ export class RangeService {
       const waiting = this.#blocked.get(place)
       if (waiting === undefined) continue
       this.#blocked.delete(place)
-      const footprint = footprintOf(waiting.request)
-      if (footprint.isWrite) this.#latch(waiting, footprint.keys)
-      else this.#latchRead(waiting, footprint.reads)
+      this.#latch(waiting)
     }
     for (const cleaning of this.#judge.queues.takeCleanings()) {
       this.#out.mark("txn.cleaned")
-      this.#latch(ownCleaning(this.#machine.descriptor, cleaning), cleaning.keys)
+      this.#latch(ownCleaning(this.#machine.descriptor, cleaning))
     }
     for (const push of this.#judge.queues.takeAsks()) this.#out.push({ type: "push", ...push })
   }
