@@ -61,6 +61,8 @@ export class Replica {
   /** Who sent the snapshot whose checkpoint is awaited. */
   #snapshotFrom: Member | null = null
   #budget = new StoreBudget()
+  /** What only its leader remembers, for the next one. */
+  readonly #memory = (): string => this.service.memory
   /** Where its log, as far as this process has known it, founds the group anew; 0 when it does not. */
   #recoveredAt: LogIndex
 
@@ -311,6 +313,7 @@ export class Replica {
       draining: moment.isDraining,
       support: moment.support,
       highWater: this.service.highWater,
+      memory: this.#memory,
       budget: this.#budget,
       switches: this.#config.switches,
     }
@@ -380,7 +383,7 @@ export class Replica {
           this.service.readConfirmed(effect.round, effect.index)
           break
         case "becameLeader":
-          this.#lead(effect.highWater, moment)
+          this.#lead(effect.highWater, effect.memory, moment)
           break
         case "lostLeadership":
           this.service.lostLeadership(this.#serviceContext(moment))
@@ -398,10 +401,10 @@ export class Replica {
   }
 
   /** The first entry of a term says below which timestamp this leader assigns nothing. */
-  #lead(highWater: number | null, moment: Moment): void {
+  #lead(highWater: number | null, memory: string | null, moment: Moment): void {
     // A fenced store gives up in the very step in which it won.
     if (!this.raft.isLeader) return
-    const lowWater = this.service.becameLeader(highWater, this.#serviceContext(moment))
+    const lowWater = this.service.becameLeader(highWater, this.#serviceContext(moment), memory)
     const { group, replica } = this
     moment.out.push({
       type: "observe",

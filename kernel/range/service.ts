@@ -102,6 +102,11 @@ export class RangeService {
     return this.#clock.highWater
   }
 
+  /** What nobody else knows, and the next leader is to. */
+  get memory(): string {
+    return this.#judge.memory
+  }
+
   get wantsReadRound(): boolean {
     return this.#reads.some((read) => read.round !== 0)
   }
@@ -432,7 +437,12 @@ export class RangeService {
    * This replica leads now. The low-water of its first entry is what the old leader handed over, or else
    * two bounds above everything any old leader may have assigned or served.
    */
-  becameLeader(highWater: Timestamp | null, context: ServiceContext): Timestamp {
+  becameLeader(
+    highWater: Timestamp | null,
+    context: ServiceContext,
+    memory: string | null = null,
+  ): Timestamp {
+    if (memory !== null) this.#judge.remember(memory)
     const lowWater = this.#clock.lead(highWater, context.wall)
     this.#tokens.becameLeader()
     if (highWater !== null)

@@ -1,6 +1,7 @@
 import type { Write } from "../engine/engine.ts"
 import type { Timestamp, Wall } from "../ids.ts"
-import type { ByteReader, Sink } from "../lib/bytes.ts"
+import { ByteReader, ByteWriter, type Sink } from "../lib/bytes.ts"
+import { bytesFromLatin1 } from "../lib/latin1.ts"
 import { INTENT_BYTES_MAX, LOCKS_MAX } from "../limits.ts"
 import { findNewer } from "../mvcc/newer.ts"
 import { evaluate, type Evaluation, type OpWrite } from "../range/evaluate.ts"
@@ -21,6 +22,8 @@ import type { Case, Verdict } from "./verdict.ts"
 const DAMAGED: Verdict = { type: "damaged" }
 const NO_LOCKS: readonly Lock[] = []
 const FOREVER = Number.MAX_SAFE_INTEGER
+/** Of locks, in the message that hands leadership over. */
+const HANDED_BYTES_MAX = 1 << 20
 /** How far above itself a request pushes whose timestamp is another one when it comes again. */
 const PUSH_SLACK: Timestamp = fromWall(20_000)
 
@@ -224,7 +227,7 @@ export class Judge {
       }
       if (this.locks.held + wanted.length > LOCKS_MAX)
         return { type: "refused", error: { code: "overloaded" } }
-      this.locks.hold(meta.id, wanted)
+      this.locks.hold(meta.id, meta.anchor, wanted)
       return verdict
     }
   }
@@ -340,7 +343,7 @@ export class Judge {
       const shared = wanted.slice(writes.length)
       if (this.locks.held + shared.length > LOCKS_MAX)
         return { type: "refused", error: { code: "overloaded" } }
-      this.locks.hold(meta.id, shared)
+      this.locks.hold(meta.id, meta.anchor, shared)
     }
     const { results } = evaluated
     if (onePhase !== null) {
@@ -452,6 +455,22 @@ export class Judge {
       if (release !== null) this.locks.release(release.txn, release.spans)
     }
     this.queues.cleaned(aftermath.gone)
+  }
+
+  /** The locks that are held here, for the leader to whom the office is handed over; empty when there are too many. */
+  get memory(): string {
+    if (this.locks.held === 0) return ""
+    const writer = new ByteWriter()
+    this.locks.saveHeld(writer)
+    return writer.length > HANDED_BYTES_MAX ? "" : writer.latin1()
+  }
+
+  /** Those that a leader handed over. What cannot be read is lost, as in a crash. */
+  remember(memory: string): void {
+    if (memory === "") return
+    const reader = new ByteReader(bytesFromLatin1(memory))
+    this.locks.loadHeld(reader)
+    if (reader.failed || reader.remaining > 0) this.locks.clear()
   }
 
   lostLeadership(): void {

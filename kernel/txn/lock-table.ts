@@ -23,6 +23,9 @@ export type Met = {
 
 type Held = { readonly txn: TxnId; readonly lock: Lock }
 
+/** Of one transaction, in the order in which they were taken. `anchor` is where to ask whether it lives. */
+type Holder = { readonly anchor: Anchor; locks: Lock[] }
+
 type Waiter = {
   readonly ticket: number
   /** Null: a request without a transaction, which holds nothing when it waits. */
@@ -49,8 +52,7 @@ export type Waits = { readonly txn: TxnId; readonly for: readonly TxnId[]; reado
  */
 export class LockTable {
   #nextTicket = 1
-  /** By transaction, in the order in which they were taken. */
-  #held = new Map<TxnId, Lock[]>()
+  #held = new Map<TxnId, Holder>()
   /** Of these the ones of a single key, by key, and all others. */
   #points = new Map<string, Held[]>()
   #spans: Held[] = []
@@ -127,7 +129,7 @@ export class LockTable {
   /** Whether something `txn` has is in this waiter's way. */
   #waitsFor(waiter: Waiter, txn: TxnId): boolean {
     for (const met of waiter.met.values()) if (met.txn === txn) return true
-    const locks = this.#held.get(txn)
+    const locks = this.#held.get(txn)?.locks
     if (locks === undefined) return false
     return waiter.wanted.some((want) =>
       locks.some((lock) => excludes(lock.strength, want.strength) && overlap(lock, want)),
@@ -205,8 +207,10 @@ export class LockTable {
   }
 
   /** Takes locks that were found free; what the transaction has already stays. */
-  hold(txn: TxnId, locks: readonly Lock[]): void {
-    const mine = this.#held.get(txn) ?? []
+  hold(txn: TxnId, anchor: Anchor, locks: readonly Lock[]): void {
+    if (locks.length === 0) return
+    const holder = this.#held.get(txn) ?? { anchor, locks: [] }
+    const mine = holder.locks
     for (const lock of locks) {
       if (
         mine.some((had) => (had.strength === "exclusive" || lock.strength === "shared") && within(lock, had))
@@ -219,7 +223,7 @@ export class LockTable {
       if (isPoint(lock)) entryOf(this.#points, lock.start).push({ txn, lock })
       else this.#spans.push({ txn, lock })
     }
-    if (mine.length > 0) this.#held.set(txn, mine)
+    this.#held.set(txn, holder)
     if (this.#waiters.size > 0) this.#gained(txn)
   }
 
@@ -235,17 +239,18 @@ export class LockTable {
   }
 
   holds(txn: TxnId): readonly Lock[] {
-    return this.#held.get(txn) ?? []
+    return this.#held.get(txn)?.locks ?? []
   }
 
   /** Gives up what the transaction holds inside of these spans; all of it when there are none. */
   release(txn: TxnId, spans: readonly KeySpan[] | null): void {
-    const mine = this.#held.get(txn)
-    if (mine === undefined) return
+    const holder = this.#held.get(txn)
+    if (holder === undefined) return
+    const mine = holder.locks
     const gone = spans === null ? mine : mine.filter((lock) => spans.some((span) => within(lock, span)))
     const kept = mine.filter((lock) => !gone.includes(lock))
-    if (kept.length > 0) this.#held.set(txn, kept)
-    else this.#held.delete(txn)
+    holder.locks = kept
+    if (kept.length === 0) this.#held.delete(txn)
     for (const lock of gone) this.#drop(txn, lock)
     for (const lock of gone) this.#freed(lock)
   }
@@ -326,6 +331,12 @@ export class LockTable {
   toAsk(mono: Mono): readonly Met[] {
     const found = new Map<TxnId, Met>()
     for (const waiter of this.#waiters.values()) {
+      if (waiter.since <= mono && !waiter.isReady) {
+        for (const { key, by, ticket } of this.conflicts(waiter.txn, waiter.wanted, waiter.ticket, true)) {
+          if (by === null || ticket !== 0 || found.has(by)) continue
+          found.set(by, { key, txn: by, anchor: this.#held.get(by)!.anchor, pushTs: null })
+        }
+      }
       for (const met of waiter.met.values()) {
         if (met.pushTs === null && waiter.since > mono) continue
         const other = found.get(met.txn)
@@ -387,14 +398,16 @@ export class LockTable {
   /** What a transfer hands over. */
   saveHeld(sink: Sink): void {
     sink.uint(this.#held.size)
-    for (const [txn, locks] of this.#held) {
-      sink.str(txn)
+    for (const [txn, { anchor, locks }] of this.#held) {
+      writeTxnId(txn, sink)
+      writeAnchor(anchor, sink)
       saveLocks(locks, sink)
     }
   }
 
   loadHeld(reader: ByteReader): void {
-    for (let left = reader.count(2); left > 0; left--) this.hold(reader.str(), loadLocks(reader))
+    for (let left = reader.count(5); left > 0; left--)
+      this.hold(readTxnId(reader), readAnchor(reader), loadLocks(reader))
   }
 
   save(sink: Sink): void {

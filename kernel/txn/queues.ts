@@ -62,8 +62,10 @@ export class Queues {
   learned(txn: TxnId, state: TxnState | null): void {
     this.known.learned(txn, state)
     if (state === null) return
-    if (state.status === "committed" || state.status === "aborted")
+    if (state.status === "committed" || state.status === "aborted") {
       for (const key of this.locks.keysOf(txn)) this.clean(txn, state, key)
+      this.locks.release(txn, null)
+    }
     // Who waits for a decision is not helped by hearing that there is none yet.
     if (state.status !== "staging") this.locks.learned(txn)
   }
@@ -96,9 +98,10 @@ export class Queues {
     for (const { key, txn, anchor, pushTs } of this.locks.toAsk(mono - PATIENCE_US)) {
       const known = this.known.get(txn)
       const status = known?.state.status
-      if (known !== undefined && (status === "committed" || status === "aborted"))
+      if (known !== undefined && (status === "committed" || status === "aborted")) {
         this.clean(txn, known.state, key)
-      else if (pushTs !== null || mono >= (this.#askAgainAt.get(txn) ?? 0)) {
+        this.locks.release(txn, null)
+      } else if (pushTs !== null || mono >= (this.#askAgainAt.get(txn) ?? 0)) {
         if (pushTs === null) this.#askAgainAt.set(txn, mono + TXN_HEARTBEAT_US)
         this.known.ask({ txn, anchor, minCommitTs: pushTs ?? 0 })
       }

@@ -418,6 +418,24 @@ describe("who wants what another has", () => {
   })
 })
 
+test("the locks of whoever is not heard of any more are free, those of whoever is are not", () => {
+  const rig = rigWith({ a: "0", b: "0" })
+  const [gone, alive] = [rig.begin("readCommitted"), rig.begin("readCommitted")]
+  gone.get("a", "shared")
+  alive.get("b", "exclusive")
+  rig.command({ type: "heartbeat", txn: alive.id, anchor: ANCHOR })
+  for (const key of ["a", "b"]) rig.put(key, "1", { deadlineUs: 60_000_000 })
+  rig.run()
+  for (let i = 0; i < 70; i++) {
+    rig.pass(TXN_ABANDONED_US / 50)
+    if (i % 10 === 0) rig.command({ type: "heartbeat", txn: alive.id, anchor: ANCHOR })
+    rig.run()
+  }
+  assert.deepEqual(said(rig), ["ok"])
+  alive.commit()
+  assert.deepEqual([said(rig), send(rig, [get("b")])], [["ok"], "1"])
+})
+
 describe("one phase", () => {
   test("commits what is all in one range, and leaves neither an intent nor a record", () => {
     const rig = rigWith({ n: "1" })
@@ -504,6 +522,40 @@ describe("refresh", () => {
 })
 
 describe("a leader that is one no longer", () => {
+  test("hands its locks over, with what was read; in a crash they are lost, and the refresh says so", () => {
+    for (const isHandedOver of [true, false]) {
+      const rig = rigWith({ a: "0", b: "0" })
+      const txn = rig.begin("serializable", "locking").get("a")
+      const { memory, highWater } = rig.service
+      rig.lose()
+      rig.context = {}
+      rig.service.becameLeader(isHandedOver ? highWater : null, rig.now, isHandedOver ? memory : null)
+      rig.put("a", "1", { id: 5, deadlineUs: 60_000_000 })
+      rig.run()
+      rig.pass(DEFAULT_TIMING.clockBoundUs * 2)
+      rig.run()
+      assert.deepEqual(said(rig), isHandedOver ? [] : ["ok"])
+      txn.put("b", "1").commit()
+      assert.equal(txn.status, isHandedOver ? "committed" : "aborted")
+      rig.pass(DEFAULT_TIMING.clockBoundUs * 2)
+      rig.run()
+      assert.deepEqual([said(rig), send(rig, [get("b")])], isHandedOver ? [["ok"], "1"] : [[], "0"])
+    }
+  })
+
+  test("hands over what can be read, and nothing else is taken for it", () => {
+    const rig = rigWith({ a: "0" })
+    rig.begin("readCommitted").get("a", "exclusive")
+    const { memory } = rig.service
+    rig.lose()
+    rig.context = {}
+    rig.service.becameLeader(null, rig.now, memory.slice(0, -1))
+    rig.put("a", "1", { id: 5 })
+    rig.pass(DEFAULT_TIMING.clockBoundUs * 2)
+    rig.run()
+    assert.deepEqual(said(rig), ["ok"])
+  })
+
   test("has answered everybody who waited, and the next one meets the intents again", () => {
     const rig = rigWith({ a: "0" })
     const holder = rig.begin("readCommitted").put("a", "1")

@@ -114,7 +114,7 @@ class Model {
       for (const key of keys) this.intents.set(key, txn)
       this.table.wrote(txn, ANCHOR, keys)
     } else {
-      this.table.hold(txn, wanted)
+      this.table.hold(txn, ANCHOR, wanted)
       for (const lock of wanted) this.held.push({ txn, lock })
     }
   }
