@@ -37,6 +37,21 @@ export const TOKEN_BODIES_DROPPED_MAX = 16
 /** Bodies a leader remembers so as to drop them once they are acknowledged; the others go with their records. */
 export const TOKEN_BODIES_KNOWN_MAX = 1_024
 
+/** How often the coordinator of a transaction that has a record says that it lives. */
+export const TXN_HEARTBEAT_US = 1_000_000
+
+/** After so long without a word of its coordinator a transaction may be decided by anyone: five heartbeats. */
+export const TXN_ABANDONED_US: number = 5 * TXN_HEARTBEAT_US
+
+/** One intent with its history; beyond it a write is `tooLarge`. As much as a request: one put of each op of it fits. */
+export const INTENT_BYTES_MAX: number = 4 << 20
+
+/** Locks of one range, beside its intents; beyond them a request that wants more is `overloaded`. About 10 MiB. */
+export const LOCKS_MAX = 65_536
+
+/** Items of each list in what gateways and ranges say to each other: writes promised, spans read, keys resolved. */
+export const TXN_ITEMS_MAX = 16_384
+
 /** Tenants: eight bytes in a key, a safe integer in memory. */
 export const TENANT_MAX: number = Number.MAX_SAFE_INTEGER
 
@@ -45,9 +60,6 @@ export const TABLE_MAX = 0xffff_fffe
 
 /** Sessions below it are clients' of this store; a reply to one from here on goes to the store's own gateway. */
 export const ASK_SESSION_FIRST: number = 0x10_0000_0000_0000
-
-/** A transaction that holds anything says so once in this many microseconds; after five it is abandoned. */
-export const TXN_HEARTBEAT_US = 1_000_000
 
 /** Transactions one session, and all sessions of one store, may have open. */
 export const SESSION_TXNS_MAX = 64

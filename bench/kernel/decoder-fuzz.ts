@@ -115,7 +115,7 @@ const GROUP_MESSAGES: readonly PeerMessage[] = [
   { type: "repairAsk", ...envelope, nonce: WIDE },
   { type: "outdated", incarnation: WIDE, boot: 7, nonce: WIDE },
   { type: "repairAnswer", ...envelope, nonce: WIDE, index: 4 },
-  { type: "timeoutNow", ...envelope, highWater: WIDE },
+  { type: "timeoutNow", ...envelope, highWater: WIDE, memory: "locks" },
   { type: "snapshotOffer", ...envelope, head },
   {
     type: "snapshotChunk",

@@ -10,7 +10,8 @@ import type { RaftEffect, StepContext } from "../raft/state.ts"
 import type { Batch } from "../raft/types.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
-import { RangeService, type ReadPath, type ServiceContext } from "../range/service.ts"
+import { RangeService } from "../range/service.ts"
+import type { ReadPath, ServiceContext } from "../range/service-context.ts"
 import { StateMachine } from "../range/state-machine.ts"
 import type { SnapshotTraffic } from "../snapshot/traffic.ts"
 import type { TxnId, TxnState } from "../txn/protocol.ts"
@@ -64,6 +65,8 @@ export class Replica {
   /** Who sent the snapshot whose checkpoint is awaited. */
   #snapshotFrom: Member | null = null
   #budget = new StoreBudget()
+  /** What only its leader remembers, for the next one. */
+  readonly #memory = (): string => this.service.memory
   /** Where its log, as far as this process has known it, founds the group anew; 0 when it does not. */
   #recoveredAt: LogIndex
 
@@ -320,6 +323,7 @@ export class Replica {
       draining: moment.isDraining,
       support: moment.support,
       highWater: this.service.highWater,
+      memory: this.#memory,
       budget: this.#budget,
       switches: this.#config.switches,
     }
@@ -389,7 +393,7 @@ export class Replica {
           this.service.readConfirmed(effect.round, effect.index)
           break
         case "becameLeader":
-          this.#lead(effect.highWater, moment)
+          this.#lead(effect.highWater, effect.memory, moment)
           break
         case "lostLeadership":
           this.service.lostLeadership(this.#serviceContext(moment))
@@ -407,10 +411,10 @@ export class Replica {
   }
 
   /** The first entry of a term says below which timestamp this leader assigns nothing. */
-  #lead(highWater: number | null, moment: Moment): void {
+  #lead(highWater: number | null, memory: string | null, moment: Moment): void {
     // A fenced store gives up in the very step in which it won.
     if (!this.raft.isLeader) return
-    const lowWater = this.service.becameLeader(highWater, this.#serviceContext(moment))
+    const lowWater = this.service.becameLeader(highWater, this.#serviceContext(moment), memory)
     const { group, replica } = this
     moment.out.push({
       type: "observe",

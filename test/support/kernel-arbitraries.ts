@@ -437,7 +437,7 @@ export const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     preVote: fc.boolean(),
     granted: fc.boolean(),
   }),
-  fc.record({ type: fc.constant("timeoutNow" as const), ...envelope, highWater: uint }),
+  fc.record({ type: fc.constant("timeoutNow" as const), ...envelope, highWater: uint, memory: text }),
   fc.record({ type: fc.constant("removed" as const), ...envelope }),
   fc.record({ type: fc.constant("absent" as const), ...envelope, sentMono: uint }),
   fc.record({ type: fc.constant("deFortify" as const), ...envelope }),
