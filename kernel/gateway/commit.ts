@@ -5,7 +5,7 @@ import type { KvOp, KvResult } from "../range/request.ts"
 import { aheadUs } from "../time/hlc.ts"
 import type { KeySpan, Promised, ReadSpan, TxnAnswer, TxnCommand } from "../txn/protocol.ts"
 import { command, keySpan, type Course, type Steps } from "./course.ts"
-import { endsTransaction, executeAtRanges, writesKey, type Statement } from "./execute.ts"
+import { endsTransaction, executeAtRanges, isNewer, writesKey, type Statement } from "./execute.ts"
 import { refresh, scatter, spanOf } from "./scatter.ts"
 import { askRecord, type Settlement } from "./settle.ts"
 import type { Draft } from "./transaction.ts"
@@ -179,7 +179,7 @@ function* atOnce(
       return { type: "failed", error: UNKNOWN, isOpen: false, settlement: null }
     case "txnRestart":
       // With a snapshot that moves up it may do still.
-      if (last !== null && error.by === null && txn.mode === "snapshot" && !isFirst) return null
+      if (last !== null && isNewer(error) && txn.mode === "snapshot" && !isFirst) return null
       return failed(draft, error, "nothing")
     default:
       return { type: "failed", error, isOpen: last !== null && !endsTransaction(error), settlement: null }

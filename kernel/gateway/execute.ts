@@ -114,11 +114,15 @@ export function* executeAtRanges(course: Course, draft: Draft, statement: Statem
 
 const NOWHERE: KernelError = { code: "notLeader", hint: null, term: 0 }
 
+/** Something newer than the snapshot was met, and the snapshot may move. */
+export function isNewer(error: KernelError): boolean {
+  return error.code === "txnRestart" && (error.reason === "uncertainty" || error.reason === "writeTooOld")
+}
+
 /** Where the snapshot has to move so that what was met is below it; 0: moving it is no help. */
 function newerAt({ txn }: Draft, error: KernelError): Timestamp {
   if (error.code !== "txnRestart" || txn.mode === "statement" || txn.mode === "locking") return 0
-  const isNewer = error.reason === "uncertainty" || error.reason === "writeTooOld"
-  return isNewer && error.by === null && txn.limitTs > 0 ? error.at : 0
+  return isNewer(error) && txn.limitTs > 0 ? error.at : 0
 }
 
 /** The snapshot moves up, if nothing that was read has changed since. */

@@ -39,7 +39,12 @@ type TxnRecord = {
   rolledBack: readonly SeqSpan[]
   beatMono: number
 }
-type Lock = { readonly txn: TxnId; readonly span: KeySpan; readonly strength: LockStrength }
+type Lock = {
+  readonly txn: TxnId
+  readonly anchor: Anchor
+  readonly span: KeySpan
+  readonly strength: LockStrength
+}
 type Waiter = {
   readonly request: KvRequest
   readonly reply: (reply: KvReply) => void
@@ -216,6 +221,8 @@ export class ModelRange {
       const [by] = inTheWay.blocked
       return refused(id, { code: "lockNotAvailable", key: "", by: by ?? null })
     }
+    // Nothing is acknowledged before the clock has reached its timestamp: here it is not even done before.
+    if (txn.onePhase !== null && aheadUs(this.#now + 1, this.#wall) > 0) return { blocked: [], push: [] }
     const readTs = txn.readTs === 0 ? this.#now : txn.readTs
     for (const span of txn.onePhase ?? []) {
       const changed = this.#changed(span, span.fromTs, this.#now + 1, txn.id)
@@ -270,7 +277,7 @@ export class ModelRange {
       }
       results.push(ran.result)
       if (lock !== null && (op.type === "get" || op.type === "scan"))
-        this.#locks.push({ txn: txn.id, span: spanOf(op), strength: lock })
+        this.#locks.push({ txn: txn.id, anchor: txn.anchor, span: spanOf(op), strength: lock })
     }
     if (!isWriting) return { type: "ok", id, commitTs: readTs, results, answer: null }
     const writeTs = this.#next(txn.writeTs)
@@ -334,7 +341,12 @@ export class ModelRange {
       if (wanted === null) continue
       for (const held of this.#locks) {
         const isConflict = held.txn !== txn.id && (held.strength === "exclusive" || wanted === "exclusive")
-        if (isConflict && overlap(held.span, span)) blocked.add(held.txn)
+        if (!isConflict || !overlap(held.span, span)) continue
+        const status = this.#known.get(held.txn)?.status
+        // Whoever has ended, or is found to be dead, holds nothing.
+        if (status === "committed" || status === "aborted") continue
+        blocked.add(held.txn)
+        push.push({ type: "push", txn: held.txn, anchor: held.anchor, minCommitTs: 0 })
       }
       // Nobody overtakes somebody it conflicts with, but who holds something already.
       if (this.#locks.some((each) => each.txn === txn.id && overlap(each.span, span))) continue

@@ -175,6 +175,9 @@ const trouble: fc.Arbitrary<Trouble> = fc.record({
   which: fc.nat(2),
 })
 
+/** Many more with ORRERY_HISTORIES=n, which says how they ended, and does not shrink. */
+const RUNS = 60
+
 test("histories over three ranges keep their word, whatever the network, the clocks and the crashes do", () => {
   const outcomes = new Map<string, number>()
   fc.assert(
@@ -187,7 +190,7 @@ test("histories over three ranges keep their word, whatever the network, the clo
       }
     }),
     {
-      numRuns: Number(process.env["ORRERY_HISTORIES"] ?? 150),
+      numRuns: Number(process.env["ORRERY_HISTORIES"] ?? RUNS),
       endOnFailure: process.env["ORRERY_HISTORIES"] !== undefined,
     },
   )
@@ -195,4 +198,58 @@ test("histories over three ranges keep their word, whatever the network, the clo
     assert.isAbove(outcomes.get(name) ?? 0, 0, name)
   if (process.env["ORRERY_HISTORIES"] !== undefined)
     process.stderr.write(`${JSON.stringify([...outcomes])}\n`)
-})
+}, 600_000)
+
+for (const [level, control] of MODES) {
+  test(`whatever is under way when a gateway dies is done whole or not at all, at ${level} by ${control}`, () => {
+    const put = (key: string, value: string): KvOp => ({ type: "put", key, value })
+    const get = (key: string): KvOp => ({ type: "get", key })
+    const steps: readonly Step[] = [
+      { type: "ops", ops: [get("b"), put("a", "1")] },
+      { type: "ops", ops: [put("h", "2"), get("z"), put("z", "3")] },
+    ]
+    const ended = new Set<string>()
+    for (let at = 1, isOver = false; !isOver; at++) {
+      const world = new TxnWorld(at, [2, 3, 2])
+      const client = new Historian(world, 1, 1, [{ level, control, steps, how: "commit", pauseUs: 0 }])
+      isOver = true
+      world.onEvent = (count) => {
+        if (count !== at || client.isDone) return
+        isOver = false
+        world.kill(1)
+        client.gatewayDied()
+      }
+      world.run(5_000_000)
+      const reader = new Historian(world, 3, 2, [
+        {
+          level: "serializable",
+          control: "locking",
+          steps: [{ type: "ops", ops: ["a", "h", "z"].map(get) }],
+          how: "commit",
+          pauseUs: 0,
+        },
+        {
+          level: "snapshot",
+          control: "locking",
+          steps: [{ type: "ops", ops: [put("a", "4"), put("h", "4"), put("z", "4")] }],
+          how: "run",
+          pauseUs: 0,
+        },
+      ])
+      world.run(30_000_000, () => reader.isDone)
+      world.run(2_000_000)
+      const all = [...client.lived, ...reader.lived]
+      judge(world, all)
+      assert.deepEqual(
+        reader.lived.map(({ outcome }) => outcome),
+        ["committed", "committed"],
+        `killed at ${at}`,
+      )
+      const seen = reader.lived[0]!.done.map(({ result }) => (result.type === "value" ? result.value : ""))
+      assert.include(["1,2,3", ",,"], seen.join(), `killed at ${at}`)
+      ended.add(`${client.lived[0]?.outcome} ${seen.join()}`)
+    }
+    // Deaths of every kind were died.
+    assert.includeMembers([...ended], ["committed 1,2,3", "failed ,,", "unknown 1,2,3"])
+  })
+}
