@@ -15,6 +15,7 @@ const BENCHES = [
   "sim/linearizable",
   "view/seek",
   "kernel/commits",
+  "kernel/range-txns",
   "kernel/engine",
   "kernel/snapshot",
   "real/disk",

@@ -68,9 +68,9 @@ export class RangeClock {
     return ahead <= WAIT_BOUNDS_MAX * this.#boundUs ? ahead - this.#boundUs : "never"
   }
 
-  /** No clock of the cluster can have given it. */
+  /** No leader of the cluster can have assigned it: none does more than a bound ahead of its clock, nor is that of ours. */
   isBeyond(ts: Timestamp, wall: Wall): boolean {
-    return aheadUs(ts, wall) > WAIT_BOUNDS_MAX * this.#boundUs
+    return aheadUs(ts, wall) > 2 * this.#boundUs
   }
 
   assign(wall: Wall): Timestamp {

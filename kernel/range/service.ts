@@ -226,6 +226,8 @@ export class RangeService {
 
   #write(waiting: Waiting, context: ServiceContext): Batch | "done" | "wait" {
     const { request } = waiting
+    // A snapshot by a clock that is ahead: what is written lies above what was read.
+    if (request.txn !== null) this.#clock.noteRead(request.txn.readTs)
     const delayUs = this.#clock.assignDelayUs(context.wall)
     if (delayUs === "never") return this.#fail(waiting, { code: "clockOutOfBound" })
     if (delayUs > 0) {

@@ -116,7 +116,7 @@ function refresh(judge: Judge, each: Case, { txn, spans, toTs }: Of<"refresh">):
   for (const { start, end, fromTs } of spans) {
     const newer = judge.newer(start, end, fromTs, toTs)
     if (newer === "damaged") return DAMAGED
-    if (newer !== null) return answered({ type: "changed", key: newer.key, at: newer.ts, by: newer.txn })
+    if (newer !== null) return answered({ type: "changed", key: newer.key, at: newer.ts, by: null })
   }
   return machine.checkDamage() ? DAMAGED : answered({ type: "refreshed" })
 }

@@ -91,7 +91,7 @@ export class Judge {
       const newer = this.#newerThan(request.ops, verdict.results, each.readTs, limit, localLimit)
       if (newer === "damaged") return DAMAGED
       if (newer === null) return verdict
-      if (fixed !== 0) return restart("uncertainty", newer.key, newer.ts, newer.txn)
+      if (fixed !== 0) return restart("uncertainty", newer.key, newer.ts)
       each.readTs = newer.ts
       this.clock.noteRead(each.readTs)
     }
@@ -222,7 +222,7 @@ export class Judge {
           const { tenant } = this.machine.descriptor
           const newer = findNewer(this.machine.view, tenant, start, end, readTs, FOREVER)
           if (newer === "damaged") return DAMAGED
-          if (newer !== null) return restart("writeTooOld", newer.key, newer.ts, newer.txn)
+          if (newer !== null) return restart("writeTooOld", newer.key, newer.ts)
         }
       }
       if (this.locks.held + wanted.length > LOCKS_MAX)
@@ -321,7 +321,7 @@ export class Judge {
     for (const { start, end, fromTs } of refreshed) {
       const newer = this.newer(start, end, fromTs, writeTs)
       if (newer === "damaged") return DAMAGED
-      if (newer !== null) return restart("readSpanChanged", newer.key, newer.ts, newer.txn)
+      if (newer !== null) return restart("readSpanChanged", newer.key, newer.ts)
     }
     const log: OpWrite[] = []
     const { tenant, end } = this.machine.descriptor
@@ -377,7 +377,7 @@ export class Judge {
     if (limitTs > readTs) {
       const newer = this.#newerThan(ops, results, readTs, limitTs, this.#localLimit(meta))
       if (newer === "damaged") return DAMAGED
-      if (newer !== null) return restart("uncertainty", newer.key, newer.ts, newer.txn)
+      if (newer !== null) return restart("uncertainty", newer.key, newer.ts)
     }
     const { tenant } = this.machine.descriptor
     for (const { op, key } of log) {
@@ -395,7 +395,7 @@ export class Judge {
         limitTs,
         this.#localLimit(meta),
       )
-      return restart(isUncertain === null ? "writeTooOld" : "uncertainty", key, newer.ts, newer.txn)
+      return restart(isUncertain === null ? "writeTooOld" : "uncertainty", key, newer.ts)
     }
     return null
   }
@@ -514,8 +514,9 @@ function failed(evaluated: Extract<Evaluation, { readonly ok: false }>): Verdict
   return evaluated.error.code === "recovering" ? DAMAGED : { type: "refused", error: evaluated.error }
 }
 
-function restart(reason: RestartReason, key: string, at: Timestamp, by: TxnId | null): Verdict {
-  return { type: "refused", error: { code: "txnRestart", reason, key, at, by } }
+/** What was met is committed: there is nobody to wait for. */
+function restart(reason: RestartReason, key: string, at: Timestamp): Verdict {
+  return { type: "refused", error: { code: "txnRestart", reason, key, at, by: null } }
 }
 
 /** The rows that came back, and the keys that were asked for by name, but for those left out. */

@@ -292,6 +292,18 @@ describe("uncertainty", () => {
   })
 })
 
+test("a snapshot that is ahead of the leader's clock is written above", () => {
+  const rig = rigWith({ a: "0" })
+  const txn = rig.begin("snapshot")
+  txn.readTs = fromWall(rig.wall + 100_000)
+  txn.limitTs = 0
+  const reply = rig.answer([put("a", "1"), get("a")], { txn: txn.meta() })
+  assert.ok(reply.type === "ok")
+  assert.isAbove(reply.commitTs, txn.readTs)
+  txn.readTs = fromWall(rig.wall + 300_000)
+  assert.equal(wordOf(rig.answer([put("a", "1")], { txn: txn.meta() })), "clockOutOfBound")
+})
+
 describe("who wants what another has", () => {
   test("waits, and goes on when it is free; a plain request as well", () => {
     const rig = rigWith({ n: "0" })
