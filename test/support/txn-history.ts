@@ -3,7 +3,22 @@ import type { TxnAction, TxnReply } from "#kernel/gateway/client.ts"
 import type { KvOp, KvResult } from "#kernel/range/request.ts"
 import type { Control, Isolation } from "#kernel/txn/protocol.ts"
 import { covers, spanOf } from "./txn-model-ops.ts"
-import type { TxnWorld } from "./txn-world.ts"
+
+/** Where histories are lived: over models of ranges, or in stores. */
+export interface TxnHost {
+  readonly mono: number
+  after(us: number, run: () => void): void
+  ask(
+    store: number,
+    session: number,
+    txn: number,
+    action: TxnAction,
+    reply: (reply: TxnReply) => void,
+    deadlineUs: number,
+  ): void
+  /** Every committed version of a key, oldest first. */
+  versionsOf(key: string): readonly { readonly ts: number; readonly value: string | null }[]
+}
 
 /** One op of a transaction and what it came to. */
 type Done = { readonly op: KvOp; readonly result: KvResult; isUndone: boolean }
@@ -42,7 +57,7 @@ const DEADLINE_US = 4_000_000
 export class Historian {
   readonly lived: Lived[] = []
   readonly store: number
-  readonly #world: TxnWorld
+  readonly #world: TxnHost
   readonly #session: number
   readonly #scripts: Script[]
   #handle = 0
@@ -50,7 +65,7 @@ export class Historian {
   #life = 0
   isDone = false
 
-  constructor(world: TxnWorld, store: number, session: number, scripts: readonly Script[]) {
+  constructor(world: TxnHost, store: number, session: number, scripts: readonly Script[]) {
     this.#world = world
     this.store = store
     this.#session = session
@@ -201,7 +216,7 @@ function putsOf({ done, last, outcome }: Lived): ReadonlyMap<string, string> {
 }
 
 /** All of it at one timestamp, or nothing of it at any. */
-export function assertAtomic(world: TxnWorld, all: readonly Lived[]): void {
+export function assertAtomic(world: TxnHost, all: readonly Lived[]): void {
   for (const txn of all) {
     const puts = [...putsOf(txn)]
     const found = puts.map(
@@ -222,7 +237,7 @@ export function assertAtomic(world: TxnWorld, all: readonly Lived[]): void {
   }
 }
 
-function valueAt(world: TxnWorld, key: string, ts: number, own: ReadonlySet<string>): string | null {
+function valueAt(world: TxnHost, key: string, ts: number, own: ReadonlySet<string>): string | null {
   const version = world
     .versionsOf(key)
     .findLast((each) => each.ts <= ts && !(each.value !== null && own.has(each.value)))
@@ -230,7 +245,7 @@ function valueAt(world: TxnWorld, key: string, ts: number, own: ReadonlySet<stri
 }
 
 /** Everything it read, laid over with its own puts, is as it was at one timestamp: a snapshot's, or its commit's. */
-export function assertReads(world: TxnWorld, all: readonly Lived[], keys: readonly string[]): void {
+export function assertReads(world: TxnHost, all: readonly Lived[], keys: readonly string[]): void {
   for (const txn of all) {
     if (txn.outcome !== "committed" || txn.level === "readCommitted") continue
     const isOnce = txn.commitTs > 0 && txn.level === "serializable"
@@ -264,7 +279,7 @@ export function assertReads(world: TxnWorld, all: readonly Lived[], keys: readon
 }
 
 /** Nobody wrote a key between a snapshot and the commit of who wrote it as well. */
-export function assertFirstCommitterWins(world: TxnWorld, all: readonly Lived[]): void {
+export function assertFirstCommitterWins(world: TxnHost, all: readonly Lived[]): void {
   for (const txn of all) {
     if (txn.outcome !== "committed" || txn.level !== "snapshot" || txn.readTs === 0) continue
     for (const key of putsOf(txn).keys()) {
@@ -291,7 +306,7 @@ export function assertRealTime(all: readonly Lived[]): void {
 }
 
 /** Counters hold what was added to them, once each. */
-export function assertCounters(world: TxnWorld, all: readonly Lived[], keys: readonly string[]): void {
+export function assertCounters(world: TxnHost, all: readonly Lived[], keys: readonly string[]): void {
   for (const key of keys) {
     let [least, unsure] = [0, 0]
     for (const { done, outcome } of all) {
