@@ -98,7 +98,6 @@ class Client {
 }
 
 function valuesOf(reply: TxnReply): unknown {
-  if (reply.type === "error" && reply.error.code === "txnRestart")
   if (reply.type === "error") return reply.error.code
   if (reply.type === "outcome") return reply.status
   return reply.results.map((result) => {
