@@ -118,7 +118,11 @@ export class Historian {
       this.isDone = true
       return
     }
-    this.#world.after(1 + script.pauseUs, () => this.#begin(script))
+    const life = this.#life
+    // One that was to begin when its gateway died goes with it.
+    this.#world.after(1 + script.pauseUs, () => {
+      if (life === this.#life) this.#begin(script)
+    })
   }
 
   #begin({ level, control, steps, how }: Script): void {
