@@ -448,6 +448,59 @@ test("the locks of whoever is not heard of any more are free, those of whoever i
   assert.deepEqual([said(rig), send(rig, [get("b")])], [["ok"], "1"])
 })
 
+describe("records", () => {
+  /** Lets time pass, and what the leader tidies by itself be done. */
+  function tidy(rig: TxnRig, us: number): void {
+    for (let left = us; left > 0; left -= 1_000_000) {
+      rig.pass(1_000_000)
+      const batch = rig.service.housekeeping.collectRecords(rig.now)
+      if (batch !== null) rig.append(batch, false)
+      rig.run()
+    }
+  }
+
+  test("of who is over are collected, those of others stay, and what is gone is not made anew", () => {
+    const rig = rigWith({ a: "0" })
+    const [done, lost] = [rig.begin("snapshot"), rig.begin("snapshot")]
+    done.put("a", "1").commit()
+    lost.put("b", "1")
+    rig.command({ type: "heartbeat", txn: lost.id, anchor: ANCHOR })
+    const alive = rig.begin("snapshot").put("c", "1")
+    // Committed, and nobody has said that it is resolved.
+    const open = rig.begin("snapshot").put("d", "1")
+    const stage = { type: "stage", anchor: ANCHOR, promised: [], rolledBack: [], results: [] } as const
+    rig.command({ ...stage, txn: open.id, commitTs: open.writeTs })
+    assert.equal(rowsIn(rig, SPACE_RECORDS), 3)
+    for (let i = 0; i < 8; i++) {
+      rig.command({ type: "heartbeat", txn: alive.id, anchor: ANCHOR })
+      tidy(rig, 4_000_000)
+    }
+    assert.equal(rowsIn(rig, SPACE_RECORDS), 3, "those of the two that are not over, and the floor")
+    for (const { id } of [done, lost]) {
+      const late = wordOf(rig.answer([], { command: { ...stage, txn: id, commitTs: fromWall(rig.wall) } }))
+      assert.equal(late, "txnRestart")
+    }
+    alive.commit()
+    assert.equal(alive.status, "committed")
+    assert.equal(send(rig, [get("d")]), "1")
+    rig.command({ type: "forget", txn: open.id, anchor: ANCHOR })
+    tidy(rig, 24_000_000)
+    assert.equal(rowsIn(rig, SPACE_RECORDS), 1)
+    assert.isAbove(rig.service.deadline, rig.mono + 60_000_000, "nothing is left to be done")
+  })
+
+  test("left by an older leader are found by the next", () => {
+    const rig = rigWith({})
+    rig.begin("snapshot").put("a", "1").commit()
+    rig.lose()
+    rig.context = {}
+    rig.service.becameLeader(null, rig.now)
+    rig.run()
+    tidy(rig, 12_000_000)
+    assert.equal(rowsIn(rig, SPACE_RECORDS), 1)
+  })
+})
+
 describe("one phase", () => {
   test("commits what is all in one range, and leaves neither an intent nor a record", () => {
     const rig = rigWith({ n: "1" })
