@@ -1,6 +1,5 @@
 import { SPACE_VERSIONS, type ReadView } from "../engine/engine.ts"
 import type { TenantId, Timestamp } from "../ids.ts"
-import type { TxnId } from "../txn/protocol.ts"
 import {
   decodeTimestamp,
   decodeUserKey,
@@ -13,7 +12,7 @@ import {
 import { decodeVersion } from "./version.ts"
 
 /** A version in the way of somebody who read, or wants to write, as if there were none. */
-export type Newer = { readonly key: string; readonly ts: Timestamp; readonly txn: TxnId | null }
+export type Newer = { readonly key: string; readonly ts: Timestamp }
 
 /**
  * The first version of `[start, end)`, by key, that lies in `(after, upTo]`, the newest there of its key; an empty
@@ -41,8 +40,7 @@ export function findNewer(
       const version = decodeVersion(cursor.value)
       const userKey = decodeUserKey(prefix)
       if (version === "damaged" || userKey === null) return "damaged"
-      if (Math.min(ts, version.txn?.writeTs ?? ts) <= localLimit)
-        return { key: userKey, ts, txn: version.txn?.id ?? null }
+      if (Math.min(ts, version.txn?.writeTs ?? ts) <= localLimit) return { key: userKey, ts }
       cursor.next()
     }
   }

@@ -169,7 +169,7 @@ export class Replica {
   timePassed(moment: Moment): void {
     if (moment.mono >= this.service.deadline) {
       this.service.timePassed(this.#serviceContext(moment))
-      this.#forget(moment)
+      this.#putAway(moment)
     }
     if (moment.mono >= this.raft.deadline || (this.raft.isLeader && !mayLead(moment))) {
       this.#step({ type: "timePassed" }, moment)
@@ -297,15 +297,17 @@ export class Replica {
 
   /** Housekeeping: moves the horizon of tokens when it is time to. */
   tidy(moment: Moment): void {
-    const batch = this.service.horizonBatch(this.#serviceContext(moment))
+    const batch = this.service.housekeeping.moveHorizon(this.#serviceContext(moment))
     if (batch === null) return
     this.#append(batch, moment)
     this.#settle(moment)
   }
 
-  #forget(moment: Moment): void {
-    const batch = this.service.forgetBatch(this.#serviceContext(moment))
-    if (batch !== null) this.#append(batch, moment)
+  #putAway(moment: Moment): void {
+    const { housekeeping } = this.service
+    const context = this.#serviceContext(moment)
+    for (const batch of [housekeeping.forgetTokens(context), housekeeping.collectRecords(context)])
+      if (batch !== null) this.#append(batch, moment)
   }
 
   #step(event: RaftEvent, moment: Moment): void {

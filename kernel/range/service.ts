@@ -15,6 +15,7 @@ import type { TxnId, TxnState } from "../txn/protocol.ts"
 import { notLeader, refusalOf } from "./admission.ts"
 import type { ReadPath, ServiceContext, ServiceEffect } from "./service-context.ts"
 import { footprintOf, isReadOnly, type Footprint } from "./asked.ts"
+import { batchOf, Housekeeping } from "./housekeeping.ts"
 import { Latches } from "./latches.ts"
 import { Outbox } from "./outbox.ts"
 import { PlainRequests } from "./plain.ts"
@@ -34,8 +35,6 @@ import {
   type Waiting,
 } from "./waiting.ts"
 
-/** Log that waits for a quorum, above which no token is forgotten. */
-const FORGET_UNCOMMITTED_MAX = 256 << 10
 const NEVER = Number.MAX_SAFE_INTEGER
 
 /**
@@ -84,7 +83,8 @@ export class RangeService {
 
   /** When `timePassed` is wanted next. */
   get deadline(): Mono {
-    return Math.min(this.#deadline, this.#tokens.deadline, this.#out.deadline, this.#judge.queues.deadline)
+    const own = Math.min(this.#deadline, this.#tokens.deadline, this.#out.deadline)
+    return Math.min(own, this.#judge.queues.deadline, this.#judge.floor.deadline)
   }
 
   /** Whether `pump` may have something to do. */
@@ -112,6 +112,7 @@ export class RangeService {
   }
 
   drain(): readonly ServiceEffect[] {
+    for (const push of this.#judge.queues.takeAsks()) this.#out.push({ type: "push", ...push })
     return this.#out.drain()
   }
 
@@ -167,7 +168,7 @@ export class RangeService {
     if (!context.isLeader || context.refusal !== null) return null
     if (this.#reads.length > 0) this.#admitReads()
     if (this.#machine.appliedIndex < context.termStartIndex) return null
-    this.#judge.intents.count()
+    this.#judge.begin(context.mono)
     let batch: Batch | null = null
     let done = 0
     while (done < this.#admitted.length && batch === null && !this.#machine.isDamaged) {
@@ -344,12 +345,7 @@ export class RangeService {
     // What a transaction wrote is shown to nobody yet: its gateway waits for the clock when it commits.
     const commitTs = command === null && (txn === null || txn.onePhase !== null) ? ts : 0
     this.#proposing = { session, ticket, deadline, commitTs, reply, kept, isTxn, aftermath, answered }
-    return this.#batch(all)
-  }
-
-  #batch(writes: readonly Write[]): Batch {
-    const { generation } = this.#machine.descriptor
-    return { generation, leaseSequence: this.#machine.leaseSequence, closedTs: 0, minVersion: 1, writes }
+    return batchOf(this.#machine, all)
   }
 
   /** The batch `pump` gave last is in the log at `index`. */
@@ -378,7 +374,6 @@ export class RangeService {
       this.#out.mark("txn.cleaned")
       this.#latch(ownCleaning(this.#machine.descriptor, cleaning))
     }
-    for (const push of this.#judge.queues.takeAsks()) this.#out.push({ type: "push", ...push })
   }
 
   /** A transaction ends: what it waits for here is wanted no longer. */
@@ -421,7 +416,7 @@ export class RangeService {
     this.#release(proposal.ticket)
     if (proposal.kept !== null && !applied.rejected) this.#tokens.note(proposal.kept)
     if (proposal.isTxn && entry.payload.type === "batch") {
-      this.#judge.applied(entry.payload.batch.writes, proposal.aftermath, applied.rejected)
+      this.#judge.applied(entry.payload.batch.writes, proposal.aftermath, applied.rejected, context.mono)
       this.#wake()
     }
     if (proposal.answered) return
@@ -526,26 +521,9 @@ export class RangeService {
     if (mono < this.#deadline) this.#deadline = mono
   }
 
-  /** Moves the horizon behind which tokens are forgotten, in a logged step; call it now and then. */
-  horizonBatch(context: ServiceContext): Batch | null {
-    return this.#mayTidy(context) ? this.#tidied(this.#tokens.moveHorizon(context.mono, context.wall)) : null
-  }
-
-  /** Deletes some of what lies behind the horizon; call it when the deadline has come. */
-  forgetBatch(context: ServiceContext): Batch | null {
-    // What it frees is in no hurry: it waits while much else waits for a quorum.
-    const mayWrite = this.#mayTidy(context) && context.uncommittedBytes <= FORGET_UNCOMMITTED_MAX
-    return this.#tidied(this.#tokens.forget(context.mono, mayWrite))
-  }
-
-  #mayTidy(context: ServiceContext): boolean {
-    const { isLeader, termStartIndex } = context
-    return isLeader && this.#machine.appliedIndex >= termStartIndex && !this.#machine.isDamaged
-  }
-
-  /** Null when there is nothing worth an entry. */
-  #tidied(writes: readonly Write[]): Batch | null {
-    return writes.length === 0 || this.#machine.checkDamage() ? null : this.#batch(writes)
+  /** What is put away in logged steps, when nobody waits for it. */
+  get housekeeping(): Housekeeping {
+    return new Housekeeping(this.#machine, this.#tokens, this.#judge)
   }
 
   save(sink: Sink): void {

@@ -23,14 +23,15 @@ export class IntentsHere {
     return this.#count === 0
   }
 
-  /** Once per leadership, when everything of older terms is applied. */
-  count(): void {
-    if (this.#count !== UNKNOWN) return
+  /** When everything of older terms is applied; true the first time in a leadership. */
+  count(): boolean {
+    if (this.#count !== UNKNOWN) return false
     const { view, descriptor } = this.#machine
     const span = spanOf(descriptor)
     this.#count = 0
     const cursor = view.cursor(SPACE_INTENTS, span.start, span.end, false)
     for (; cursor.valid; cursor.next()) this.#count++
+    return true
   }
 
   /** These writes are applied: whoever made them has looked up which keys had an intent. */

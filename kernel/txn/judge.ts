@@ -1,5 +1,5 @@
 import type { Write } from "../engine/engine.ts"
-import type { Timestamp, Wall } from "../ids.ts"
+import type { Mono, Timestamp, Wall } from "../ids.ts"
 import { ByteReader, ByteWriter, type Sink } from "../lib/bytes.ts"
 import { bytesFromLatin1 } from "../lib/latin1.ts"
 import { INTENT_BYTES_MAX, LOCKS_MAX } from "../limits.ts"
@@ -17,6 +17,7 @@ import type { KnownTxns } from "./known.ts"
 import { pointLock, type Lock, type LockTable, type Met } from "./lock-table.ts"
 import type { KeySpan, LockStrength, ReadSpan, RestartReason, TxnId, TxnMeta } from "./protocol.ts"
 import { Queues } from "./queues.ts"
+import { RecordFloor } from "./record-floor.ts"
 import type { Case, Verdict } from "./verdict.ts"
 
 const DAMAGED: Verdict = { type: "damaged" }
@@ -37,11 +38,25 @@ export class Judge {
   readonly clock: RangeClock
   readonly intents: IntentsHere
   readonly queues: Queues = new Queues()
+  readonly floor: RecordFloor
 
   constructor(machine: StateMachine, clock: RangeClock) {
     this.machine = machine
     this.clock = clock
     this.intents = new IntentsHere(machine)
+    this.floor = new RecordFloor(machine)
+  }
+
+  /** All of older terms is applied. */
+  begin(mono: Mono): void {
+    if (this.intents.count()) this.floor.begin(mono)
+  }
+
+  /** The next writes that collect records of transactions that are over. */
+  collect(mono: Mono, wall: Wall, mayWrite: boolean): readonly Write[] {
+    const { writes, asks } = this.floor.step(mono, wall, mayWrite)
+    for (const ask of asks) this.known.ask(ask)
+    return writes
   }
 
   /** Nothing of any transaction is here: plain requests need not look. */
@@ -445,8 +460,11 @@ export class Judge {
   }
 
   /** What was proposed is applied, or void. */
-  applied(writes: readonly Write[], aftermath: Aftermath | null, isVoid: boolean): void {
-    if (!isVoid) this.intents.applied(writes)
+  applied(writes: readonly Write[], aftermath: Aftermath | null, isVoid: boolean, mono: Mono): void {
+    if (!isVoid) {
+      this.intents.applied(writes)
+      this.floor.note(writes, mono)
+    }
     if (aftermath === null) return
     if (isVoid) for (const key of aftermath.announced) this.locks.intentGone(key)
     else {
@@ -476,16 +494,19 @@ export class Judge {
   lostLeadership(): void {
     this.intents.lostLeadership()
     this.queues.lostLeadership()
+    this.floor.lostLeadership()
   }
 
   save(sink: Sink): void {
     this.intents.save(sink)
     this.queues.save(sink)
+    this.floor.save(sink)
   }
 
   load(reader: ByteReader): void {
     this.intents.load(reader)
     this.queues.load(reader)
+    this.floor.load(reader)
   }
 }
 

@@ -173,15 +173,15 @@ test("what is newer is found by key, but for what was first written above a limi
         const engine = engineOf(puts)
         const stored = new Map<
           string,
-          { readonly key: string; readonly ts: number; readonly writeTs: number; readonly isForeign: boolean }
+          { readonly key: string; readonly ts: number; readonly writeTs: number }
         >()
-        for (const { key, ts } of puts) stored.set(`${ts} ${key}`, { key, ts, writeTs: ts, isForeign: false })
+        for (const { key, ts } of puts) stored.set(`${ts} ${key}`, { key, ts, writeTs: ts })
         // Some of them were intents, of one transaction.
         const txnId = "sixteen bytes id" as TxnId
         for (const [name, { key, ts }] of stored) {
           if (ts % (every + 2) !== 0) continue
           const writeTs = Math.ceil(ts / 2)
-          stored.set(name, { key, ts, writeTs, isForeign: true })
+          stored.set(name, { key, ts, writeTs })
           const { key: at, space } = writeVersion(TENANT, key, ts, "v")
           engine.apply([
             { space, type: "put", key: at, value: encodeVersion("v", 0, { id: txnId, writeTs }) },
@@ -191,8 +191,7 @@ test("what is newer is found by key, but for what was first written above a limi
           .filter((row) => row.key >= start && (end === "" || row.key < end))
           .filter((row) => row.ts > after && row.ts <= upTo && row.writeTs <= local)
           .sort((a, b) => (a.key === b.key ? b.ts - a.ts : a.key < b.key ? -1 : 1))[0]
-        const expected =
-          found === undefined ? null : { key: found.key, ts: found.ts, txn: found.isForeign ? txnId : null }
+        const expected = found === undefined ? null : { key: found.key, ts: found.ts }
         if (end !== "" && end < start) return
         assert.deepEqual(findNewer(engine, TENANT, start, end, after, upTo, local), expected)
       },
