@@ -1,7 +1,10 @@
 import type { GroupId, RangeId, TenantId } from "../ids.ts"
 import { ASK_SESSION_FIRST } from "../limits.ts"
+import type { RangeDescriptor } from "../range/descriptor.ts"
 import type { KvReply } from "../range/request.ts"
+import type { ServiceEffect } from "../range/service.ts"
 import type { TxnWord } from "../txn/protocol.ts"
+import type { Barrier, Effect } from "./effect.ts"
 
 /** What a range says of the transactions before it, and which range that is. */
 export type RangeWord = {
@@ -24,15 +27,20 @@ export class Desk {
     return this.#replies.length === 0 && this.#words.length === 0
   }
 
-  /** Takes a reply that is for the gateway; false when it is for a client. */
-  takes(session: number, reply: KvReply): boolean {
-    if (session < ASK_SESSION_FIRST) return false
-    this.#replies.push({ session, reply })
-    return true
+  /** What a range has to say, in its order: to the gateway, or to the host. */
+  take(said: readonly ServiceEffect[], group: GroupId, range: RangeDescriptor, out: Effect[]): void {
+    const { tenant, rangeId } = range
+    for (const effect of said) {
+      if (effect.type === "observe") out.push(effect)
+      else if (effect.type !== "reply") this.#words.push({ group, tenant, rangeId, word: effect })
+      else this.reply(effect.session, effect.reply, null, out)
+    }
   }
 
-  say(word: RangeWord): void {
-    this.#words.push(word)
+  /** To the gateway, or to a client. */
+  reply(session: number, reply: KvReply, barrier: Barrier | null, out: Effect[]): void {
+    if (session >= ASK_SESSION_FIRST) this.#replies.push({ session, reply })
+    else out.push({ type: "reply", session, reply, barrier })
   }
 
   takeReplies(): readonly DeskReply[] {

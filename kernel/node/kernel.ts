@@ -482,7 +482,7 @@ export class Kernel {
       return
     }
     const said = sayNotHere("reply", session, request.id, this.#phase, this.#phaseLsn)
-    if (said.type !== "reply" || !this.#gate.desk.takes(session, said.reply)) this.#out.push(said)
+    if (said.type === "reply") this.#gate.desk.reply(session, said.reply, said.barrier, this.#out)
   }
 
   /** What the gateway and the ranges here have to say to each other. */

@@ -458,17 +458,7 @@ export class Replica {
       this.#sayRecoverable(moment.out)
     }
     this.#budget.note(raft, service.size)
-    for (const effect of service.drain()) {
-      if (effect.type === "reply") {
-        const { session, reply } = effect
-        if (!moment.desk.takes(session, reply))
-          moment.out.push({ type: "reply", session, reply, barrier: null })
-      } else if (effect.type === "observe") moment.out.push(effect)
-      else {
-        const { tenant, rangeId } = this.machine.descriptor
-        moment.desk.say({ group: this.group, tenant, rangeId, word: effect })
-      }
-    }
+    moment.desk.take(service.drain(), this.group, machine.descriptor, moment.out)
   }
 
   #apply(moment: Moment): void {
