@@ -2,7 +2,7 @@ import type { GroupId, RangeId, TenantId } from "../ids.ts"
 import { ASK_SESSION_FIRST } from "../limits.ts"
 import type { RangeDescriptor } from "../range/descriptor.ts"
 import type { KvReply } from "../range/request.ts"
-import type { ServiceEffect } from "../range/service.ts"
+import type { ServiceEffect } from "../range/service-context.ts"
 import type { TxnWord } from "../txn/protocol.ts"
 import type { Barrier, Effect } from "./effect.ts"
 
