@@ -64,24 +64,27 @@ export class Historian {
   /** Answers to an earlier life of its gateway are none. */
   #life = 0
   isDone = false
+  /** It is at one of its scripts, or before the first. */
+  #isAt = false
 
   constructor(world: TxnHost, store: number, session: number, scripts: readonly Script[]) {
     this.#world = world
     this.store = store
     this.#session = session
     this.#scripts = [...scripts]
-    world.after(session, () => this.#next())
+    world.after(session, () => this.gatewayIsBack())
   }
 
   /** Its gateway is gone: what was asked is not answered any more. */
   gatewayDied(): void {
     this.#life++
+    this.#isAt = false
     const last = this.lived.at(-1)
     if (last?.outcome === "open") last.outcome = last.code === "committing" ? "unknown" : "failed"
   }
 
   gatewayIsBack(): void {
-    this.#next()
+    if (!this.#isAt) this.#next()
   }
 
   #ask(txn: Lived, action: TxnAction, then: (reply: TxnReply) => void): void {
@@ -113,6 +116,7 @@ export class Historian {
   }
 
   #next(): void {
+    this.#isAt = true
     const script = this.#scripts.shift()
     if (script === undefined) {
       this.isDone = true
