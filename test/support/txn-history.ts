@@ -64,26 +64,31 @@ export class Historian {
   /** Answers to an earlier life of its gateway are none. */
   #life = 0
   isDone = false
-  /** It is at one of its scripts, or before the first. */
+  /** It is at one of its scripts. */
   #isAt = false
+  #isDead = false
 
   constructor(world: TxnHost, store: number, session: number, scripts: readonly Script[]) {
     this.#world = world
     this.store = store
     this.#session = session
     this.#scripts = [...scripts]
-    world.after(session, () => this.gatewayIsBack())
+    world.after(session, () => {
+      if (!this.#isAt && !this.#isDead) this.#next()
+    })
   }
 
   /** Its gateway is gone: what was asked is not answered any more. */
   gatewayDied(): void {
     this.#life++
     this.#isAt = false
+    this.#isDead = true
     const last = this.lived.at(-1)
     if (last?.outcome === "open") last.outcome = last.code === "committing" ? "unknown" : "failed"
   }
 
   gatewayIsBack(): void {
+    this.#isDead = false
     if (!this.#isAt) this.#next()
   }
 
