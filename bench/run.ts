@@ -17,6 +17,7 @@ const BENCHES = [
   "sim/isolation",
   "view/seek",
   "kernel/commits",
+  "kernel/range-txns",
   "kernel/engine",
   "kernel/snapshot",
   "real/disk",

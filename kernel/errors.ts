@@ -1,5 +1,6 @@
 import type { RangeDescriptor } from "./range/descriptor.ts"
-import type { StoreId, Term } from "./ids.ts"
+import type { StoreId, Term, Timestamp } from "./ids.ts"
+import type { RestartReason, TxnId } from "./txn/protocol.ts"
 
 /** What a caller may do about a refusal: try again at once or later, give up, or find out what happened. */
 export type Recourse = "retryable" | "final" | "unknown"
@@ -25,6 +26,22 @@ export type KernelError =
   | { readonly code: "diskFull" }
   | { readonly code: "clockOutOfBound" }
   | { readonly code: "badRequest"; readonly reason: string }
+  /** `at` is where `readTs` must go for "uncertainty", else the timestamp of what was met at `key`. */
+  | {
+      readonly code: "txnRestart"
+      readonly reason: RestartReason
+      readonly key: string
+      readonly at: Timestamp
+      /** Whose intent or lock it was; null: what was met is committed, or a record. */
+      readonly by: TxnId | null
+    }
+  | { readonly code: "txnAborted" }
+  | { readonly code: "lockNotAvailable"; readonly key: string; readonly by: TxnId | null }
+  | { readonly code: "deadlock" }
+  | { readonly code: "cancelled" }
+  | { readonly code: "noTransaction" }
+  | { readonly code: "readOnlyTransaction" }
+  | { readonly code: "tooManyTransactions"; readonly limit: number }
 
 export type ErrorCode = KernelError["code"]
 
@@ -46,6 +63,14 @@ export const RECOURSE: Readonly<Record<ErrorCode, Recourse>> = {
   diskFull: "retryable", // when space returns
   clockOutOfBound: "retryable", // this store fences itself: ask another
   badRequest: "final",
+  txnRestart: "final", // SQLSTATE 40001: the whole transaction may be begun anew
+  txnAborted: "final", // 40001: its record says so
+  lockNotAvailable: "final", // 55P03: somebody holds it, and nobody wants to wait
+  deadlock: "final", // 40P01: the youngest of those that wait for each other
+  cancelled: "final", // 57014
+  noTransaction: "final", // 25P01
+  readOnlyTransaction: "final", // 25006
+  tooManyTransactions: "final", // 53300
 }
 
 /** What stops a store for good until an operator or a restart: a name, never a guess. */

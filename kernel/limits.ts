@@ -37,8 +37,55 @@ export const TOKEN_BODIES_DROPPED_MAX = 16
 /** Bodies a leader remembers so as to drop them once they are acknowledged; the others go with their records. */
 export const TOKEN_BODIES_KNOWN_MAX = 1_024
 
+/** How often the coordinator of a transaction that has a record says that it lives. */
+export const TXN_HEARTBEAT_US = 1_000_000
+
+/** After so long without a word of its coordinator a transaction may be decided by anyone: five heartbeats. */
+export const TXN_ABANDONED_US: number = 5 * TXN_HEARTBEAT_US
+
+/** One intent with its history; beyond it a write is `tooLarge`. As much as a request: one put of each op of it fits. */
+export const INTENT_BYTES_MAX: number = 4 << 20
+
+/** Locks of one range, beside its intents; beyond them a request that wants more is `overloaded`. About 10 MiB. */
+export const LOCKS_MAX = 65_536
+
+/** Items of each list in what gateways and ranges say to each other: writes promised, spans read, keys resolved. */
+export const TXN_ITEMS_MAX = 16_384
+
 /** Tenants: eight bytes in a key, a safe integer in memory. */
 export const TENANT_MAX: number = Number.MAX_SAFE_INTEGER
 
 /** Tables and indexes: four bytes in a key. The last has none above it and is never given out. */
 export const TABLE_MAX = 0xffff_fffe
+
+/** Sessions below it are clients' of this store; a reply to one from here on goes to the store's own gateway. */
+export const ASK_SESSION_FIRST: number = 0x10_0000_0000_0000
+
+/** Transactions one session, and all sessions of one store, may have open. */
+export const SESSION_TXNS_MAX = 64
+export const STORE_TXNS_MAX = 16_384
+
+/** Requests that wait behind one another in one transaction. */
+export const TXN_QUEUE_MAX = 64
+
+/** Rows one transaction may write; its keys travel once more with its end, in requests of a thousand. */
+export const TXN_ROWS_MAX = 100_000
+
+/** Bytes of keys and values that one transaction may write: sixteen requests. */
+export const TXN_BYTES_MAX: number = 64 << 20
+
+/** Spans a transaction remembers to have read; beyond it, neighbours become one that covers both. */
+export const TXN_SPANS_MAX = 1_024
+
+/** Writes that a record names as missing for its commit; with more, they are asked for first. */
+export const TXN_PROMISED_MAX = 1_024
+
+/** Savepoints one transaction may have, and the bytes of a name of one. */
+export const SAVEPOINTS_MAX = 1_024
+export const SAVEPOINT_NAME_BYTES_MAX = 64
+
+/** Of a transaction nobody has spoken to: then it is rolled back. */
+export const TXN_IDLE_US = 60_000_000
+
+/** Requests to ranges that one gateway has under way, and those it serves for one other store. */
+export const ASKS_MAX = 65_536

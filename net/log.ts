@@ -30,6 +30,9 @@ const LEVELS: Readonly<Record<Observation["type"], Level | null>> = {
   recovered: "info",
   fenced: "warn",
   lowWaterSet: "debug",
+  txnBegan: null,
+  txnEnded: null,
+  txnsOpen: "debug",
 }
 
 /** What recovery makes of a log without having lost anything. */

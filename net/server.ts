@@ -44,6 +44,7 @@ export function kernelConfigOf(config: NodeConfig): KernelConfig {
     store: config.store,
     tenants: config.tenants,
     bootstrap: config.bootstrap,
+    places: config.bootstrap.groups,
     timing: { ...DEFAULT_TIMING, ...config.timing },
     limits: { ...DEFAULT_LIMITS, ...config.limits },
     switches: NO_SWITCHES,

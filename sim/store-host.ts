@@ -15,6 +15,7 @@ import {
   type KvReply,
   type KvRequest,
   type Lane,
+  type TxnReply,
   type Observation,
   type PeerMessage,
   type RecoverOrder,
@@ -49,6 +50,7 @@ export interface HostWatcher {
   sendFrame(from: number, to: number, lane: Lane, frame: Frame): void
   reply(store: number, session: number, reply: KvReply): void
   adminReply(store: number, session: number, reply: AdminReply): void
+  txnReply(store: number, session: number, reply: TxnReply): void
   /** The store asked to be stopped; it is, and comes back after `restartUs`. */
   fatal(store: number, code: string, detail: string, restartUs: number): void
   violated(oracle: string, message: string): void
@@ -424,6 +426,10 @@ export class StoreHost {
         break
       case "adminReply":
         this.#watcher.adminReply(this.store, effect.session, effect.reply)
+        break
+      case "txnReply":
+        if (effect.reply.type !== "error") this.#isBorn = true
+        this.#watcher.txnReply(this.store, effect.session, effect.reply)
         break
       case "append":
         this.disk.append(effect.volume, effect.lsn, effect.segment, effect.offset, effect.bytes)

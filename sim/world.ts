@@ -135,6 +135,7 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
         store,
         tenants: cluster.tenants,
         bootstrap: store <= cluster.stores ? bootstrap : null,
+        places: bootstrap.groups,
         timing: cluster.config.timing,
         limits: cluster.config.limits,
         switches,
@@ -424,6 +425,9 @@ export class World implements WorldView, Stage, HostWatcher, ZombieWatcher {
   adminReply(_store: number, session: number, reply: AdminReply): void {
     this.#faults.answered(session, reply.type === "accepted")
   }
+
+  /** No workload asks for transactions yet. */
+  txnReply(): void {}
 
   fatal(store: number, code: string, detail: string, restartUs: number): void {
     this.fatals.set(code, (this.fatals.get(code) ?? 0) + 1)

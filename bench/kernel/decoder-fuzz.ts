@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, type Sink } from "#kernel/lib/bytes.ts"
 import { crc32c } from "#kernel/lib/crc32c.ts"
 import { Sfc32, type Rng } from "#kernel/lib/rng.ts"
+import type { TxnAction } from "#kernel/gateway/client.ts"
 import { decodeFrame, encodeFrame } from "#kernel/node/frame-codec.ts"
 import type { Frame, Input } from "#kernel/node/input.ts"
 import { readPeerMessage, writePeerMessage, type PeerMessage } from "#kernel/node/peer-message.ts"
@@ -8,6 +9,7 @@ import { readInput, writeInput } from "#kernel/node/record.ts"
 import { makeEntry, type Configuration } from "#kernel/raft/types.ts"
 import { readReply, readRequest, writeReply, writeRequest } from "#kernel/range/request-codec.ts"
 import type { KvReply, KvRequest } from "#kernel/range/request.ts"
+import type { TxnAnswer, TxnCommand, TxnMeta } from "#kernel/txn/protocol.ts"
 import { BEFORE_FIRST, makeChunk, readRows, type Row } from "#kernel/snapshot/chunk.ts"
 import type { SnapshotHead } from "#kernel/snapshot/head.ts"
 
@@ -53,7 +55,7 @@ const head: SnapshotHead = {
   configurationIndex: 1,
 }
 
-const MESSAGES: readonly PeerMessage[] = [
+const GROUP_MESSAGES: readonly PeerMessage[] = [
   {
     type: "appendEntries",
     ...envelope,
@@ -113,7 +115,7 @@ const MESSAGES: readonly PeerMessage[] = [
   { type: "repairAsk", ...envelope, nonce: WIDE },
   { type: "outdated", incarnation: WIDE, boot: 7, nonce: WIDE },
   { type: "repairAnswer", ...envelope, nonce: WIDE, index: 4 },
-  { type: "timeoutNow", ...envelope, highWater: WIDE },
+  { type: "timeoutNow", ...envelope, highWater: WIDE, memory: "locks" },
   { type: "snapshotOffer", ...envelope, head },
   {
     type: "snapshotChunk",
@@ -157,11 +159,6 @@ const header = {
   configEpoch: 0,
   wall: 1_700_000_000_000_000,
 }
-const FRAMES: readonly Frame[] = [
-  { header, messages: [] },
-  { header, messages: MESSAGES },
-  ...MESSAGES.map((message) => ({ header, messages: [message, MESSAGES[3]!] })),
-]
 
 const request: KvRequest = {
   id: 9,
@@ -173,6 +170,7 @@ const request: KvRequest = {
   read: "strong",
   readTs: 0,
   txn: null,
+  command: null,
   principal: "p",
   configEpoch: 0,
   bundleHash: "",
@@ -188,7 +186,53 @@ const request: KvRequest = {
     { type: "scan", start: "a", end: "z", limit: 9, reverse: true },
   ],
 }
-const REQUESTS: readonly KvRequest[] = [request, { ...request, token: null, read: "eventual", ops: [] }]
+const txn = "0123456789abcdef"
+const anchor = { tenant: 0, rangeId: 7, key: "a" }
+const promised = [{ rangeId: 7, key: "b", seq: 3 }]
+const rolledBack = [{ from: 4, to: 5 }]
+const span = { start: "a", end: "c" }
+const meta: TxnMeta = {
+  id: txn,
+  anchor,
+  level: "serializable",
+  control: "locking",
+  readTs: WIDE,
+  writeTs: WIDE,
+  limitTs: WIDE,
+  seq: 3,
+  rolledBack,
+  wait: "wait",
+  lock: "exclusive",
+  pipelined: true,
+  onePhase: [{ ...span, fromTs: 9 }],
+}
+const COMMANDS: readonly TxnCommand[] = [
+  { type: "refresh", txn, spans: [{ ...span, fromTs: 9 }], toTs: WIDE },
+  { type: "heartbeat", txn, anchor },
+  { type: "stage", txn, anchor, commitTs: WIDE, promised, rolledBack, results: [{ type: "done" }] },
+  { type: "commit", txn, anchor, commitTs: WIDE },
+  { type: "abort", txn, anchor, ifStagedAt: WIDE },
+  { type: "push", txn, anchor, minCommitTs: WIDE },
+  { type: "queryIntent", txn, writes: [{ key: "a", seq: 3 }], ts: WIDE, prevent: true },
+  { type: "resolve", txn, commitTs: WIDE, rolledBack, keys: ["a"], spans: [span] },
+  { type: "queryWait", txn, ticket: 5 },
+  { type: "cancelWait", txn },
+  { type: "queryOutcome", key: "a", token: request.token!, prevent: true },
+]
+const ANSWERS: readonly TxnAnswer[] = [
+  { type: "refreshed" },
+  { type: "changed", key: "a", at: WIDE, by: txn },
+  { type: "state", state: { status: "staging", ts: WIDE, promised, rolledBack, isAbandoned: true } },
+  { type: "intent", isThere: true },
+  { type: "waits", for: [txn] },
+  { type: "outcome", status: "committed", commitTs: WIDE, results: [{ type: "count", value: -5 }] },
+]
+const REQUESTS: readonly KvRequest[] = [
+  request,
+  { ...request, token: null, read: "eventual", ops: [] },
+  { ...request, txn: meta },
+  ...COMMANDS.map((command) => ({ ...request, command, ops: [] })),
+]
 const REPLIES: readonly KvReply[] = [
   {
     type: "ok",
@@ -202,7 +246,9 @@ const REPLIES: readonly KvReply[] = [
       { type: "count", value: -5 },
       { type: "rows", rows: [["a", "b"]], more: true },
     ],
+    answer: null,
   },
+  ...ANSWERS.map((answer) => ({ type: "ok", id: 9, commitTs: WIDE, results: [], answer }) as const),
   { type: "error", id: 9, error: { code: "notLeader", hint: 3, term: 9 } },
   { type: "error", id: 9, error: { code: "notLeader", hint: null, term: 9 } },
   { type: "error", id: 9, error: { code: "staleGeneration", descriptor } },
@@ -210,15 +256,55 @@ const REPLIES: readonly KvReply[] = [
   { type: "error", id: 9, error: { code: "notAnInteger", key: "a" } },
   { type: "error", id: 9, error: { code: "badRequest", reason: "no" } },
   { type: "error", id: 9, error: { code: "overloaded" } },
+  {
+    type: "error",
+    id: 9,
+    error: { code: "txnRestart", reason: "uncertainty", key: "a", at: WIDE, by: null },
+  },
+  { type: "error", id: 9, error: { code: "lockNotAvailable", key: "a", by: txn } },
+]
+
+const wait = { txn, tenant: 0, rangeId: 7, ticket: 5 }
+const MESSAGES: readonly PeerMessage[] = [
+  ...GROUP_MESSAGES,
+  ...REQUESTS.map((each) => ({ type: "ask", request: each }) as const),
+  ...REPLIES.map((reply) => ({ type: "answer", nonce: WIDE, reply }) as const),
+  { type: "waits", wait, for: [txn] },
+  { type: "probe", path: [wait, wait], to: txn },
+]
+const FRAMES: readonly Frame[] = [
+  { header, messages: [] },
+  { header, messages: MESSAGES },
+  ...MESSAGES.map((message) => ({ header, messages: [message, MESSAGES[3]!] })),
 ]
 
 const stamp = { mono: 1_000, wall: 1_700_000_000_000_000 }
+const statement = { ops: request.ops, wait: "noWait", lock: "shared" } as const
+const begin = { level: "serializable", control: "optimistic", token: request.token } as const
+const ACTIONS: readonly TxnAction[] = [
+  { type: "begin", ...begin, readOnly: true, readTs: WIDE },
+  { type: "execute", ...statement, commit: true },
+  { type: "savepoint", name: "s" },
+  { type: "commit" },
+  { type: "leave" },
+  { type: "run", ...begin, ...statement },
+  { type: "outcome", token: request.token!, key: "a" },
+]
 const INPUTS: readonly Input[] = [
   { type: "wake", ...stamp },
   { type: "drain", ...stamp },
   { type: "turnEnded", ...stamp },
   ...FRAMES.map((frame) => ({ type: "frame", ...stamp, frame }) as const),
   ...REQUESTS.map((each) => ({ type: "request", ...stamp, session: 7, request: each }) as const),
+  ...ACTIONS.map(
+    (action) =>
+      ({
+        type: "txn",
+        ...stamp,
+        session: 7,
+        request: { id: 3, tenant: 0, txn: 1, deadlineUs: WIDE, action },
+      }) as const,
+  ),
   ...(["addVoter", "addLearner"] as const).map(
     (type) =>
       ({

@@ -24,7 +24,13 @@ class EchoDoor implements RequestDoor {
     const waiting = this.#waiting
     this.#waiting = []
     for (const [session, { id }] of waiting) {
-      const reply: KvReply = { type: "ok", id, commitTs: 1_000_000 + id, results: [{ type: "done" }] }
+      const reply: KvReply = {
+        type: "ok",
+        id,
+        commitTs: 1_000_000 + id,
+        results: [{ type: "done" }],
+        answer: null,
+      }
       this.api.reply(session, reply)
     }
   }

@@ -1,32 +1,42 @@
 import { crc32cLatin1 } from "../lib/crc32c.ts"
+import type { Timestamp } from "../ids.ts"
 import { invariant } from "../lib/invariant.ts"
+import type { TxnId } from "../txn/protocol.ts"
+
+/**
+ * Whose intent a version was. `writeTs` is what its range's leader gave the intent: the version's own timestamp may come
+ * from elsewhere, by a clock that was ahead, and says nothing of what was there first.
+ */
+export type VersionTxn = { readonly id: TxnId; readonly writeTs: Timestamp }
 
 /**
  * One version as it is stored, a byte string:
  *
- *     flags u8 · checksum u32 (little endian) · transaction id uint (with its flag) · schema version uint · payload
+ *     flags u8 · checksum u32 (little endian) · transaction id, 16 bytes · write timestamp uint (both with their flag) · schema version uint · payload
  *
  * The checksum is CRC-32C over the flags and everything after the checksum.
  */
 export type Version = {
   /** The key is deleted from here on; the payload is empty. */
   readonly tombstone: boolean
-  /** Who wrote it, while its outcome may still be asked for; null once it no longer may. */
-  readonly txnId: number | null
+  /** What it was an intent of; null when the leader of the range gave it its timestamp at once. */
+  readonly txn: VersionTxn | null
   readonly schemaVersion: number
   readonly payload: string
 }
 
 const FLAG_TOMBSTONE = 1
-const FLAG_TXN_ID = 2
-const FLAGS_KNOWN = FLAG_TOMBSTONE | FLAG_TXN_ID
+const FLAG_TXN = 2
+const FLAGS_KNOWN = FLAG_TOMBSTONE | FLAG_TXN
 const CHECKSUM_AT = 1
 const BODY_AT = 5
+const TXN_ID_BYTES = 16
 
 /** `payload` null is a tombstone. */
-export function encodeVersion(payload: string | null, schemaVersion: number, txnId: number | null): string {
-  const flags = (payload === null ? FLAG_TOMBSTONE : 0) | (txnId === null ? 0 : FLAG_TXN_ID)
-  const numbers = (txnId === null ? "" : encodeUint(txnId)) + encodeUint(schemaVersion)
+export function encodeVersion(payload: string | null, schemaVersion: number, txn: VersionTxn | null): string {
+  invariant(txn === null || txn.id.length === TXN_ID_BYTES, "Cannot encode a version: no such transaction id")
+  const flags = (payload === null ? FLAG_TOMBSTONE : 0) | (txn === null ? 0 : FLAG_TXN)
+  const numbers = (txn === null ? "" : txn.id + encodeUint(txn.writeTs)) + encodeUint(schemaVersion)
   // Piece by piece: put together first, the pieces would have to be copied into one flat string.
   let checksum = crc32cLatin1(String.fromCharCode(flags), 0, 1)
   checksum = crc32cLatin1(numbers, 0, numbers.length, checksum)
@@ -48,17 +58,22 @@ export function decodeVersion(value: string): Version | "damaged" {
   const checksum = crc32cLatin1(value, BODY_AT, value.length, crc32cLatin1(value, 0, CHECKSUM_AT))
   if (checksum !== storedChecksum(value) || (flags & ~FLAGS_KNOWN) !== 0) return "damaged"
   let at = BODY_AT
-  let txnId: number | null = null
-  if ((flags & FLAG_TXN_ID) !== 0) {
+  let txn: VersionTxn | null = null
+  if ((flags & FLAG_TXN) !== 0) {
+    const id = value.slice(at, at + TXN_ID_BYTES) as TxnId
+    at += TXN_ID_BYTES
+    if (at >= value.length) return "damaged"
     const length = uintEnd(value, at) - at
-    txnId = decodeUint(value, at, length)
+    const writeTs = decodeUint(value, at, length)
+    if (writeTs === -1) return "damaged"
     at += length
+    txn = { id, writeTs }
   }
   const end = uintEnd(value, at)
   const schemaVersion = decodeUint(value, at, end - at)
   const tombstone = (flags & FLAG_TOMBSTONE) !== 0
-  if (txnId === -1 || schemaVersion === -1 || (tombstone && end !== value.length)) return "damaged"
-  return { tombstone, txnId, schemaVersion, payload: value.slice(end) }
+  if (schemaVersion === -1 || (tombstone && end !== value.length)) return "damaged"
+  return { tombstone, txn, schemaVersion, payload: value.slice(end) }
 }
 
 /** Of a stored version, without a look at its checksum. */

@@ -28,6 +28,13 @@ export function sayOutdated(store: StoreId, { incarnation, boot, nonce }: Proces
   }
 }
 
+/** A store that has not started coordinates nothing. */
+export function sayNotYet(session: number, id: number, phaseLsn: Lsn): Effect {
+  const error = { code: "recovering" } as const
+  const barrier = { volume: SYSTEM_VOLUME, lsn: phaseLsn }
+  return { type: "txnReply", session, reply: { type: "error", id, error, isOpen: false }, barrier }
+}
+
 /**
  * No replica of what was asked for is here. Before a store runs none is yet, and nothing leaves before its start is durable.
  * `mayBeForgotten`: there may have been one, so it does not speak as if there had been none.

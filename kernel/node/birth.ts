@@ -9,6 +9,7 @@ import type { RangeDescriptor } from "../range/descriptor.ts"
 import { StateMachine } from "../range/state-machine.ts"
 import type { KernelConfig } from "./config.ts"
 import { Replica } from "./replica.ts"
+import type { Replicas } from "./replicas.ts"
 import type { Volume } from "./volume.ts"
 
 /** How a replica comes to be: by the bootstrap document, or by its leader's first message. */
@@ -57,7 +58,7 @@ export function bootstrapEntry(bootstrap: Bootstrap): Entry {
 }
 
 /** A replica that the bootstrap document places here. Its first entry and term go to the log with it. */
-export function bootstrapReplica(
+function bootstrapReplica(
   config: KernelConfig,
   volume: Volume,
   bootstrap: Bootstrap,
@@ -98,8 +99,28 @@ export function bootstrapReplica(
   )
 }
 
+/** All that it places here. A volume that was never listed has acknowledged nothing: the document may still be applied to it. */
+export function bootstrapAll(
+  config: KernelConfig,
+  volumes: ReadonlyMap<VolumeId, Volume>,
+  unlisted: ReadonlyMap<VolumeId, Incarnation>,
+  replicas: Replicas,
+  chance: Sfc32,
+  mono: number,
+): readonly Replica[] {
+  const born: Replica[] = []
+  for (const { bootstrap, volume, incarnation } of unborn(config, volumes, unlisted)) {
+    if (replicas.has(bootstrap.descriptor.groupId)) continue
+    const replica = bootstrapReplica(config, volume, bootstrap, incarnation, chance, mono)
+    if (replica === null) continue
+    replicas.add(replica)
+    born.push(replica)
+  }
+  return born
+}
+
 /** What the bootstrap document says of volumes that were never listed: those have acknowledged nothing. */
-export function unborn(
+function unborn(
   config: KernelConfig,
   volumes: ReadonlyMap<VolumeId, Volume>,
   unlisted: ReadonlyMap<VolumeId, Incarnation>,

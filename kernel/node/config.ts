@@ -13,6 +13,8 @@ export type KernelConfig = {
    * empty disk in an old place is not a birth.
    */
   readonly bootstrap: ClusterBootstrap | null
+  /** Where ranges were at the cluster's birth, also once the store has lived: where its gateway looks for them first. */
+  readonly places?: readonly Bootstrap[]
   readonly timing: Timing
   readonly limits: Limits
   readonly switches: Switches

@@ -3,6 +3,7 @@ import type { FatalCode } from "../errors.ts"
 import { unreachable } from "../lib/invariant.ts"
 import type { Lsn, Mono, StoreId, VolumeId } from "../ids.ts"
 import type { AdminReply, KvReply } from "../range/request.ts"
+import type { TxnReply } from "../gateway/client.ts"
 import type { Observation } from "./observation.ts"
 import type { PeerMessage } from "./peer-message.ts"
 
@@ -31,6 +32,12 @@ export type Effect =
       readonly type: "adminReply"
       readonly session: number
       readonly reply: AdminReply
+      readonly barrier: Barrier | null
+    }
+  | {
+      readonly type: "txnReply"
+      readonly session: number
+      readonly reply: TxnReply
       readonly barrier: Barrier | null
     }
   /** Write `bytes` at `offset` of `segment`, sync, then `appendSynced`. One at a time for each volume. */
@@ -75,6 +82,7 @@ export function barrierOf(effect: Effect): Barrier | null {
     case "send":
     case "reply":
     case "adminReply":
+    case "txnReply":
     case "checkpoint":
       return effect.barrier
     case "append":

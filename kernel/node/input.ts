@@ -1,4 +1,5 @@
 import type { Incarnation, Lsn, Mono, StoreId, VolumeId, Wall } from "../ids.ts"
+import type { TxnRequest } from "../gateway/client.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
 import type { PeerMessage } from "./peer-message.ts"
 
@@ -34,6 +35,8 @@ export type Input = Stamp &
     | { readonly type: "frame"; readonly frame: Frame }
     | { readonly type: "request"; readonly session: number; readonly request: KvRequest }
     | { readonly type: "admin"; readonly session: number; readonly request: AdminRequest }
+    /** What a session asks about its transactions: coordinated here, whatever store leads the ranges. */
+    | { readonly type: "txn"; readonly session: number; readonly request: TxnRequest }
     /** Every frame of this volume's log up to and including `lsn` is on disk. */
     | { readonly type: "appendSynced"; readonly volume: VolumeId; readonly lsn: Lsn }
     | { readonly type: "appendFailed"; readonly volume: VolumeId; readonly lsn: Lsn }

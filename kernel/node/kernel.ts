@@ -1,5 +1,6 @@
 import type { Base } from "../engine/base.ts"
 import type { ReadView } from "../engine/engine.ts"
+import { isGatewayMessage } from "../gateway/message.ts"
 import type { GroupId, Incarnation, LogIndex, Lsn, Term, VolumeId } from "../ids.ts"
 import { SYSTEM_VOLUME, volumeOfTenant } from "../ids.ts"
 import { ByteReader, type Sink } from "../lib/bytes.ts"
@@ -12,13 +13,15 @@ import type { RaftMessage } from "../raft/message.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
 import { SnapshotTraffic } from "../snapshot/traffic.ts"
 import { ClockGuard } from "../time/clock-guard.ts"
-import { sayAbsent, sayNotHere, sayOutdated } from "./answers.ts"
-import { bearReplica, bootstrapReplica, unborn } from "./birth.ts"
+import { sayAbsent, sayNotHere, sayNotYet, sayOutdated } from "./answers.ts"
+import { Agenda } from "./agenda.ts"
+import { bearReplica, bootstrapAll } from "./birth.ts"
 import { bootStore } from "./boot.ts"
 import type { KernelConfig } from "./config.ts"
 import { Drain } from "./drain.ts"
 import type { Effect } from "./effect.ts"
 import { FRAME_VERSION } from "./frame-codec.ts"
+import { Gate, type Ranges } from "./gate.ts"
 import { destroyBuried, giveUpImage, Graveyard } from "./graveyard.ts"
 import type { Frame, Input, Stamp } from "./input.ts"
 import { identityOf, lifeOf, Peers } from "./peers.ts"
@@ -27,13 +30,13 @@ import type { Moment, Replica } from "./replica.ts"
 import { Replicas } from "./replicas.ts"
 import { PHASES, type Phase } from "./phase.ts"
 import type { BootStamp, GroupStatus, Identity, VolumeImage } from "./status.ts"
-import { Timers } from "./timers.ts"
 import type { Volume } from "./volume.ts"
 import { areTenantsDurable, loadVolumes, saveVolumes, witnessDurable } from "./volumes.ts"
 
 /** Keys of the store's own timers; groups have ids between them. */
 const HOUSEKEEPING = 0
 const SUPPORT_ENDS: number = Number.MAX_SAFE_INTEGER
+const GATEWAY: number = Number.MAX_SAFE_INTEGER - 2
 
 /** Where effects gather between two steps: nothing is ever added to it. */
 const NO_EFFECTS: Effect[] = []
@@ -57,12 +60,9 @@ export class Kernel {
   #unlisted = new Map<VolumeId, Incarnation>()
   #peers = new Peers()
   #pulse: Pulse
-  #dirty = new Set<GroupId>()
-  /** Groups that wait for a time: the others are not looked at unless something happens to them. */
-  #awake = new Set<GroupId>()
-  #timers = new Timers()
+  #agenda = new Agenda()
   #traffic: SnapshotTraffic
-  #wakeRequested: number | null = null
+  #gate: Gate
   #guard: ClockGuard
   #salts: Sfc32
   #chance: Sfc32
@@ -75,6 +75,7 @@ export class Kernel {
     this.#chance = chance
     this.#pulse = pulse
     this.#traffic = new SnapshotTraffic(config.limits)
+    this.#gate = Gate.open(config, NO_PROCESS, 0)
   }
 
   /** Starts a store from what its host read of its directory. Call `turnEnded` next. */
@@ -97,6 +98,7 @@ export class Kernel {
       return { kernel, effects: [...effects, { type: "fatal", code, detail }] }
     }
     kernel.#process = self
+    kernel.#gate = Gate.open(config, self, boot.wall)
     kernel.#volumes = new Map(booted.volumes)
     kernel.#graveyard = new Graveyard(booted.tombstones)
     kernel.#unlisted = new Map(booted.unlisted)
@@ -105,7 +107,7 @@ export class Kernel {
     const effects: Effect[] = [...booted.effects]
     for (const replica of kernel.#replicas.all()) replica.introduce(effects)
     // From the first moment on: a disk that is full at the start is asked again. Stores do not beat together.
-    kernel.#timers.atLatest(HOUSEKEEPING, boot.mono + 1 + below(chance, timing.livenessUs))
+    kernel.#agenda.timers.atLatest(HOUSEKEEPING, boot.mono + 1 + below(chance, timing.livenessUs))
     effects.push({ type: "wakeAt", mono: boot.mono })
     return { kernel, effects }
   }
@@ -142,9 +144,7 @@ export class Kernel {
   }
 
   view(volume: VolumeId): ReadView {
-    const found = this.#volumes.get(volume)
-    invariant(found !== undefined, "Cannot view a volume this store does not have")
-    return found.view
+    return this.#volume(volume).view
   }
 
   step(input: Input): readonly Effect[] {
@@ -155,6 +155,7 @@ export class Kernel {
     else {
       if (this.#guard.check(input.mono, input.wall)) this.#fencingChanged(input)
       this.#handle(input)
+      this.#serveGate(input)
     }
     this.#out = NO_EFFECTS
     return out
@@ -164,18 +165,23 @@ export class Kernel {
     const { mono, wall } = stamp
     const { isFenced } = this.#guard
     const [isDraining, support] = [this.#drain.isOn, this.#pulse.support]
-    return { mono, wall, isFenced, isDraining, support, out: this.#out, traffic: this.#traffic }
+    const [out, traffic, desk] = [this.#out, this.#traffic, this.#gate.desk]
+    return { mono, wall, isFenced, isDraining, support, out, traffic, desk }
   }
 
   #handle(input: Exclude<Input, { type: "turnEnded" }>): void {
     switch (input.type) {
       case "wake":
-        this.#wakeRequested = null
+        this.#agenda.woken()
         return this.#wake(input)
       case "frame":
         return this.#frame(input.frame, input)
       case "request":
         return this.#request(input.session, input.request, input)
+      case "txn":
+        if (this.#phase === "running")
+          return this.#gate.request(input, this.#guard.isFenced, this.#drain.isOn)
+        return void this.#out.push(sayNotYet(input.session, input.request.id, this.#phaseLsn))
       case "admin":
         return this.#admin(input.session, input.request, input)
       case "appendSynced":
@@ -187,16 +193,11 @@ export class Kernel {
           `A write or sync of the log of volume ${input.volume} failed at frame ${input.lsn}`,
         )
       case "segmentCreated":
-        for (const name of this.#volume(input.volume).segmentCreated(input.segment)) this.#mark(name)
-        return
       case "segmentRefused":
-        this.#mark("wal.diskFull")
-        return this.#volume(input.volume).segmentRefused(input.segment)
+      case "checkpointRefused":
+        return this.#volume(input.volume).told(input, this.#out)
       case "checkpointSynced":
         return this.#checkpointSynced(input.volume, input.checkpoint, input)
-      case "checkpointRefused":
-        this.#mark("engine.checkpoint.refused")
-        return this.#volume(input.volume).checkpointRefused(input.checkpoint)
       case "checkpointFailed":
         return this.#stop("checkpointFailed", `The base of volume ${input.volume} could not be written`)
       case "drain":
@@ -208,7 +209,7 @@ export class Kernel {
 
   #volume(id: VolumeId): Volume {
     const volume = this.#volumes.get(id)
-    invariant(volume !== undefined, "An input speaks of a volume this store does not have")
+    invariant(volume !== undefined, "Cannot speak of a volume this store does not have")
     return volume
   }
 
@@ -225,7 +226,15 @@ export class Kernel {
 
   #advancePhase(stamp: Stamp): void {
     if (this.#phase === "booting" && this.#system.wal.durableLsn >= this.#phaseLsn) {
-      this.#bootstrap(stamp)
+      const born = bootstrapAll(
+        this.#config,
+        this.#volumes,
+        this.#unlisted,
+        this.#replicas,
+        this.#chance,
+        stamp.mono,
+      )
+      for (const replica of born) replica.introduce(this.#out)
       this.#phase = "bootstrapping"
     }
     if (this.#phase === "bootstrapping" && areTenantsDurable(this.#volumes)) {
@@ -238,6 +247,7 @@ export class Kernel {
     if (this.#phase === "listing" && this.#system.wal.durableLsn >= this.#phaseLsn) {
       this.#phase = "running"
       for (const replica of this.#replicas.all()) this.#touched(replica, stamp)
+      for (const { machine } of this.#replicas.all()) this.#gate.learn(machine.descriptor)
       this.#beat(stamp)
     }
     if (this.#phase === "outdated" && this.#system.wal.durableLsn >= this.#phaseLsn) {
@@ -245,43 +255,33 @@ export class Kernel {
     }
   }
 
-  /** A volume that was never listed has acknowledged nothing: the document may still be applied to it. */
-  #bootstrap(stamp: Stamp): void {
-    for (const { bootstrap, volume, incarnation } of unborn(this.#config, this.#volumes, this.#unlisted)) {
-      if (this.#replicas.has(bootstrap.descriptor.groupId)) continue
-      const replica = bootstrapReplica(this.#config, volume, bootstrap, incarnation, this.#chance, stamp.mono)
-      if (replica === null) continue
-      this.#replicas.add(replica)
-      replica.introduce(this.#out)
-    }
-  }
-
   // ── Time ─────────────────────────────────────────────────────────────────────────────────────────
 
   #wake(stamp: Stamp): void {
-    for (let key = this.#timers.popDue(stamp.mono); key !== null; key = this.#timers.popDue(stamp.mono)) {
-      if (key === HOUSEKEEPING) {
-        this.#housekeep(stamp)
-        continue
-      }
-      if (key === SUPPORT_ENDS) {
-        this.#supportChanged(this.#pulse.timePassed(stamp), stamp)
-        continue
-      }
-      const replica = this.#replicas.get(key)
-      if (this.#phase !== "running" || replica === undefined || replica.isRemoved) continue
-      if (replica.deadline <= stamp.mono) replica.timePassed(this.#moment(stamp))
-      this.#touched(replica, stamp)
+    const { timers } = this.#agenda
+    for (let key = timers.popDue(stamp.mono); key !== null; key = timers.popDue(stamp.mono)) {
+      if (key === HOUSEKEEPING) this.#housekeep(stamp)
+      else if (key === SUPPORT_ENDS) this.#supportChanged(this.#pulse.timePassed(stamp), stamp)
+      else if (key === GATEWAY) this.#gate.timePassed(stamp)
+      else this.#wakeReplica(key, stamp)
     }
   }
 
+  #wakeReplica(group: GroupId, stamp: Stamp): void {
+    const replica = this.#replicas.get(group)
+    if (this.#phase !== "running" || replica === undefined || replica.isRemoved) return
+    if (replica.deadline <= stamp.mono) replica.timePassed(this.#moment(stamp))
+    this.#touched(replica, stamp)
+  }
+
   #housekeep(stamp: Stamp): void {
-    this.#timers.atLatest(HOUSEKEEPING, stamp.mono + this.#config.timing.livenessUs)
+    this.#agenda.timers.atLatest(HOUSEKEEPING, stamp.mono + this.#config.timing.livenessUs)
     for (const volume of this.#volumes.values()) volume.retry()
     witnessDurable(this.#volumes, this.#phase === "running")
     if (this.#phase !== "running") return
     this.#beat(stamp)
-    const awake = [...this.#awake].sort((a, b) => a - b).map((group) => this.#replicas.get(group)!)
+    this.#gate.tell(this.#out)
+    const awake = this.#agenda.awake().map((group) => this.#replicas.get(group)!)
     const tended = this.#replicas.tend(awake, this.#pulse.room, this.#moment(stamp))
     for (const replica of tended) this.#touched(replica, stamp)
   }
@@ -302,7 +302,8 @@ export class Kernel {
       this.#touched(replica, stamp)
     }
     const { deadline } = this.#pulse
-    if (deadline <= stamp.mono + this.#config.timing.livenessUs) this.#timers.atLatest(SUPPORT_ENDS, deadline)
+    if (deadline <= stamp.mono + this.#config.timing.livenessUs)
+      this.#agenda.timers.atLatest(SUPPORT_ENDS, deadline)
   }
 
   #fencingChanged(stamp: Stamp): void {
@@ -321,7 +322,7 @@ export class Kernel {
 
   #goOnDraining(stamp: Stamp): void {
     const { heartbeatUs } = this.#config.timing
-    const offered = this.#drain.step(this.#replicas, this.#timers, heartbeatUs, this.#moment(stamp))
+    const offered = this.#drain.step(this.#replicas, this.#agenda.timers, heartbeatUs, this.#moment(stamp))
     for (const replica of offered) this.#touched(replica, stamp)
     if (this.#drain.hasLeft && this.#phase === "running")
       this.#supportChanged(this.#pulse.fencingChanged(true, stamp, this.#out), stamp)
@@ -339,40 +340,30 @@ export class Kernel {
   /** After anything happened to a replica: when it wants to be woken, whether it has something to send. */
   #touched(replica: Replica, stamp: Stamp): void {
     if (replica.isRemoved) return this.#bury(replica, stamp)
-    if (replica.isDirty) this.#dirty.add(replica.group)
     this.#drain.note(replica)
     this.#pulse.note(replica.group, replica.raft.configuration, replica.raft.promisedTo)
-    if (!replica.isAwake) {
-      this.#awake.delete(replica.group)
-      return
-    }
-    this.#awake.add(replica.group)
-    this.#timers.atLatest(replica.group, replica.deadline)
+    this.#agenda.note(replica)
   }
 
   #turnEnded(stamp: Stamp): void {
     if (this.#phase !== "running") this.#advancePhase(stamp)
     if (this.#drain.isUnderWay) this.#goOnDraining(stamp)
-    while (this.#dirty.size > 0) {
-      const groups = [...this.#dirty]
-      this.#dirty.clear()
-      for (const group of groups) {
+    this.#serveGate(stamp)
+    while (this.#agenda.hasDirty) {
+      for (const group of this.#agenda.takeDirty()) {
         const replica = this.#replicas.get(group)
         if (replica === undefined || replica.isRemoved) continue
         replica.turnEnded(this.#moment(stamp))
         this.#touched(replica, stamp)
       }
+      this.#serveGate(stamp)
     }
     for (const volume of this.#volumes.values()) {
       // Before anything of a new life is written, the system volume has it on its list.
       if (this.#phase === "booting" && volume.id !== SYSTEM_VOLUME) continue
       volume.endTurn(this.#config, this.#appliedIn, this.#out)
     }
-    const earliest = this.#timers.earliest
-    if (earliest !== this.#wakeRequested) {
-      this.#wakeRequested = earliest
-      this.#out.push({ type: "wakeAt", mono: earliest })
-    }
+    this.#agenda.askWake(this.#out)
   }
 
   /** A field, so that every volume is handed the same function every turn. */
@@ -394,6 +385,7 @@ export class Kernel {
     for (const message of frame.messages) {
       if (message.type === "storeHeartbeat") this.#storeHeartbeat(message, frame, stamp)
       else if (message.type === "outdated") this.#toldOutdated(message)
+      else if (isGatewayMessage(message)) this.#gate.message(message, header, stamp)
       else this.#message(message, frame, stamp)
       if (this.#phase !== "running") return
     }
@@ -449,8 +441,7 @@ export class Kernel {
     this.#mark("node.image.old")
     const given = giveUpImage(this.#replicas.all(), this.#system, message.boot)
     if (given.type === "alone") return this.#stop("corruptSingleReplica", given.detail)
-    for (const { group } of this.#replicas.all()) this.#timers.forget(group)
-    this.#dirty.clear()
+    for (const { group } of this.#replicas.all()) this.#agenda.forget(group)
     this.#phaseLsn = given.lsn
     this.#phase = "outdated"
   }
@@ -469,6 +460,7 @@ export class Kernel {
     const replica = bearReplica(this.#config, volume, to, descriptor, this.#chance, stamp.mono)
     this.#replicas.add(replica)
     replica.introduce(this.#out)
+    this.#gate.learn(descriptor)
     this.#touched(replica, stamp)
     // The message comes again; by then the creation is on its way to the disk.
   }
@@ -477,10 +469,8 @@ export class Kernel {
   #bury(replica: Replica, stamp: Stamp): void {
     const { group } = replica
     if (this.#graveyard.isDying(group)) return
-    this.#awake.delete(group)
     this.#pulse.forget(group)
-    this.#timers.forget(group)
-    this.#dirty.delete(group)
+    this.#agenda.forget(group)
     this.#traffic.forget(group)
     this.#graveyard.bury(group, this.#system.append({ type: "tombstone", group, replica: replica.replica }))
     // It led, and will not be there to repeat that it does no more.
@@ -497,7 +487,26 @@ export class Kernel {
       return
     }
     const mayBeForgotten = replica === undefined && this.forgetful.has(volumeOfTenant(request.tenant))
-    this.#out.push(sayNotHere("reply", session, request.id, this.#phase, this.#phaseLsn, mayBeForgotten))
+    const said = sayNotHere("reply", session, request.id, this.#phase, this.#phaseLsn, mayBeForgotten)
+    if (said.type === "reply") this.#gate.desk.reply(session, said.reply, said.barrier, this.#out)
+  }
+
+  /** What the gateway and the ranges here have to say to each other. */
+  #serveGate(stamp: Stamp): void {
+    if (this.#phase !== "running") return
+    this.#gate.serve(this.#ranges, this.#out, stamp)
+    const { deadline } = this.#gate
+    if (deadline < Number.MAX_SAFE_INTEGER) this.#agenda.timers.atLatest(GATEWAY, deadline)
+  }
+
+  readonly #ranges: Ranges = {
+    request: (session, request, stamp) => this.#request(session, request, stamp),
+    pushed: ({ group, txn, state }, stamp) => {
+      const replica = this.#replicas.get(group)
+      if (replica === undefined || replica.isRemoved) return
+      replica.pushed(txn, state, this.#moment(stamp))
+      this.#touched(replica, stamp)
+    },
   }
 
   #admin(session: number, request: AdminRequest, stamp: Stamp): void {
@@ -557,11 +566,8 @@ export class Kernel {
     this.#drain.save(sink)
     this.#peers.save(sink)
     this.#traffic.save(sink)
-    sink.uint(this.#dirty.size)
-    for (const group of this.#dirty) sink.uint(group)
-    this.#timers.save(sink)
-    sink.bool(this.#wakeRequested !== null)
-    sink.uint(this.#wakeRequested ?? 0)
+    this.#agenda.save(sink)
+    this.#gate.save(sink)
   }
 
   /** The store that `save` described, over the same bases. */
@@ -583,15 +589,11 @@ export class Kernel {
     kernel.#drain = Drain.load(reader)
     kernel.#peers = Peers.load(reader)
     kernel.#traffic = SnapshotTraffic.load(reader, config.limits)
-    for (const { group, raft, isRemoved, isAwake } of kernel.#replicas.all()) {
+    const all = kernel.#replicas.all()
+    for (const { group, raft, isRemoved } of all)
       if (!isRemoved) kernel.#pulse.note(group, raft.configuration, raft.promisedTo)
-      if (phase === "running" && isAwake && !isRemoved) kernel.#awake.add(group)
-    }
-    for (let left = reader.count(); left > 0; left--) kernel.#dirty.add(reader.uint())
-    kernel.#timers = Timers.load(reader)
-    const isWakeRequested = reader.bool()
-    const wake = reader.uint()
-    kernel.#wakeRequested = isWakeRequested ? wake : null
+    kernel.#agenda = Agenda.load(reader, all, phase === "running")
+    kernel.#gate = Gate.load(reader, config, process)
     invariant(!reader.failed && reader.remaining === 0, "The saved kernel cannot be read")
     return kernel
   }

@@ -1,5 +1,7 @@
 import type { GroupId, LogIndex, ReplicaId, StoreId, Term, Timestamp, VolumeId } from "../ids.ts"
 import type { Configuration } from "../raft/types.ts"
+import type { ErrorCode } from "../errors.ts"
+import type { Control, Isolation, RestartReason, TxnId } from "../txn/protocol.ts"
 import type { RecoverOrder } from "./config.ts"
 import type { RecoverRefusal } from "./refound.ts"
 
@@ -120,6 +122,35 @@ export type Observation =
    * know are answered for by `recovering`.
    */
   | { readonly type: "mayHaveForgotten"; readonly volume: VolumeId }
+  | {
+      readonly type: "txnBegan"
+      readonly txn: TxnId
+      readonly level: Isolation
+      readonly control: Control
+    }
+  /** At its gateway. Of a failure: its code, and of a restart the reason and the key that was met, for people. */
+  | {
+      readonly type: "txnEnded"
+      readonly txn: TxnId
+      readonly level: Isolation
+      readonly control: Control
+      readonly outcome: "committed" | "rolledBack" | "failed"
+      readonly code: ErrorCode | null
+      readonly reason: RestartReason | null
+      readonly key: string | null
+      /** 0 unless it is committed. */
+      readonly commitTs: Timestamp
+      readonly latencyUs: number
+      /** Keys it wrote. */
+      readonly writes: number
+    }
+  /** Of a gateway with transactions, once a beat of its store: how many, their oldest snapshot, keys they have written. */
+  | {
+      readonly type: "txnsOpen"
+      readonly open: number
+      readonly oldestReadTs: Timestamp
+      readonly writes: number
+    }
   | { readonly type: "replicaRemoved"; readonly group: GroupId; readonly replica: ReplicaId }
   /** Groups that this store led when it was told to drain, or since: what others lead now, and what it kept. */
   | { readonly type: "drained"; readonly handed: number; readonly kept: number }

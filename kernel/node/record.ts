@@ -1,3 +1,4 @@
+import { readTxnRequest, writeTxnReply, writeTxnRequest } from "../gateway/client-codec.ts"
 import type { ByteReader, ByteWriter, Sink } from "../lib/bytes.ts"
 import { unreachable } from "../lib/invariant.ts"
 import {
@@ -83,6 +84,11 @@ export function writeInput(input: Input, sink: Sink, whole: boolean): void {
     case "drain":
       sink.u8(13)
       break
+    case "txn":
+      sink.u8(14)
+      sink.uint(input.session)
+      writeTxnRequest(input.request, sink)
+      break
     default:
       unreachable(input)
   }
@@ -131,6 +137,8 @@ export function readInput(reader: ByteReader): Input {
       return { type: "turnEnded", ...stamp }
     case 13:
       return { type: "drain", ...stamp }
+    case 14:
+      return { type: "txn", ...stamp, session: reader.uint(), request: readTxnRequest(reader) }
     default:
       reader.fail()
       return { type: "turnEnded", ...stamp }
@@ -206,6 +214,12 @@ export function writeEffect(effect: Effect, sink: Sink, whole: boolean): void {
       sink.u8(10)
       sink.str(effect.code)
       sink.str(effect.detail)
+      break
+    case "txnReply":
+      sink.u8(11)
+      sink.uint(effect.session)
+      writeBarrier(effect.barrier, sink)
+      writeTxnReply(effect.reply, sink)
       break
     case "observe":
       break

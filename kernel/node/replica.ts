@@ -10,10 +10,13 @@ import type { RaftEffect, StepContext } from "../raft/state.ts"
 import type { Batch } from "../raft/types.ts"
 import type { Member } from "../range/descriptor.ts"
 import type { AdminRequest, KvRequest } from "../range/request.ts"
-import { RangeService, type ReadPath, type ServiceContext } from "../range/service.ts"
+import { RangeService } from "../range/service.ts"
+import type { ReadPath, ServiceContext } from "../range/service-context.ts"
 import { StateMachine } from "../range/state-machine.ts"
 import type { SnapshotTraffic } from "../snapshot/traffic.ts"
+import type { TxnId, TxnState } from "../txn/protocol.ts"
 import type { KernelConfig } from "./config.ts"
+import type { Desk } from "./desk.ts"
 import type { Effect } from "./effect.ts"
 import type { FrameHeader, Stamp } from "./input.ts"
 import { isRefounding, refoundedAt } from "./refound.ts"
@@ -33,6 +36,8 @@ export type Moment = Stamp & {
   readonly out: Effect[]
   /** What snapshots of all its replicas share. */
   readonly traffic: SnapshotTraffic
+  /** For the gateway of this store. */
+  readonly desk: Desk
 }
 
 /** A store that distrusts its clock, or whose disk hangs, leads nothing. */
@@ -60,6 +65,8 @@ export class Replica {
   /** Who sent the snapshot whose checkpoint is awaited. */
   #snapshotFrom: Member | null = null
   #budget = new StoreBudget()
+  /** What only its leader remembers, for the next one. */
+  readonly #memory = (): string => this.service.memory
   /** Where its log, as far as this process has known it, founds the group anew; 0 when it does not. */
   #recoveredAt: LogIndex
 
@@ -162,7 +169,7 @@ export class Replica {
   timePassed(moment: Moment): void {
     if (moment.mono >= this.service.deadline) {
       this.service.timePassed(this.#serviceContext(moment))
-      this.#forget(moment)
+      this.#putAway(moment)
     }
     if (moment.mono >= this.raft.deadline || (this.raft.isLeader && !mayLead(moment))) {
       this.#step({ type: "timePassed" }, moment)
@@ -194,6 +201,12 @@ export class Replica {
 
   request(session: number, request: KvRequest, moment: Moment): void {
     this.service.request(session, request, this.#serviceContext(moment), this.#readPath(moment))
+    this.#settle(moment)
+  }
+
+  /** What the store's gateway has found out for this range; null: nothing. */
+  pushed(txn: TxnId, state: TxnState | null, moment: Moment): void {
+    this.service.pushed(txn, state)
     this.#settle(moment)
   }
 
@@ -284,15 +297,17 @@ export class Replica {
 
   /** Housekeeping: moves the horizon of tokens when it is time to. */
   tidy(moment: Moment): void {
-    const batch = this.service.horizonBatch(this.#serviceContext(moment))
+    const batch = this.service.housekeeping.moveHorizon(this.#serviceContext(moment))
     if (batch === null) return
     this.#append(batch, moment)
     this.#settle(moment)
   }
 
-  #forget(moment: Moment): void {
-    const batch = this.service.forgetBatch(this.#serviceContext(moment))
-    if (batch !== null) this.#append(batch, moment)
+  #putAway(moment: Moment): void {
+    const { housekeeping } = this.service
+    const context = this.#serviceContext(moment)
+    for (const batch of [housekeeping.forgetTokens(context), housekeeping.collectRecords(context)])
+      if (batch !== null) this.#append(batch, moment)
   }
 
   #step(event: RaftEvent, moment: Moment): void {
@@ -310,6 +325,7 @@ export class Replica {
       draining: moment.isDraining,
       support: moment.support,
       highWater: this.service.highWater,
+      memory: this.#memory,
       budget: this.#budget,
       switches: this.#config.switches,
     }
@@ -379,7 +395,7 @@ export class Replica {
           this.service.readConfirmed(effect.round, effect.index)
           break
         case "becameLeader":
-          this.#lead(effect.highWater, moment)
+          this.#lead(effect.highWater, effect.memory, moment)
           break
         case "lostLeadership":
           this.service.lostLeadership(this.#serviceContext(moment))
@@ -397,10 +413,10 @@ export class Replica {
   }
 
   /** The first entry of a term says below which timestamp this leader assigns nothing. */
-  #lead(highWater: number | null, moment: Moment): void {
+  #lead(highWater: number | null, memory: string | null, moment: Moment): void {
     // A fenced store gives up in the very step in which it won.
     if (!this.raft.isLeader) return
-    const lowWater = this.service.becameLeader(highWater, this.#serviceContext(moment))
+    const lowWater = this.service.becameLeader(highWater, this.#serviceContext(moment), memory)
     const { group, replica } = this
     moment.out.push({
       type: "observe",
@@ -442,11 +458,7 @@ export class Replica {
       this.#sayRecoverable(moment.out)
     }
     this.#budget.note(raft, service.size)
-    for (const effect of service.drain()) {
-      if (effect.type === "reply") {
-        moment.out.push({ type: "reply", session: effect.session, reply: effect.reply, barrier: null })
-      } else moment.out.push(effect)
-    }
+    moment.desk.take(service.drain(), this.group, machine.descriptor, moment.out)
   }
 
   #apply(moment: Moment): void {

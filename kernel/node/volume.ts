@@ -3,13 +3,15 @@ import type { Base } from "../engine/base.ts"
 import type { ReadView } from "../engine/engine.ts"
 import type { GroupId, Incarnation, LogIndex, Lsn, Mono, VolumeId } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
-import { invariant } from "../lib/invariant.ts"
+import { invariant, unreachable } from "../lib/invariant.ts"
 import { readPairs, writePairs } from "../lib/pairs.ts"
 import type { WalItem } from "../wal/item.ts"
 import { Wal, type WalEffect, type WalPorts } from "../wal/wal.ts"
 import type { KernelConfig } from "./config.ts"
 import type { Barrier, Effect } from "./effect.ts"
+import type { Input } from "./input.ts"
 
+type Completion = Extract<Input, { readonly type: "segmentCreated" | "segmentRefused" | "checkpointRefused" }>
 /** What each group had applied when the checkpoint under way was frozen. */
 type Checkpoint = { readonly id: number; readonly applied: ReadonlyMap<GroupId, LogIndex> }
 
@@ -129,6 +131,25 @@ export class Volume {
   /** So much waits in the engine beside what the log brought: it counts for when to checkpoint. */
   staged(bytes: number): void {
     this.#logBytes += bytes
+  }
+
+  /** What became of room it asked for, with marks of what is rare about it. */
+  told(input: Completion, out: Effect[]): void {
+    const mark = (name: string): void =>
+      void out.push({ type: "observe", observation: { type: "mark", name } })
+    switch (input.type) {
+      case "segmentCreated":
+        for (const name of this.segmentCreated(input.segment)) mark(name)
+        return
+      case "segmentRefused":
+        mark("wal.diskFull")
+        return this.segmentRefused(input.segment)
+      case "checkpointRefused":
+        mark("engine.checkpoint.refused")
+        return this.checkpointRefused(input.checkpoint)
+      default:
+        return unreachable(input)
+    }
   }
 
   /** The disk has given a segment. What is worth to be told: after it was full, and after the log itself made room. */

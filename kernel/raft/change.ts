@@ -117,6 +117,7 @@ export function transferLeadership(
       to: target.replica,
       term: state.term,
       highWater: context.highWater,
+      memory: context.memory(),
     },
   })
 }

@@ -227,6 +227,7 @@ export function handleTimeoutNow(
   out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.campaign" } })
   state.lease.promised = null
   state.transferHighWater = message.highWater
+  state.transferMemory = message.memory
   state.transferTerm = state.term + 1
   resetElectionDeadline(state, context)
   campaign(state, false, true, context, out)

@@ -99,7 +99,12 @@ export type VoteReply = Envelope & {
  * Leadership transfer: campaign now (Raft thesis, §3.10). The old leader has assigned and served nothing
  * above `highWater` and never will again in its term.
  */
-export type TimeoutNow = Envelope & { readonly type: "timeoutNow"; readonly highWater: Timestamp }
+export type TimeoutNow = Envelope & {
+  readonly type: "timeoutNow"
+  readonly highWater: Timestamp
+  /** What the old leader alone remembers of the range, as bytes; empty when that is nothing, or too much. */
+  readonly memory: string
+}
 
 /** From one who led `term` and gives up its office: no lease of it, or of an earlier leader, stands. */
 export type DeFortify = Envelope & { readonly type: "deFortify" }
@@ -294,6 +299,7 @@ export function writeMessage(message: RaftMessage, sink: Sink, whole: boolean): 
       break
     case "timeoutNow":
       sink.uint(message.highWater)
+      sink.str(message.memory)
       break
     case "removed":
     case "deFortify":
@@ -472,7 +478,7 @@ export function readTagged(tag: number, reader: ByteReader): RaftMessage {
       return { type: "voteReply", group, from, to, term, preVote, granted: reader.bool() }
     }
     case 7:
-      return { type: "timeoutNow", group, from, to, term, highWater: reader.uint() }
+      return { type: "timeoutNow", group, from, to, term, highWater: reader.uint(), memory: reader.str() }
     case 8:
       return { type: "snapshotOffer", group, from, to, term, head: readSnapshotHead(reader) }
     case 9: {

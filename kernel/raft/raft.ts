@@ -145,6 +145,7 @@ export class Raft {
       leaderHeardAt: 0,
       preVoting: false,
       transferHighWater: null,
+      transferMemory: "",
       transferTerm: 0,
       votes: new Map(),
       progress: new Map(),

@@ -107,7 +107,9 @@ export function becomeLeader(state: RaftState, context: StepContext, out: Outbox
   missRefused(state)
   state.termStartIndex = state.log.lastIndex + 1
   const handedOver = state.transferTerm === state.term ? state.transferHighWater : null
+  const memory = handedOver === null ? null : state.transferMemory
   state.transferHighWater = null
+  state.transferMemory = ""
   // Whoever owns the state machine appends the first entry of the term: it knows the low-water to log.
-  out.push({ type: "becameLeader", index: state.termStartIndex, highWater: handedOver })
+  out.push({ type: "becameLeader", index: state.termStartIndex, highWater: handedOver, memory })
 }

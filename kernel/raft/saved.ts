@@ -45,6 +45,7 @@ export function saveState(state: RaftState, sink: Sink): void {
   sink.bool(state.preVoting)
   sink.bool(state.transferHighWater !== null)
   sink.uint(state.transferHighWater ?? 0)
+  sink.str(state.transferMemory)
   sink.uint(state.transferTerm)
   sink.uint(state.votes.size)
   for (const [replica, granted] of [...state.votes].sort((a, b) => a[0] - b[0])) {
@@ -108,6 +109,7 @@ export function loadState(into: RaftState, reader: ByteReader): void {
   const handedOver = reader.bool()
   const highWater = reader.uint()
   state.transferHighWater = handedOver ? highWater : null
+  state.transferMemory = reader.str()
   state.transferTerm = reader.uint()
   for (let left = reader.count(2); left > 0; left--) state.votes.set(reader.uint(), reader.bool())
   for (let left = reader.count(12); left > 0; left--) {

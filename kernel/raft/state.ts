@@ -35,6 +35,8 @@ export type StepContext = {
   readonly support: Support
   /** Nothing was assigned or served above this timestamp: what a transfer hands over. */
   readonly highWater: Timestamp
+  /** What only this leader remembers of its range, for whoever it hands over to. */
+  readonly memory: () => string
   /** What the other groups led here have on their way to the same stores. */
   readonly budget: Pick<StoreBudget, "bytesBeside">
   readonly switches: Switches
@@ -68,8 +70,13 @@ export type RaftEffect =
   | { readonly type: "installSnapshot"; readonly message: SnapshotOffer; readonly from: Member }
   /** Reads that asked in this round or before may be served once `index` is applied. */
   | { readonly type: "readConfirmed"; readonly round: number; readonly index: LogIndex }
-  /** This replica leads, from the entry at `index` on; `highWater` was handed over by a transfer, else null. */
-  | { readonly type: "becameLeader"; readonly index: LogIndex; readonly highWater: Timestamp | null }
+  /** This replica leads, from the entry at `index` on; `highWater` and `memory` came with a transfer, else null. */
+  | {
+      readonly type: "becameLeader"
+      readonly index: LogIndex
+      readonly highWater: Timestamp | null
+      readonly memory: string | null
+    }
   | { readonly type: "lostLeadership" }
   /** A committed configuration no longer names this replica. */
   | { readonly type: "removed" }
@@ -111,6 +118,7 @@ export type RaftState = {
   preVoting: boolean
   /** This campaign was asked for by the leader; the timestamps it handed over, valid in that term only. */
   transferHighWater: Timestamp | null
+  transferMemory: string
   transferTerm: Term
   votes: Map<ReplicaId, boolean>
 

@@ -1,10 +1,12 @@
 import type { KernelError } from "../errors.ts"
+import type { Timestamp } from "../ids.ts"
 import type { Limits, Timing } from "../node/config.ts"
 import { aheadUs, fromWall } from "../time/hlc.ts"
 import type { RangeDescriptor } from "./descriptor.ts"
 import type { KvRequest } from "./request.ts"
 import { isReadOnly, onlyDeletes } from "./asked.ts"
-import type { ReadPath, ServiceContext } from "./service.ts"
+import type { ReadPath, ServiceContext } from "./service-context.ts"
+import { outsideOf, validateTxn } from "../txn/validate-txn.ts"
 import { outside, validate } from "./validate.ts"
 
 /**
@@ -22,12 +24,12 @@ export function refusalOf(
   context: ServiceContext,
   path: ReadPath,
 ): KernelError | null {
-  const invalid = validate(request)
+  const invalid = validate(request) ?? validateTxn(request)
   if (invalid !== null) return invalid
   if (request.generation !== descriptor.generation) return { code: "staleGeneration", descriptor }
   if (request.tenant !== descriptor.tenant)
     return { code: "badRequest", reason: "Cannot serve: the range is another tenant's" }
-  const misplaced = outside(request.ops, descriptor)
+  const misplaced = outside(request.ops, descriptor) ?? outsideOf(request, descriptor)
   if (misplaced !== null) return misplaced
   if (context.refusal !== null) return context.refusal
   if (request.read === "eventual" && isReadOnly(request)) return null
@@ -35,18 +37,31 @@ export function refusalOf(
     return path.timelineWall() === null ? notLeader(context) : null
   if (!context.isLeader || context.isTransferring) return notLeader(context)
   if (context.isFenced) return { code: "clockOutOfBound" }
-  const isAhead = request.readTs > fromWall(context.wall)
-  if (isAhead && aheadUs(request.readTs, context.wall) > timing.clockBoundUs)
-    return { code: "clockOutOfBound" }
-  if (held >= limits.requestsMax) return { code: "overloaded" }
-  if (held + context.requestsBeside >= limits.storeRequestsMax) return { code: "overloaded" }
-  if (held >= 1 && context.switches.on("queueOfOne")) return { code: "overloaded" }
+  const readTs = readAt(request)
+  const isAhead = readTs > fromWall(context.wall)
+  if (isAhead && aheadUs(readTs, context.wall) > timing.clockBoundUs) return { code: "clockOutOfBound" }
+  if (request.command === null) {
+    // What ends a transaction is taken in however many wait for it.
+    if (held >= limits.requestsMax) return { code: "overloaded" }
+    if (held + context.requestsBeside >= limits.storeRequestsMax) return { code: "overloaded" }
+    if (held >= 1 && context.switches.on("queueOfOne")) return { code: "overloaded" }
+  }
   if (isReadOnly(request)) return null
   if (context.isDiskExhausted || (context.isDiskFull && !onlyDeletes(request))) return { code: "diskFull" }
   const isBehind =
     context.uncommittedBytes >= limits.uncommittedBytesMax ||
     context.pendingLogBytes >= limits.pendingLogBytesMax
   return isBehind ? { code: "overloaded" } : null
+}
+
+/**
+ * The greatest timestamp that nothing may be written at once this is served: no further ahead than a new leader's first
+ * timestamp is sure to be.
+ */
+function readAt({ readTs, txn, command }: KvRequest): Timestamp {
+  if (command?.type === "refresh") return command.toTs
+  if (command?.type === "queryIntent") return command.ts
+  return txn === null ? readTs : txn.readTs
 }
 
 export function notLeader(context: ServiceContext): KernelError {

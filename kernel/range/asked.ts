@@ -1,6 +1,8 @@
 import { InvariantError } from "../lib/invariant.ts"
 import type { Span } from "../mvcc/key.ts"
+import type { TxnCommand } from "../txn/protocol.ts"
 import type { KvOp, KvRequest } from "./request.ts"
+import { touched } from "./validate.ts"
 
 /** What a request asks for, as far as its service must know before it evaluates it. */
 
@@ -14,15 +16,56 @@ export function anchorOf(request: KvRequest): string {
   throw new InvariantError("Only a request that writes has an anchor")
 }
 
-export function isReadOnly(request: KvRequest): boolean {
-  for (const op of request.ops) if (writesKey(op)) return false
+/** Nothing of it needs an entry of the log. */
+export function isReadOnly({ ops, command }: KvRequest): boolean {
+  if (command !== null) return isRead(command)
+  for (const op of ops) if (writesKey(op)) return false
   return true
 }
 
-/** It can only make the range smaller: what a full disk still has room for. */
-export function onlyDeletes(request: KvRequest): boolean {
-  for (const op of request.ops) if (writesKey(op) && op.type !== "delete") return false
+function isRead(command: TxnCommand): boolean {
+  return (
+    command.type === "refresh" ||
+    command.type === "queryIntent" ||
+    (command.type === "queryOutcome" && !command.prevent)
+  )
+}
+
+/** It can only make the range smaller, or lets others go on: what a full disk still has room for. */
+export function onlyDeletes({ ops, command }: KvRequest): boolean {
+  if (command !== null) return LETS_GO[command.type]
+  for (const op of ops) if (writesKey(op) && op.type !== "delete") return false
   return true
+}
+
+const LETS_GO: Readonly<Record<TxnCommand["type"], boolean>> = {
+  refresh: true,
+  heartbeat: false,
+  stage: false,
+  commit: true,
+  abort: true,
+  push: false,
+  queryIntent: true,
+  resolve: true,
+  forget: true,
+  queryWait: true,
+  cancelWait: true,
+  queryOutcome: false,
+}
+
+/** What a request latches: the spans it reads, or else the keys it is to have alone; null: the whole range. */
+export type Footprint =
+  | { readonly isWrite: false; readonly reads: readonly Span[] }
+  | { readonly isWrite: true; readonly keys: readonly string[] | null }
+
+export function footprintOf(request: KvRequest): Footprint {
+  const { command, txn } = request
+  if (command !== null) return footprintOfCommand(command, request)
+  const { reads, writes } = touched(request.ops)
+  if (writes.length === 0) return { isWrite: false, reads }
+  const onePhase = txn?.onePhase ?? null
+  const all = onePhase === null || onePhase.length === 0 ? reads : [...reads, ...onePhase]
+  return { isWrite: true, keys: latchedKeys(all, writes) }
 }
 
 /** What a writing request latches: the keys it names, or the whole range when it also scans. */
@@ -34,4 +77,29 @@ export function latchedKeys(reads: readonly Span[], writes: readonly string[]): 
     if (!keys.includes(span.start)) keys.push(span.start)
   }
   return keys
+}
+
+/** Records are latched apart from keys: a commit does not wait for the writes that are sent with it. */
+const RECORD_LATCH = "\xff\xff\xff\xff"
+
+function footprintOfCommand(command: TxnCommand, { token }: KvRequest): Footprint {
+  switch (command.type) {
+    case "refresh":
+      return { isWrite: false, reads: command.spans }
+    case "queryIntent":
+      return { isWrite: false, reads: command.writes.map(({ key }) => ({ start: key, end: key + "\0" })) }
+    case "queryOutcome":
+      return command.prevent
+        ? { isWrite: true, keys: [command.key] }
+        : { isWrite: false, reads: [{ start: command.key, end: command.key + "\0" }] }
+    case "resolve":
+      return { isWrite: true, keys: [...new Set(command.keys)] }
+    case "queryWait":
+    case "cancelWait":
+      return { isWrite: true, keys: [] }
+    default: {
+      const record = RECORD_LATCH + command.txn
+      return { isWrite: true, keys: token === null ? [record] : [record, command.anchor.key] }
+    }
+  }
 }

@@ -22,10 +22,17 @@ const DONE: KvResult = { type: "done" }
 const LOOK_THROUGH_MAX = 8
 const NOTHING: readonly OwnRow[] = []
 
+/** What one op wrote, `op` counting from 0; null is a deletion. */
+export type OpWrite = { readonly op: number; readonly key: string; readonly value: string | null }
+
+/** What lies over the versions that a transaction reads: its own writes before this request; null is "deleted". */
+export type Under = ReadonlyMap<string, string | null>
+
 /**
  * Runs the ops of one request in order, each seeing what those before it did, over the state at `readTs`.
  * The writes are one version for each key at `writeTs`, in the order in which the keys were first
- * written. A failing op fails the request as a whole. An empty `end` of a scan is `rangeEnd`.
+ * written. A failing op fails the request as a whole. An empty `end` of a scan is `rangeEnd`. What each op wrote is
+ * added to `log`.
  */
 export function evaluate(
   view: ReadView,
@@ -34,10 +41,13 @@ export function evaluate(
   readTs: Timestamp,
   writeTs: Timestamp,
   rangeEnd = "",
+  under: Under | null = null,
+  log: OpWrite[] | null = null,
 ): Evaluation {
-  const run = new Run(view, tenant, readTs, rangeEnd)
+  const run = new Run(view, tenant, readTs, rangeEnd, under, log)
   const results: KvResult[] = []
   for (let i = 0; i < ops.length; i++) {
+    run.op = i
     const result = run.step(ops[i]!)
     if (result === null) return { ok: false, error: run.error! }
     results.push(result)
@@ -51,6 +61,10 @@ class Run {
   readonly #tenant: TenantId
   readonly #readTs: Timestamp
   readonly #rangeEnd: string
+  readonly #under: Under | null
+  readonly #log: OpWrite[] | null
+  /** Which op is under way. */
+  op = 0
   /** Written by earlier ops, `#values[i]` to `#keys[i]`, each key once; null is deleted. */
   readonly #keys: string[] = []
   readonly #values: (string | null)[] = []
@@ -60,7 +74,16 @@ class Run {
   /** Set by the step that gives null. */
   error: OpError | { readonly code: "recovering" } | null = null
 
-  constructor(view: ReadView, tenant: TenantId, readTs: Timestamp, rangeEnd: string) {
+  constructor(
+    view: ReadView,
+    tenant: TenantId,
+    readTs: Timestamp,
+    rangeEnd: string,
+    under: Under | null,
+    log: OpWrite[] | null,
+  ) {
+    this.#under = under
+    this.#log = log
     this.#view = view
     this.#tenant = tenant
     this.#readTs = readTs
@@ -125,6 +148,10 @@ class Run {
   #read(key: string): string | null | undefined {
     const at = this.#keys.length === 0 ? -1 : this.#position(key)
     if (at >= 0) return this.#values[at]!
+    if (this.#under !== null) {
+      const own = this.#under.get(key)
+      if (own !== undefined) return own
+    }
     const read = readVersion(this.#view, this.#tenant, key, this.#readTs)
     if (read !== "damaged") return read.value
     this.#fail({ code: "recovering" })
@@ -132,6 +159,7 @@ class Run {
   }
 
   #write(key: string, value: string | null): void {
+    if (this.#log !== null) this.#log.push({ op: this.op, key, value })
     const at = this.#position(key)
     if (at >= 0) {
       this.#values[at] = value
@@ -154,7 +182,8 @@ class Run {
   }
 
   #scan(start: string, end: string, limit: number, reverse: boolean): KvResult | null {
-    const own = this.#keys.length === 0 ? NOTHING : this.#ownRows(start, end, reverse)
+    const hasOwn = this.#keys.length > 0 || this.#under !== null
+    const own = hasOwn ? this.#ownRows(start, end, reverse) : NOTHING
     const found = scanVersions(this.#view, this.#tenant, start, end, this.#readTs, limit, reverse, own)
     if (found === "damaged") return this.#fail({ code: "recovering" })
     let bytes = 0
@@ -168,6 +197,11 @@ class Run {
     for (let i = 0; i < this.#keys.length; i++) {
       const key = this.#keys[i]!
       if (key >= start && (end === "" || key < end)) rows.push([key, this.#values[i]!])
+    }
+    if (this.#under !== null) {
+      for (const [key, value] of this.#under) {
+        if (key >= start && (end === "" || key < end) && this.#position(key) < 0) rows.push([key, value])
+      }
     }
     return rows.sort((a, b) => (a[0] < b[0] !== reverse ? -1 : 1))
   }
@@ -186,7 +220,7 @@ class Run {
 }
 
 /** Decimal text as `String` writes a safe integer, and no other spelling; NaN for anything else. */
-function parseInteger(text: string): number {
+export function parseInteger(text: string): number {
   const value = Number(text)
   return Number.isSafeInteger(value) && String(value) === text ? value : Number.NaN
 }

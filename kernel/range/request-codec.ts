@@ -2,20 +2,48 @@ import { unreachable } from "../lib/invariant.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import type { KernelError } from "../errors.ts"
 import { readResult, writeResult } from "../txn/outcome.ts"
+import {
+  readAnswer,
+  readCommand,
+  readMeta,
+  readBy,
+  readReason,
+  readToken,
+  writeAnswer,
+  writeCommand,
+  writeMeta,
+  writeBy,
+  writeReason,
+  writeToken,
+} from "../txn/protocol-codec.ts"
 import { readDescriptor, writeDescriptor } from "./descriptor.ts"
-import type { AdminReply, AdminRequest, KvOp, KvReply, KvRequest, KvResult, Token } from "./request.ts"
+import type { AdminReply, AdminRequest, KvOp, KvReply, KvRequest, KvResult } from "./request.ts"
 
 /** Requests and replies over a sink: for hashes, saved kernels and recordings. */
 
 const READS = ["strong", "timeline", "eventual"] as const
+/** What a request carries beside its ops. */
+const TOKEN = 1
+const TXN = 2
+const COMMAND = 4
+/** Of a reply. */
+const ERROR = 0
+const OK = 1
+const OK_WITH_ANSWER = 2
 
 export function writeRequest(request: KvRequest, sink: Sink): void {
   sink.uint(request.id)
   sink.uint(request.tenant)
   sink.uint(request.rangeId)
   sink.uint(request.generation)
-  sink.bool(request.token !== null)
+  sink.u8(
+    (request.token === null ? 0 : TOKEN) |
+      (request.txn === null ? 0 : TXN) |
+      (request.command === null ? 0 : COMMAND),
+  )
   if (request.token !== null) writeToken(request.token, sink)
+  if (request.txn !== null) writeMeta(request.txn, sink)
+  if (request.command !== null) writeCommand(request.command, sink)
   sink.uint(request.deadlineUs)
   sink.u8(READS.indexOf(request.read))
   sink.uint(request.readTs)
@@ -23,26 +51,29 @@ export function writeRequest(request: KvRequest, sink: Sink): void {
   sink.uint(request.configEpoch)
   sink.str(request.bundleHash)
   sink.str(request.trace)
-  sink.uint(request.ops.length)
-  for (const op of request.ops) writeOp(op, sink)
+  writeOps(request.ops, sink)
 }
 
 export function readRequest(reader: ByteReader): KvRequest {
+  const [id, tenant, rangeId, generation] = [reader.uint(), reader.uint(), reader.uint(), reader.uint()]
+  const parts = reader.u8()
+  if (parts > (TOKEN | TXN | COMMAND)) reader.fail()
   return {
-    id: reader.uint(),
-    tenant: reader.uint(),
-    rangeId: reader.uint(),
-    generation: reader.uint(),
-    token: reader.bool() ? readToken(reader) : null,
+    id,
+    tenant,
+    rangeId,
+    generation,
+    token: (parts & TOKEN) === 0 ? null : readToken(reader),
+    txn: (parts & TXN) === 0 ? null : readMeta(reader),
+    command: (parts & COMMAND) === 0 ? null : readCommand(reader),
     deadlineUs: reader.uint(),
     read: readLevel(reader),
     readTs: reader.uint(),
-    txn: null,
     principal: reader.str(),
     configEpoch: reader.uint(),
     bundleHash: reader.str(),
     trace: reader.str(),
-    ops: readList(reader, 2, readOp),
+    ops: readOps(reader),
   }
 }
 
@@ -50,17 +81,6 @@ function readLevel(reader: ByteReader): KvRequest["read"] {
   const level = READS[reader.u8()]
   if (level === undefined) reader.fail()
   return level ?? "strong"
-}
-
-function writeToken(token: Token, sink: Sink): void {
-  sink.uint(token.client)
-  sink.uint(token.birth)
-  sink.uint(token.seq)
-  sink.uint(token.ackedSeq)
-}
-
-function readToken(reader: ByteReader): Token {
-  return { client: reader.uint(), birth: reader.uint(), seq: reader.uint(), ackedSeq: reader.uint() }
 }
 
 const OPS = ["get", "put", "delete", "cas", "increment", "append", "scan"] as const
@@ -123,6 +143,15 @@ function readOp(reader: ByteReader): KvOp {
   }
 }
 
+export function writeOps(ops: readonly KvOp[], sink: Sink): void {
+  sink.uint(ops.length)
+  for (const op of ops) writeOp(op, sink)
+}
+
+export function readOps(reader: ByteReader): readonly KvOp[] {
+  return readList(reader, 2, readOp)
+}
+
 function readList<Item>(
   reader: ByteReader,
   bytesMin: number,
@@ -144,17 +173,24 @@ export function readResults(reader: ByteReader): readonly KvResult[] {
 
 export function writeReply(reply: KvReply, sink: Sink): void {
   sink.uint(reply.id)
-  sink.bool(reply.type === "ok")
-  if (reply.type === "ok") {
-    sink.uint(reply.commitTs)
-    writeResults(reply.results, sink)
-  } else writeError(reply.error, sink)
+  if (reply.type === "error") {
+    sink.u8(ERROR)
+    writeError(reply.error, sink)
+    return
+  }
+  sink.u8(reply.answer === null ? OK : OK_WITH_ANSWER)
+  sink.uint(reply.commitTs)
+  writeResults(reply.results, sink)
+  if (reply.answer !== null) writeAnswer(reply.answer, sink)
 }
 
 export function readReply(reader: ByteReader): KvReply {
   const id = reader.uint()
-  if (reader.bool()) return { type: "ok", id, commitTs: reader.uint(), results: readResults(reader) }
-  return { type: "error", id, error: readError(reader) }
+  const kind = reader.u8()
+  if (kind === ERROR) return { type: "error", id, error: readError(reader) }
+  if (kind > OK_WITH_ANSWER) reader.fail()
+  const [commitTs, results] = [reader.uint(), readResults(reader)]
+  return { type: "ok", id, commitTs, results, answer: kind === OK ? null : readAnswer(reader) }
 }
 
 export function writeAdminRequest(request: AdminRequest, sink: Sink): void {
@@ -207,9 +243,22 @@ export function writeError(error: KernelError, sink: Sink): void {
     case "notAnInteger":
       sink.str(error.key)
       break
+    case "lockNotAvailable":
+      sink.str(error.key)
+      writeBy(error.by, sink)
+      break
+    case "txnRestart":
+      writeReason(error.reason, sink)
+      sink.str(error.key)
+      sink.uint(error.at)
+      writeBy(error.by, sink)
+      break
     case "tooLarge":
       sink.uint(error.limit)
       sink.uint(error.actual)
+      break
+    case "tooManyTransactions":
+      sink.uint(error.limit)
       break
     case "badRequest":
       sink.str(error.reason)
@@ -233,8 +282,14 @@ export function readError(reader: ByteReader): KernelError {
     case "keyOutOfRange":
     case "notAnInteger":
       return { code, key: reader.str() }
+    case "lockNotAvailable":
+      return { code, key: reader.str(), by: readBy(reader) }
+    case "txnRestart":
+      return { code, reason: readReason(reader), key: reader.str(), at: reader.uint(), by: readBy(reader) }
     case "tooLarge":
       return { code, limit: reader.uint(), actual: reader.uint() }
+    case "tooManyTransactions":
+      return { code, limit: reader.uint() }
     case "badRequest":
       return { code, reason: reader.str() }
     case "deadlineExceeded":
@@ -247,6 +302,11 @@ export function readError(reader: ByteReader): KernelError {
     case "membershipBusy":
     case "diskFull":
     case "clockOutOfBound":
+    case "txnAborted":
+    case "deadlock":
+    case "cancelled":
+    case "noTransaction":
+    case "readOnlyTransaction":
       return { code }
     default:
       reader.fail()

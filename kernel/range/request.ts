@@ -1,5 +1,6 @@
 import type { KernelError } from "../errors.ts"
 import type { GroupId, RangeId, StoreId, TenantId, Timestamp } from "../ids.ts"
+import type { TxnAnswer, TxnCommand, TxnMeta } from "../txn/protocol.ts"
 import type { RangeDescriptor } from "./descriptor.ts"
 
 /**
@@ -56,7 +57,10 @@ export type KvRequest = {
   readonly read: "strong" | "timeline" | "eventual"
   /** Read at this timestamp; 0 is "now". */
   readonly readTs: Timestamp
-  readonly txn: null
+  /** Of which transaction the ops are; null: of none but their own. */
+  readonly txn: TxnMeta | null
+  /** Instead of ops: what one store asks of a range of another. Never a client. */
+  readonly command: TxnCommand | null
   readonly principal: string
   readonly configEpoch: number
   readonly bundleHash: string
@@ -80,6 +84,7 @@ export function plainRequest(
     read: "strong",
     readTs: 0,
     txn: null,
+    command: null,
     principal: "",
     configEpoch: 0,
     bundleHash: "",
@@ -93,8 +98,11 @@ export type KvReply =
   | {
       readonly type: "ok"
       readonly id: number
+      /** Given to the writes; without any, the one that was read at. */
       readonly commitTs: Timestamp
       readonly results: readonly KvResult[]
+      /** To a command. */
+      readonly answer: TxnAnswer | null
     }
   | { readonly type: "error"; readonly id: number; readonly error: KernelError }
 

@@ -1,29 +1,33 @@
 import type { Write } from "../engine/engine.ts"
 import type { KernelError } from "../errors.ts"
-import type { LogIndex, Mono, StoreId, Timestamp, Wall } from "../ids.ts"
+import type { LogIndex, Mono, Timestamp } from "../ids.ts"
 import type { ByteReader, Sink } from "../lib/bytes.ts"
 import { invariant } from "../lib/invariant.ts"
-import { TOKEN_BODY_SMALL_MAX } from "../limits.ts"
 import type { Timing, Limits } from "../node/config.ts"
-import type { Observation } from "../node/observation.ts"
-import type { Switches } from "../node/switches.ts"
 import type { Batch, Entry } from "../raft/types.ts"
-import { Hlc, aheadUs, fromWall } from "../time/hlc.ts"
+import { fromWall } from "../time/hlc.ts"
+import { judgeCommand } from "../txn/commands.ts"
+import { Judge } from "../txn/judge.ts"
+import type { Verdict } from "../txn/verdict.ts"
+import type { KeptBody } from "../txn/kept-bodies.ts"
 import type { OutcomeBody } from "../txn/outcome.ts"
-import { KeptBodies, type KeptBody } from "../txn/kept-bodies.ts"
-import { dropWrites, lookup, recordWrite } from "../txn/tokens.ts"
+import type { TxnId, TxnState } from "../txn/protocol.ts"
 import { notLeader, refusalOf } from "./admission.ts"
-import { anchorOf, isReadOnly, latchedKeys } from "./asked.ts"
-import { evaluate, type Evaluation } from "./evaluate.ts"
+import type { ReadPath, ServiceContext, ServiceEffect } from "./service-context.ts"
+import { footprintOf, isReadOnly, type Footprint } from "./asked.ts"
+import { batchOf, Housekeeping } from "./housekeeping.ts"
 import { Latches } from "./latches.ts"
-import type { KvReply, KvRequest } from "./request.ts"
-import { readReply, writeReply } from "./request-codec.ts"
-import { touched } from "./validate.ts"
+import { Outbox } from "./outbox.ts"
+import { PlainRequests } from "./plain.ts"
+import { RangeClock } from "./range-clock.ts"
+import type { KvRequest, Token } from "./request.ts"
 import type { Applied, StateMachine } from "./state-machine.ts"
-import { TokenHorizon } from "./token-horizon.ts"
+import { TokenDesk } from "./token-desk.ts"
 import {
+  arrived,
   loadProposal,
   loadWaiting,
+  ownCleaning,
   replyOf,
   saveProposal,
   saveWaiting,
@@ -31,57 +35,13 @@ import {
   type Waiting,
 } from "./waiting.ts"
 
-/** What the service needs to know of its group at one moment. */
-export type ServiceContext = {
-  readonly mono: Mono
-  readonly wall: Wall
-  readonly isLeader: boolean
-  /** What is answered as long as the state is not to be read; null when it is. */
-  readonly refusal: KernelError | null
-  /** Where requests should go instead; null when nobody knows. */
-  readonly leaderStore: StoreId | null
-  readonly term: number
-  /** Leadership is being handed over: nothing new is assigned. */
-  readonly isTransferring: boolean
-  readonly isFenced: boolean
-  /** No segment, or no checkpoint, can be made: what makes room is admitted still. */
-  readonly isDiskFull: boolean
-  /** Nor is there much left of the segments there are. */
-  readonly isDiskExhausted: boolean
-  readonly termStartIndex: number
-  readonly uncommittedBytes: number
-  /** Of the whole volume: log that waits to be written. */
-  readonly pendingLogBytes: number
-  /** Requests that other groups of this store hold. */
-  readonly requestsBeside: number
-  readonly switches: Switches
-}
-
-/** What a group can say of a read that arrives now. */
-export interface ReadPath {
-  /** The index from which on this leader may serve it without asking anybody; null when it holds no lease. */
-  leaseIndex(): LogIndex | null
-  /** The round of the read-index that will confirm it. */
-  nextRound(): number
-  /** The wall clock of the leader as of which this follower holds everything; null when it cannot know. */
-  timelineWall(): Wall | null
-}
-
-export type ServiceEffect =
-  | { readonly type: "reply"; readonly session: number; readonly reply: KvReply }
-  | { readonly type: "observe"; readonly observation: Observation }
-
-type Delayed = { readonly session: number; readonly reply: KvReply; readonly ts: Timestamp }
-
-/** How far beyond its clock and the bound a leader waits rather than refuses, in bounds. */
-const WAIT_BOUNDS_MAX = 3
-/** Log that waits for a quorum, above which no token is forgotten. */
-const FORGET_UNCOMMITTED_MAX = 256 << 10
+const NEVER = Number.MAX_SAFE_INTEGER
 
 /**
  * Serves key-value requests on one replica. The leader evaluates under latches, from applied state only,
  * and proposes bytes; a reply leaves when its entry is applied here. Strong reads wait for a round of
- * the read-index and for writers that were there before them.
+ * the read-index and for writers that were there before them. Whoever meets a transaction's locks or intents gives its
+ * latches back and waits for those, in the judge's queues.
  */
 export class RangeService {
   readonly #machine: StateMachine
@@ -93,36 +53,38 @@ export class RangeService {
   #reads: Waiting[] = []
   /** Tickets that are ready, in the order they became so. */
   #admitted: number[] = []
+  /** By place: they wait for locks and intents, and hold no latch. */
+  #blocked = new Map<number, Waiting>()
   /** By log index. */
   #proposals = new Map<LogIndex, Proposal>()
   /** Given to the caller to append; null but between `pump` and `proposed`. */
   #proposing: Proposal | null = null
-  #delayed: Delayed[] = []
-  #hlc = new Hlc()
-  /** Nothing was read above it, so nothing may be written at or below it. */
-  #readHighWater: Timestamp = 0
-  /** Handed over by a transfer, or logged by this leader's first entry. */
-  #assignAbove: Timestamp = 0
-  #horizon: TokenHorizon
-  #keptBodies = new KeptBodies()
-  #deadline: Mono = Number.MAX_SAFE_INTEGER
-  #out: ServiceEffect[] = []
+  readonly #clock: RangeClock
+  readonly #judge: Judge
+  readonly #tokens: TokenDesk
+  readonly #plain: PlainRequests
+  #deadline: Mono = NEVER
+  readonly #out = new Outbox()
 
   constructor(machine: StateMachine, timing: Timing, limits: Limits) {
     this.#machine = machine
     this.#timing = timing
     this.#limits = limits
-    this.#horizon = new TokenHorizon(machine, timing)
+    this.#clock = new RangeClock(machine, timing)
+    this.#judge = new Judge(machine, this.#clock)
+    this.#tokens = new TokenDesk(machine, timing)
+    this.#plain = new PlainRequests(machine, this.#clock, this.#judge.intents, this.#out)
   }
 
   /** Requests held here. */
   get size(): number {
-    return this.#waiting.size + this.#reads.length + this.#proposals.size
+    return this.#waiting.size + this.#reads.length + this.#proposals.size + this.#blocked.size
   }
 
   /** When `timePassed` is wanted next. */
   get deadline(): Mono {
-    return Math.min(this.#deadline, this.#horizon.deadline)
+    const own = Math.min(this.#deadline, this.#tokens.deadline, this.#out.deadline)
+    return Math.min(own, this.#judge.queues.deadline, this.#judge.floor.deadline)
   }
 
   /** Whether `pump` may have something to do. */
@@ -137,7 +99,12 @@ export class RangeService {
 
   /** Nothing above it was assigned or served. */
   get highWater(): Timestamp {
-    return Math.max(this.#hlc.last, this.#readHighWater, this.#machine.lowWater)
+    return this.#clock.highWater
+  }
+
+  /** What nobody else knows, and the next leader is to. */
+  get memory(): string {
+    return this.#judge.memory
   }
 
   get wantsReadRound(): boolean {
@@ -145,10 +112,8 @@ export class RangeService {
   }
 
   drain(): readonly ServiceEffect[] {
-    if (this.#out.length === 0) return NOTHING
-    const out = this.#out
-    this.#out = []
-    return out
+    for (const push of this.#judge.queues.takeAsks()) this.#out.push({ type: "push", ...push })
+    return this.#out.drain()
   }
 
   /** Takes a request in. */
@@ -156,36 +121,20 @@ export class RangeService {
     const { descriptor } = this.#machine
     const refusal = refusalOf(request, descriptor, this.size, this.#timing, this.#limits, context, path)
     if (refusal !== null) {
-      if (refusal.code === "diskFull") this.#mark("range.diskFull.refused")
-      return this.#refuse(session, request.id, refusal)
+      if (refusal.code === "diskFull") this.#out.mark("range.diskFull.refused")
+      return this.#out.refuse(session, request.id, refusal)
     }
     const deadline =
       context.mono + (request.deadlineUs === 0 ? this.#timing.requestDeadlineUs : request.deadlineUs)
     if (request.read === "eventual" && isReadOnly(request))
-      return this.#readHere(session, request, Math.max(this.#machine.lowWater, fromWall(context.wall)))
-    if (!context.isLeader) {
-      this.#mark("range.read.timeline")
-      return this.#readHere(session, request, fromWall(path.timelineWall()!))
-    }
-    const { reads, writes } = touched(request.ops)
-    const isWrite = writes.length > 0
-    const waiting: Waiting = {
-      session,
-      request,
-      deadline,
-      isWrite,
-      round: 0,
-      index: 0,
-      ticket: 0,
-      answered: false,
-    }
+      return this.#plain.readHere(session, request, Math.max(this.#machine.lowWater, fromWall(context.wall)))
+    if (!context.isLeader) return this.#plain.readTimeline(session, request, path.timelineWall()!, context)
+    if (context.isDiskFull && !isReadOnly(request)) this.#out.mark("range.diskFull.deletes")
+    const footprint = footprintOf(request)
+    const waiting = arrived(session, request, deadline, footprint.isWrite)
     this.#wakeBy(deadline)
-    if (isWrite) {
-      if (context.isDiskFull) this.#mark("range.diskFull.deletes")
-      waiting.ticket = this.#latches.acquire(latchedKeys(reads, writes))
-      this.#waiting.set(waiting.ticket, waiting)
-      if (this.#latches.isReady(waiting.ticket)) this.#admitted.push(waiting.ticket)
-    } else {
+    if (footprint.isWrite) this.#latch(waiting, footprint)
+    else {
       const index = path.leaseIndex()
       if (index === null) waiting.round = path.nextRound()
       else waiting.index = index
@@ -193,12 +142,13 @@ export class RangeService {
     }
   }
 
-  #mark(name: string): void {
-    this.#out.push({ type: "observe", observation: { type: "mark", name } })
-  }
-
-  #refuse(session: number, id: number, error: KernelError): void {
-    this.#out.push({ type: "reply", session, reply: { type: "error", id, error } })
+  /** Asks for the latches of a request that writes; one that reads waits for the writers there are. */
+  #latch(waiting: Waiting, footprint: Footprint = footprintOf(waiting.request)): void {
+    waiting.ticket = footprint.isWrite
+      ? this.#latches.acquire(footprint.keys)
+      : this.#latches.acquireRead(footprint.reads)
+    this.#waiting.set(waiting.ticket, waiting)
+    if (this.#latches.isReady(waiting.ticket)) this.#admitted.push(waiting.ticket)
   }
 
   /** A quorum still followed this leader after the reads of `round`, and all before, had arrived. */
@@ -218,6 +168,7 @@ export class RangeService {
     if (!context.isLeader || context.refusal !== null) return null
     if (this.#reads.length > 0) this.#admitReads()
     if (this.#machine.appliedIndex < context.termStartIndex) return null
+    this.#judge.begin(context.mono)
     let batch: Batch | null = null
     let done = 0
     while (done < this.#admitted.length && batch === null && !this.#machine.isDamaged) {
@@ -228,6 +179,7 @@ export class RangeService {
         if (next === "wait") break
         done++
         if (next !== "done") batch = next
+        if (!this.#judge.isIdle) this.#wake()
       }
     }
     if (done > 0) this.#admitted.splice(0, done)
@@ -235,19 +187,28 @@ export class RangeService {
   }
 
   #evaluate(waiting: Waiting, context: ServiceContext): Batch | "done" | "wait" {
-    const { session, request } = waiting
+    const { request } = waiting
     if (waiting.answered) {
       this.#finish(waiting)
       return "done"
     }
-    if (context.isTransferring || context.isFenced) {
-      this.#finish(waiting)
-      this.#refuse(session, request.id, context.isFenced ? { code: "clockOutOfBound" } : notLeader(context))
-      return "done"
+    if (context.isTransferring || context.isFenced)
+      return this.#fail(waiting, context.isFenced ? { code: "clockOutOfBound" } : notLeader(context))
+    const { command } = request
+    if (command !== null) {
+      const verdict = this.#carriedOut(
+        waiting,
+        judgeCommand(this.#judge, waiting, command, context.wall),
+        context,
+      )
+      if (command.type === "cancelWait") this.#cancel(command.txn)
+      return verdict
     }
     if (waiting.isWrite) return this.#write(waiting, context)
+    if (request.txn !== null || waiting.place !== 0 || !this.#judge.intents.none)
+      return this.#carriedOut(waiting, this.#judge.read(waiting, context.wall), context)
     this.#finish(waiting)
-    this.#read(session, request, this.#readTs(request, context), context)
+    this.#plain.read(waiting.session, request, context)
     return "done"
   }
 
@@ -259,129 +220,132 @@ export class RangeService {
         this.#reads[kept++] = read
         continue
       }
-      read.ticket = this.#latches.acquireRead(touched(read.request.ops).reads)
-      this.#waiting.set(read.ticket, read)
-      if (this.#latches.isReady(read.ticket)) this.#admitted.push(read.ticket)
+      this.#latch(read)
     }
     this.#reads.length = kept
   }
 
-  #readTs(request: KvRequest, context: ServiceContext): Timestamp {
-    // "Now" sees all that is applied: the newest of it may be stamped a little ahead of this clock.
-    const readTs =
-      request.readTs === 0
-        ? Math.max(this.#hlc.last, this.#machine.lowWater, fromWall(context.wall))
-        : request.readTs
-    this.#readHighWater = Math.max(this.#readHighWater, readTs)
-    return readTs
-  }
-
-  /** Whatever is applied here, which is all there was at `asOf`, if a caller knows that. */
-  #readHere(session: number, request: KvRequest, asOf: Timestamp): void {
-    this.#out.push({
-      type: "reply",
-      session,
-      reply: this.#evaluateReads(request, Number.MAX_SAFE_INTEGER, asOf),
-    })
-  }
-
-  #read(session: number, request: KvRequest, readTs: Timestamp, context: ServiceContext): void {
-    this.#answer(session, this.#evaluateReads(request, readTs, readTs), readTs, context)
-  }
-
-  #evaluateReads(request: KvRequest, at: Timestamp, commitTs: Timestamp): KvReply {
-    const evaluated = evaluate(
-      this.#machine.view,
-      this.#machine.descriptor.tenant,
-      request.ops,
-      at,
-      0,
-      this.#machine.descriptor.end,
-    )
-    if (this.#isDamaged(evaluated)) return { type: "error", id: request.id, error: { code: "recovering" } }
-    return evaluated.ok
-      ? { type: "ok", id: request.id, commitTs, results: evaluated.results }
-      : { type: "error", id: request.id, error: evaluated.error }
-  }
-
-  /** Asked before anything is made of what was read. */
-  #isDamaged(evaluated: Evaluation): boolean {
-    // A value whose own checksum is wrong: the bytes came back, and not those that were written.
-    if (!evaluated.ok && evaluated.error.code === "recovering") this.#machine.markDamaged()
-    return this.#machine.checkDamage()
-  }
-
-  /** No acknowledgement shows a timestamp before this clock has reached it. */
-  #answer(session: number, reply: KvReply, ts: Timestamp, context: ServiceContext): void {
-    const ahead = aheadUs(ts, context.wall)
-    if (ahead <= 0) {
-      this.#out.push({ type: "reply", session, reply })
-      return
-    }
-    this.#out.push({ type: "observe", observation: { type: "mark", name: "range.reply.waitedForClock" } })
-    this.#delayed.push({ session, reply, ts })
-    this.#wakeBy(context.mono + ahead)
-  }
-
   #write(waiting: Waiting, context: ServiceContext): Batch | "done" | "wait" {
-    const { session, request } = waiting
-    const floor = Math.max(this.#machine.lowWater, this.#assignAbove, this.#readHighWater)
-    const ahead = aheadUs(Math.max(this.#hlc.last, floor) + 1, context.wall)
-    const bound = this.#timing.clockBoundUs
-    if (ahead > bound) {
-      if (ahead <= WAIT_BOUNDS_MAX * bound) {
-        this.#out.push({ type: "observe", observation: { type: "mark", name: "range.write.waitedForClock" } })
-        this.#wakeBy(context.mono + ahead - bound)
-        return "wait"
-      }
-      return this.#fail(waiting, { code: "clockOutOfBound" })
+    const { request } = waiting
+    // A snapshot by a clock that is ahead: what is written lies above what was read.
+    if (request.txn !== null) this.#clock.noteRead(request.txn.readTs)
+    const delayUs = this.#clock.assignDelayUs(context.wall)
+    if (delayUs === "never") return this.#fail(waiting, { code: "clockOutOfBound" })
+    if (delayUs > 0) {
+      this.#out.mark("range.write.waitedForClock")
+      this.#wakeBy(context.mono + delayUs)
+      return "wait"
     }
-    const { tenant, generation, end } = this.#machine.descriptor
-    const anchor = anchorOf(request)
-    const token = request.token
-    if (token !== null) {
-      const known = lookup(this.#machine.view, tenant, anchor, token)
-      if (known.type === "damaged") this.#machine.markDamaged()
-      if (this.#machine.checkDamage()) return this.#fail(waiting, { code: "recovering" })
-      if (known.type === "outcome") {
-        this.#out.push({ type: "observe", observation: { type: "mark", name: "range.token.repeated" } })
+    if (request.token !== null && this.#isSettled(waiting, request.token, context)) return "done"
+    const commitTs = this.#clock.assign(context.wall)
+    const verdict =
+      request.txn === null && this.#judge.isIdle
+        ? this.#plain.write(request, commitTs)
+        : this.#judge.write(waiting, commitTs)
+    return this.#carriedOut(waiting, verdict, context, commitTs)
+  }
+
+  /** Whether the token was used before, or is too old: then it is answered by what is known. */
+  #isSettled(waiting: Waiting, token: Token, { mono, wall }: ServiceContext): boolean {
+    const { session, request } = waiting
+    const known = this.#tokens.settled(request, token)
+    if (known === "new") return false
+    if (known === "damaged") this.#fail(waiting, { code: "recovering" })
+    else if (known === "expired") {
+      this.#out.mark("range.token.expired")
+      this.#fail(waiting, { code: "tokenExpired" })
+    } else {
+      this.#out.mark("range.token.repeated")
+      this.#finish(waiting)
+      this.#out.answer(session, replyOf(request.id, known.commitTs, known.body), known.commitTs, mono, wall)
+    }
+    return true
+  }
+
+  /** Does what was found of a request. `ts` is the one that was given to it, if it may write. */
+  #carriedOut(
+    waiting: Waiting,
+    verdict: Verdict,
+    context: ServiceContext,
+    ts: Timestamp = 0,
+  ): Batch | "done" {
+    // A value whose own checksum is wrong: the bytes came back, and not those that were written.
+    if (verdict.type === "damaged") this.#machine.markDamaged()
+    if (this.#machine.checkDamage() || verdict.type === "damaged")
+      return this.#fail(waiting, { code: "recovering" })
+    const { request, session } = waiting
+    switch (verdict.type) {
+      case "refused": {
+        const { error } = verdict
+        const isOutcome = error.code === "notAnInteger" || error.code === "tooLarge"
+        const keeps = request.token !== null && request.command === null && isOutcome
+        return keeps
+          ? this.#propose(waiting, ts, NO_WRITES, { type: "error", error })
+          : this.#fail(waiting, error)
+      }
+      case "blocked":
+        this.#release(waiting.ticket)
+        this.#waiting.delete(waiting.ticket)
+        waiting.ticket = 0
+        this.#judge.queues.wait(waiting, verdict.wanted, verdict.met, context.mono)
+        this.#blocked.set(waiting.place, waiting)
+        this.#out.mark("txn.blocked")
+        this.#wake()
+        return "done"
+      case "answered": {
         this.#finish(waiting)
-        this.#answer(
-          session,
-          replyOf(request.id, known.outcome.commitTs, known.outcome.body),
-          known.outcome.commitTs,
-          context,
-        )
+        if (waiting.isOwn) this.#judge.queues.cleaned(cleanedBy(request))
+        else {
+          const { results, answer } = verdict
+          this.#out.answer(
+            session,
+            { type: "ok", id: request.id, commitTs: verdict.ts, results, answer },
+            verdict.ts,
+            context.mono,
+            context.wall,
+          )
+        }
         return "done"
       }
-      const forgotten = token.birth <= this.#horizon.at
-      if (forgotten || known.type === "bodyDropped") {
-        this.#out.push({ type: "observe", observation: { type: "mark", name: "range.token.expired" } })
-        return this.#fail(waiting, { code: "tokenExpired" })
-      }
+      case "proposed":
+        return this.#propose(
+          waiting,
+          verdict.ts,
+          verdict.writes,
+          { type: "results", results: verdict.results },
+          verdict,
+        )
     }
-    this.#hlc.observe(floor)
-    const commitTs = this.#hlc.now(context.wall)
-    const evaluated = evaluate(this.#machine.view, tenant, request.ops, commitTs - 1, commitTs, end)
-    if (this.#isDamaged(evaluated)) return this.#fail(waiting, { code: "recovering" })
-    let body: OutcomeBody
-    if (evaluated.ok) body = { type: "results", results: evaluated.results }
-    else if (evaluated.error.code === "recovering" || token === null)
-      return this.#fail(waiting, evaluated.error)
-    else body = { type: "error", error: evaluated.error }
-    let writes = evaluated.ok ? evaluated.writes : []
+  }
+
+  #propose(
+    waiting: Waiting,
+    ts: Timestamp,
+    writes: readonly Write[],
+    body: OutcomeBody,
+    verdict: Extract<Verdict, { readonly type: "proposed" }> | null = null,
+  ): Batch | "done" {
+    const { request, session, ticket, deadline } = waiting
+    const { token, command, txn } = request
     let kept: KeptBody | null = null
-    if (token !== null) {
-      const record = recordWrite(tenant, anchor, token, { birth: token.birth, commitTs, body })
-      const acknowledged = this.#keptBodies.takeAcknowledged(token.client, token.ackedSeq)
-      writes = [...writes, record, ...dropWrites(this.#machine.view, tenant, acknowledged)]
-      if (this.#machine.checkDamage()) return this.#fail(waiting, { code: "recovering" })
-      if (record.value.length > TOKEN_BODY_SMALL_MAX) kept = { anchor, client: token.client, seq: token.seq }
+    let all = writes
+    if (token !== null && command === null) {
+      const record = this.#tokens.record(request, token, ts, body)
+      if (record === null) return this.#fail(waiting, { code: "recovering" })
+      all = [...writes, ...record.writes]
+      kept = record.kept
     }
-    this.#waiting.delete(waiting.ticket)
-    const { ticket, deadline } = waiting
-    this.#proposing = { session, id: request.id, ticket, deadline, commitTs, body, kept, answered: false }
-    return { generation, leaseSequence: this.#machine.leaseSequence, closedTs: 0, minVersion: 1, writes }
+    this.#waiting.delete(ticket)
+    this.#judge.queues.leave(waiting)
+    const reply = replyOf(request.id, ts, body, verdict?.answer ?? null)
+    const aftermath = verdict?.aftermath ?? null
+    const isTxn = txn !== null || command !== null
+    const answered = waiting.isOwn || txn?.pipelined === true
+    if (answered && !waiting.isOwn) this.#out.reply(session, reply)
+    // What a transaction wrote is shown to nobody yet: its gateway waits for the clock when it commits.
+    const commitTs = command === null && (txn === null || txn.onePhase !== null) ? ts : 0
+    this.#proposing = { session, ticket, deadline, commitTs, reply, kept, isTxn, aftermath, answered }
+    return batchOf(this.#machine, all)
   }
 
   /** The batch `pump` gave last is in the log at `index`. */
@@ -393,13 +357,48 @@ export class RangeService {
 
   #fail(waiting: Waiting, error: KernelError): "done" {
     this.#finish(waiting)
-    this.#refuse(waiting.session, waiting.request.id, error)
+    if (waiting.isOwn) this.#judge.queues.cleaned(cleanedBy(waiting.request))
+    else this.#out.refuse(waiting.session, waiting.request.id, error)
     return "done"
+  }
+
+  /** Those that nothing is in the way of any more come again; what is known of decided transactions is done. */
+  #wake(): void {
+    for (const place of this.#judge.locks.takeReady()) {
+      const waiting = this.#blocked.get(place)
+      if (waiting === undefined) continue
+      this.#blocked.delete(place)
+      this.#latch(waiting)
+    }
+    for (const cleaning of this.#judge.queues.takeCleanings()) {
+      this.#out.mark("txn.cleaned")
+      this.#latch(ownCleaning(this.#machine.descriptor, cleaning))
+    }
+  }
+
+  /** A transaction ends: what it waits for here is wanted no longer. */
+  #cancel(txn: TxnId): void {
+    for (const place of this.#judge.locks.ticketsOf(txn).slice()) {
+      const waiting =
+        this.#blocked.get(place) ?? [...this.#waiting.values()].find((each) => each.place === place)
+      if (waiting === undefined || waiting.answered) continue
+      this.#out.refuse(waiting.session, waiting.request.id, { code: "txnAborted" })
+      waiting.answered = true
+      if (this.#blocked.delete(place)) this.#judge.queues.leave(waiting)
+    }
+    this.#wake()
+  }
+
+  /** What the record of a transaction said to a `push`; null: nobody could tell. */
+  pushed(txn: TxnId, state: TxnState | null): void {
+    this.#judge.queues.learned(txn, state)
+    this.#wake()
   }
 
   /** Gives the latch of a request back that proposes nothing. */
   #finish(waiting: Waiting): void {
     this.#waiting.delete(waiting.ticket)
+    this.#judge.queues.leave(waiting)
     this.#release(waiting.ticket)
   }
 
@@ -415,24 +414,34 @@ export class RangeService {
     if (proposal === undefined) return
     this.#proposals.delete(entry.index)
     this.#release(proposal.ticket)
-    if (proposal.kept !== null && !applied.rejected) this.#keptBodies.note(proposal.kept)
-    if (proposal.answered) return
-    const { session, id, body, commitTs } = proposal
-    if (applied.rejected) {
-      return this.#refuse(session, id, { code: "staleGeneration", descriptor: this.#machine.descriptor })
+    if (proposal.kept !== null && !applied.rejected) this.#tokens.note(proposal.kept)
+    if (proposal.isTxn && entry.payload.type === "batch") {
+      this.#judge.applied(entry.payload.batch.writes, proposal.aftermath, applied.rejected, context.mono)
+      this.#wake()
     }
-    this.#answer(session, replyOf(id, commitTs, body), commitTs, context)
+    if (proposal.answered) return
+    const { session, reply, commitTs } = proposal
+    if (applied.rejected) {
+      return this.#out.refuse(session, reply.id, {
+        code: "staleGeneration",
+        descriptor: this.#machine.descriptor,
+      })
+    }
+    this.#out.answer(session, reply, commitTs, context.mono, context.wall)
   }
 
   /**
    * This replica leads now. The low-water of its first entry is what the old leader handed over, or else
    * two bounds above everything any old leader may have assigned or served.
    */
-  becameLeader(highWater: Timestamp | null, context: ServiceContext): Timestamp {
-    const own = Math.max(this.#machine.lowWater, fromWall(context.wall))
-    const lowWater = highWater ?? own + 2 * fromWall(this.#timing.clockBoundUs)
-    this.#assignAbove = lowWater
-    this.#horizon.becameLeader()
+  becameLeader(
+    highWater: Timestamp | null,
+    context: ServiceContext,
+    memory: string | null = null,
+  ): Timestamp {
+    if (memory !== null) this.#judge.remember(memory)
+    const lowWater = this.#clock.lead(highWater, context.wall)
+    this.#tokens.becameLeader()
     if (highWater !== null)
       this.#out.push({ type: "observe", observation: { type: "mark", name: "raft.transfer.highWater" } })
     return lowWater
@@ -440,35 +449,33 @@ export class RangeService {
 
   /** Latches live as long as leadership. What was proposed may still commit; what was not, never will. */
   lostLeadership(context: ServiceContext): void {
-    for (const waiting of [...this.#waiting.values(), ...this.#reads]) {
-      if (waiting.answered) continue
-      this.#refuse(waiting.session, waiting.request.id, notLeader(context))
+    for (const waiting of [...this.#waiting.values(), ...this.#reads, ...this.#blocked.values()]) {
+      if (waiting.answered || waiting.isOwn) continue
+      this.#out.refuse(waiting.session, waiting.request.id, notLeader(context))
     }
     for (const proposal of this.#proposals.values()) {
-      if (!proposal.answered) this.#refuse(proposal.session, proposal.id, { code: "outcomeUnknown" })
+      if (proposal.answered) continue
+      this.#out.refuse(proposal.session, proposal.reply.id, { code: "outcomeUnknown" })
     }
     this.#waiting.clear()
     this.#reads = []
+    this.#blocked.clear()
     this.#proposals.clear()
     this.#admitted = []
+    this.#judge.lostLeadership()
     this.#latches.clear()
-    this.#horizon.lostLeadership()
-    this.#keptBodies.clear()
+    this.#tokens.lostLeadership()
   }
 
   timePassed(context: ServiceContext): void {
-    if (context.mono < this.#deadline) return
-    this.#deadline = Number.MAX_SAFE_INTEGER
-    let kept = 0
-    for (const delayed of this.#delayed) {
-      const ahead = aheadUs(delayed.ts, context.wall)
-      if (ahead <= 0) this.#out.push({ type: "reply", session: delayed.session, reply: delayed.reply })
-      else {
-        this.#delayed[kept++] = delayed
-        this.#wakeBy(context.mono + ahead)
-      }
+    const { mono, wall } = context
+    this.#out.timePassed(mono, wall)
+    if (mono >= this.#judge.queues.deadline) {
+      for (const waits of this.#judge.queues.tick(mono)) this.#out.push({ type: "waits", ...waits })
+      this.#wake()
     }
-    this.#delayed.length = kept
+    if (mono < this.#deadline) return
+    this.#deadline = NEVER
     this.#expireRequests(context)
     // An admitted write that waits for the clock asks again when it is looked at.
   }
@@ -480,15 +487,24 @@ export class RangeService {
       if (waiting.deadline > context.mono) this.#wakeBy(waiting.deadline)
       else {
         waiting.answered = true
-        this.#refuse(waiting.session, waiting.request.id, tooLate)
+        this.#out.refuse(waiting.session, waiting.request.id, tooLate)
       }
     }
+    for (const [place, waiting] of this.#blocked) {
+      if (waiting.deadline > context.mono) this.#wakeBy(waiting.deadline)
+      else {
+        this.#blocked.delete(place)
+        this.#judge.queues.leave(waiting)
+        this.#out.refuse(waiting.session, waiting.request.id, tooLate)
+      }
+    }
+    this.#wake()
     this.#reads = this.#reads.filter((read) => {
       if (read.deadline > context.mono) {
         this.#wakeBy(read.deadline)
         return true
       }
-      this.#refuse(read.session, read.request.id, tooLate)
+      this.#out.refuse(read.session, read.request.id, tooLate)
       return false
     })
     for (const proposal of this.#proposals.values()) {
@@ -496,7 +512,7 @@ export class RangeService {
       if (proposal.deadline > context.mono) this.#wakeBy(proposal.deadline)
       else {
         proposal.answered = true
-        this.#refuse(proposal.session, proposal.id, tooLate)
+        this.#out.refuse(proposal.session, proposal.reply.id, tooLate)
       }
     }
   }
@@ -505,35 +521,13 @@ export class RangeService {
     if (mono < this.#deadline) this.#deadline = mono
   }
 
-  /** Moves the horizon behind which tokens are forgotten, in a logged step; call it now and then. */
-  horizonBatch(context: ServiceContext): Batch | null {
-    return this.#mayTidy(context) ? this.#tidied(this.#horizon.move(context.mono, context.wall)) : null
-  }
-
-  /** Deletes some of what lies behind the horizon; call it when the deadline has come. */
-  forgetBatch(context: ServiceContext): Batch | null {
-    // What it frees is in no hurry: it waits while much else waits for a quorum.
-    const mayWrite = this.#mayTidy(context) && context.uncommittedBytes <= FORGET_UNCOMMITTED_MAX
-    return this.#tidied(this.#horizon.step(context.mono, mayWrite))
-  }
-
-  #mayTidy(context: ServiceContext): boolean {
-    const { isLeader, termStartIndex } = context
-    return isLeader && this.#machine.appliedIndex >= termStartIndex && !this.#machine.isDamaged
-  }
-
-  /** Null when there is nothing worth an entry. */
-  #tidied(writes: readonly Write[]): Batch | null {
-    if (writes.length === 0 || this.#machine.checkDamage()) return null
-    const { generation } = this.#machine.descriptor
-    return { generation, leaseSequence: this.#machine.leaseSequence, closedTs: 0, minVersion: 1, writes }
+  /** What is put away in logged steps, when nobody waits for it. */
+  get housekeeping(): Housekeeping {
+    return new Housekeeping(this.#machine, this.#tokens, this.#judge)
   }
 
   save(sink: Sink): void {
-    invariant(
-      this.#out.length === 0 && this.#proposing === null,
-      "Cannot save a service in the middle of a step",
-    )
+    invariant(this.#proposing === null, "Cannot save a service in the middle of a step")
     this.#latches.save(sink)
     sink.uint(this.#waiting.size)
     for (const waiting of this.#waiting.values()) saveWaiting(waiting, sink)
@@ -546,17 +540,12 @@ export class RangeService {
       sink.uint(index)
       saveProposal(proposal, sink)
     }
-    sink.uint(this.#delayed.length)
-    for (const delayed of this.#delayed) {
-      sink.uint(delayed.session)
-      writeReply(delayed.reply, sink)
-      sink.uint(delayed.ts)
-    }
-    this.#hlc.save(sink)
-    sink.uint(this.#readHighWater)
-    sink.uint(this.#assignAbove)
-    this.#horizon.save(sink)
-    this.#keptBodies.save(sink)
+    sink.uint(this.#blocked.size)
+    for (const waiting of this.#blocked.values()) saveWaiting(waiting, sink)
+    this.#out.save(sink)
+    this.#clock.save(sink)
+    this.#judge.save(sink)
+    this.#tokens.save(sink)
     sink.uint(this.#deadline)
   }
 
@@ -573,17 +562,22 @@ export class RangeService {
       const index = reader.uint()
       service.#proposals.set(index, loadProposal(reader))
     }
-    for (let left = reader.count(3); left > 0; left--) {
-      service.#delayed.push({ session: reader.uint(), reply: readReply(reader), ts: reader.uint() })
+    for (let left = reader.count(8); left > 0; left--) {
+      const waiting = loadWaiting(reader)
+      service.#blocked.set(waiting.place, waiting)
     }
-    service.#hlc = Hlc.load(reader)
-    service.#readHighWater = reader.uint()
-    service.#assignAbove = reader.uint()
-    service.#horizon = TokenHorizon.load(reader, machine, timing)
-    service.#keptBodies = KeptBodies.load(reader)
+    service.#out.load(reader)
+    service.#clock.load(reader)
+    service.#judge.load(reader)
+    service.#tokens.load(reader)
     service.#deadline = reader.uint()
     return service
   }
 }
 
-const NOTHING: readonly ServiceEffect[] = []
+const NO_WRITES: readonly Write[] = []
+
+/** The keys that a leader's own request resolves. */
+function cleanedBy({ command }: KvRequest): readonly string[] {
+  return command?.type === "resolve" ? command.keys : []
+}

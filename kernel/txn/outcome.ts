@@ -9,6 +9,8 @@ import type { KvResult } from "../range/request.ts"
 export type OutcomeBody =
   | { readonly type: "results"; readonly results: readonly KvResult[] }
   | { readonly type: "error"; readonly error: OpError }
+  /** Somebody who had lost the answer asked, and there was none: there will be none. */
+  | { readonly type: "prevented" }
 
 /** `birth` is the token's: below the horizon the record may go. */
 export type Outcome = { readonly birth: Timestamp; readonly commitTs: Timestamp; readonly body: OutcomeBody }
@@ -21,6 +23,7 @@ const CHECKSUM_BYTES = 4
 const BODY_DROPPED = 0
 const BODY_RESULTS = 1
 const BODY_ERROR = 2
+const BODY_PREVENTED = 3
 
 /**
  * A byte string: checksum u32 (CRC-32C of what follows) · format version u8 · birth uint · commit
@@ -38,10 +41,10 @@ export function encodeOutcome(record: OutcomeRecord): string {
     writer.u8(BODY_RESULTS)
     writer.uint(body.results.length)
     for (const result of body.results) writeResult(result, writer)
-  } else {
+  } else if (body.type === "error") {
     writer.u8(BODY_ERROR)
     writeOpError(body.error, writer)
-  }
+  } else writer.u8(BODY_PREVENTED)
   writer.patchU32(0, writer.crc32c(CHECKSUM_BYTES))
   return writer.latin1()
 }
@@ -70,6 +73,8 @@ function readBody(reader: ByteReader): OutcomeBody | null {
     }
     case BODY_ERROR:
       return { type: "error", error: readOpError(reader) }
+    case BODY_PREVENTED:
+      return { type: "prevented" }
     default:
       reader.fail()
       return null

@@ -204,7 +204,7 @@ function readAnswer(reader: WireReader): KvReply | null {
   }
   reader.leave(outer)
   if (reader.failed) return null
-  return error === null ? { type: "ok", id, commitTs, results } : { type: "error", id, error }
+  return error === null ? { type: "ok", id, commitTs, results, answer: null } : { type: "error", id, error }
 }
 
 function readResult(reader: WireReader): KvResult | null {
@@ -315,6 +315,11 @@ export function readError(reader: WireReader): KernelError {
       return { code, limit, actual }
     case "badRequest":
       return { code, reason }
+    case "txnRestart":
+    case "lockNotAvailable":
+    case "tooManyTransactions":
+      // No request of a client of this version is part of a transaction.
+      return ofNewerServer(code, RECOURSE[code], reason)
     default:
       return { code }
   }

@@ -243,6 +243,7 @@ function readRequest(
     read,
     readTs,
     txn: null,
+    command: null,
     principal,
     configEpoch,
     bundleHash,

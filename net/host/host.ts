@@ -380,6 +380,10 @@ export class Host implements RequestDoor {
         this.#answered()
         this.#answers?.adminReply(effect.session, effect.reply)
         break
+      // No session of the client API can ask for a transaction yet.
+      case "txnReply":
+        this.#answered()
+        break
       case "append":
         this.#appends++
         disk.append(effect.volume, effect.lsn, effect.segment, effect.offset, effect.bytes)
@@ -489,6 +493,8 @@ function isSpeech(effect: Effect): boolean {
       return effect.reply.type === "ok"
     case "adminReply":
       return effect.reply.type === "accepted"
+    case "txnReply":
+      return effect.reply.type !== "error"
     default:
       return false
   }

@@ -2,17 +2,18 @@ import { DEFAULT_LIMITS, DEFAULT_TIMING, NO_SWITCHES, type KernelConfig, type Re
 
 /** The configuration of a kernel as text. Its switches are those of every shell: none. */
 export function configText(config: KernelConfig): string {
-  const { cluster, store, tenants, bootstrap, timing, limits, recover } = config
-  return JSON.stringify({ cluster, store, tenants, bootstrap, timing, limits, recover })
+  const { cluster, store, tenants, bootstrap, places, timing, limits, recover } = config
+  return JSON.stringify({ cluster, store, tenants, bootstrap, places, timing, limits, recover })
 }
 
 /** Null for a text that is no configuration. */
 export function readConfig(json: unknown): KernelConfig | null {
   if (!isRecord(json)) return null
-  const { cluster, store, tenants, bootstrap, timing, limits, recover } = json
+  const { cluster, store, tenants, bootstrap, places, timing, limits, recover } = json
   if (typeof cluster !== "string" || !isCount(store)) return null
   if (!Array.isArray(tenants) || !tenants.every(isCount)) return null
   if (bootstrap !== null && !isBootstrap(bootstrap)) return null
+  if (places !== undefined && !(Array.isArray(places) && places.every(isPlace))) return null
   if (recover !== undefined && !(Array.isArray(recover) && recover.every(isOrder))) return null
   if (!hasCounts(timing, DEFAULT_TIMING) || !hasCounts(limits, DEFAULT_LIMITS)) return null
   return {
@@ -23,6 +24,7 @@ export function readConfig(json: unknown): KernelConfig | null {
     timing,
     limits,
     switches: NO_SWITCHES,
+    ...(places === undefined ? {} : { places: places as NonNullable<KernelConfig["places"]> }),
     ...(recover === undefined ? {} : { recover }),
   }
 }
@@ -43,10 +45,12 @@ function isBootstrap(json: unknown): boolean {
   if (!Array.isArray(stores) || !Array.isArray(groups)) return false
   return (
     stores.every((each) => isRecord(each) && isCount(each["store"]) && isCount(each["incarnation"])) &&
-    groups.every(
-      (each) => isRecord(each) && isDescriptor(each["descriptor"]) && isMembers(each["configuration"]),
-    )
+    groups.every(isPlace)
   )
+}
+
+function isPlace(json: unknown): boolean {
+  return isRecord(json) && isDescriptor(json["descriptor"]) && isMembers(json["configuration"])
 }
 
 function isDescriptor(json: unknown): boolean {

@@ -216,6 +216,9 @@ export class SafetyChecker implements OnlineChecker {
       case "recoverRefused":
       case "stateLost":
       case "mayHaveForgotten":
+      case "txnBegan":
+      case "txnEnded":
+      case "txnsOpen":
         return
       case "recovered":
         if (this.#damagesSynced) this.#recoveredAnyhow(store, observation.volume, observation.lsn)
@@ -307,6 +310,9 @@ type Unplaced =
   | "recoverRefused"
   | "stateLost"
   | "mayHaveForgotten"
+  | "txnBegan"
+  | "txnEnded"
+  | "txnsOpen"
 
 /** A kernel may be late, woken for several things at one instant, but not for ever. */
 const WAKES_AT_ONCE_MAX = 256

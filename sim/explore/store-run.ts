@@ -330,6 +330,8 @@ export class StoreRun implements HostWatcher {
 
   adminReply(): void {}
 
+  txnReply(): void {}
+
   fatal(_store: number, code: string, detail: string): void {
     this.told.push({ type: "stopped", code, detail })
     this.#crash(true)

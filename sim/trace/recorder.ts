@@ -1,7 +1,9 @@
 import {
+  isGatewayMessage,
   unreachable,
   type Effect,
   type Frame,
+  type GatewayMessage,
   type Input,
   type KvReply,
   type KvRequest,
@@ -89,6 +91,8 @@ export function inputText(input: Input): string {
       )
       return `request ${input.request.id} of session ${input.session}: ${ops.join(", ")}`
     }
+    case "txn":
+      return `txn ${input.request.id} of session ${input.session}: ${input.request.action.type} ${input.request.txn}`
     case "admin":
       return `admin g${input.request.group} ${input.request.action.type} s${input.request.action.store}`
     case "appendSynced":
@@ -119,6 +123,11 @@ export function effectText(effect: Effect): string {
     }
     case "adminReply":
       return `adminReply ${effect.reply.type === "error" ? effect.reply.error.code : effect.reply.type}`
+    case "txnReply": {
+      const { reply } = effect
+      const said = reply.type === "error" ? reply.error.code : reply.type
+      return `txnReply ${reply.id} ${said}${barrierText(effect.barrier)}`
+    }
     case "append":
       return `append v${effect.volume} lsn ${effect.lsn} (${effect.bytes.length} bytes)`
     case "createSegment":
@@ -171,6 +180,7 @@ function messageText(message: PeerMessage): string {
     return `storeHeartbeat life ${message.life}${message.asks ? "" : " asks nothing"}, supports in ${message.epoch}`
   if (message.type === "outdated")
     return `outdated: boot ${message.boot} of process ${message.nonce} was heard of`
+  if (isGatewayMessage(message)) return gatewayText(message)
   const about = `g${message.group} t${message.term}`
   switch (message.type) {
     case "appendEntries":
@@ -201,6 +211,25 @@ function messageText(message: PeerMessage): string {
     case "scrubReply":
     case "scrubVerdict":
       return `${message.type} ${about}`
+    default:
+      return unreachable(message)
+  }
+}
+
+function gatewayText(message: GatewayMessage): string {
+  switch (message.type) {
+    case "ask": {
+      const { id, rangeId, ops, command } = message.request
+      return `ask ${id} of range ${rangeId}: ${command?.type ?? ops.map((op) => op.type).join(", ")}`
+    }
+    case "answer": {
+      const { reply } = message
+      return `answer ${reply.id} ${reply.type === "ok" ? (reply.answer?.type ?? "ok") : reply.error.code}`
+    }
+    case "waits":
+      return `waits in range ${message.wait.rangeId} for ${message.for.length}`
+    case "probe":
+      return `probe past ${message.path.length}`
     default:
       return unreachable(message)
   }

@@ -54,7 +54,7 @@ for (const [order, name] of ["as they were sent", "the last one first", "in any 
     })
     world.runUntil(1.1 * SECOND)
     for (let id = 1; id <= 8; id++)
-      world.network.sendReply(2, 0, { type: "ok", id, commitTs: 0, results: [] })
+      world.network.sendReply(2, 0, { type: "ok", id, commitTs: 0, results: [], answer: null })
     world.runUntil(1.5 * SECOND - 1)
     assert.equal(replies.length, 0)
     world.runUntil(1.6 * SECOND)

@@ -246,8 +246,8 @@ test("a partition may cut clients from stores: they have the ids from 1,000 on",
   const world = worldOf([fault(1, "partition", SECOND, 9 * SECOND, { stores: [1_001], peers: [2] })])
   world.runUntil(2 * SECOND)
   const { dropped } = world.network.counts
-  world.network.sendReply(2, 1, { type: "ok", id: 1, commitTs: 0, results: [] })
-  world.network.sendReply(2, 0, { type: "ok", id: 1, commitTs: 0, results: [] })
+  world.network.sendReply(2, 1, { type: "ok", id: 1, commitTs: 0, results: [], answer: null })
+  world.network.sendReply(2, 0, { type: "ok", id: 1, commitTs: 0, results: [], answer: null })
   assert.equal(world.network.counts.dropped, dropped + 1)
 })
 

@@ -120,6 +120,7 @@ export class HandHost {
         break
       case "send":
       case "adminReply":
+      case "txnReply":
         break
       default:
         unreachable(effect)

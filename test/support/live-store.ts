@@ -149,6 +149,8 @@ export class LiveStore implements RequestDoor {
       case "adminReply":
         this.answers?.adminReply(effect.session, effect.reply)
         break
+      case "txnReply":
+        break
       case "append": {
         const { volume, lsn } = effect
         setImmediate(() => {

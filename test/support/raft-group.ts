@@ -105,6 +105,7 @@ export class Peer {
   budget: StepContext["budget"] = NOTHING_BESIDE
   isRemoved = false
   highWater = 0
+  memory = ""
   nextLsn = 1
   durableLsn = 0
   released: Send[] = []
@@ -176,6 +177,7 @@ export class Peer {
       draining: this.isDraining,
       support: this.support,
       highWater,
+      memory: () => this.memory,
       budget: this.budget,
       switches: NO_SWITCHES,
     }

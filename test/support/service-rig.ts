@@ -6,8 +6,11 @@ import { DEFAULT_LIMITS, DEFAULT_TIMING, type Limits } from "#kernel/node/config
 import { NO_SWITCHES } from "#kernel/node/switches.ts"
 import { makeEntry, type Batch, type Entry } from "#kernel/raft/types.ts"
 import type { KvOp, KvReply, KvRequest } from "#kernel/range/request.ts"
-import { RangeService, type ServiceContext } from "#kernel/range/service.ts"
+import { RangeService } from "#kernel/range/service.ts"
+import type { ServiceContext } from "#kernel/range/service-context.ts"
 import { StateMachine, type Applied } from "#kernel/range/state-machine.ts"
+import type { Push } from "#kernel/txn/known.ts"
+import type { Waits } from "#kernel/txn/lock-table.ts"
 import { bytesOf } from "./kernel-arbitraries.ts"
 import { configurationOf, DESCRIPTOR } from "./raft-group.ts"
 import { requestOf } from "./requests.ts"
@@ -30,6 +33,9 @@ export class ServiceRig {
   context: Partial<ServiceContext> = {}
   replies: KvReply[] = []
   readonly marks: string[] = []
+  /** Questions to records, and what gateways are told. */
+  readonly pushes: Push[] = []
+  readonly waits: Waits[] = []
   #id = 0
 
   constructor(limits: Partial<Limits> = {}) {
@@ -156,6 +162,8 @@ export class ServiceRig {
   #drain(): void {
     for (const effect of this.service.drain()) {
       if (effect.type === "reply") this.replies.push(effect.reply)
+      else if (effect.type === "push") this.pushes.push(effect)
+      else if (effect.type === "waits") this.waits.push(effect)
       else if (effect.observation.type === "mark") this.marks.push(effect.observation.name)
     }
   }

@@ -11,6 +11,7 @@ import { writeEffect } from "#kernel/node/record.ts"
 import type { PeerMessage } from "#kernel/node/peer-message.ts"
 import type { Identity, VolumeImage } from "#kernel/node/status.ts"
 import type { KvOp, KvReply, KvRequest } from "#kernel/range/request.ts"
+import type { TxnReply } from "#kernel/gateway/client.ts"
 import { DiskBase } from "#sim/env/disk-base.ts"
 import { bytesOf } from "./kernel-arbitraries.ts"
 import { configurationOf, DESCRIPTOR } from "./raft-group.ts"
@@ -67,9 +68,10 @@ export class Store {
   /** How far the wall clock is off. */
   wallOffsetUs = 0
   doing: DiskEffect[] = []
-  held: Extract<Effect, { readonly type: "send" | "reply" | "adminReply" }>[] = []
+  held: Extract<Effect, { readonly type: "send" | "reply" | "adminReply" | "txnReply" }>[] = []
   sent: SendEffect[] = []
   readonly replies: KvReply[] = []
+  readonly txnReplies: TxnReply[] = []
   readonly marks: string[] = []
   readonly all: Effect[] = []
   wakeAt: number | null = null
@@ -163,6 +165,7 @@ export class Store {
         case "send":
         case "reply":
         case "adminReply":
+        case "txnReply":
           this.held.push(effect)
           break
         case "writeWitness":
@@ -195,6 +198,7 @@ export class Store {
       if (barrier !== null && (this.#durable.get(barrier.volume) ?? 0) < barrier.lsn) this.held.push(effect)
       else if (effect.type === "send") this.sent.push(effect)
       else if (effect.type === "reply") this.replies.push(effect.reply)
+      else if (effect.type === "txnReply") this.txnReplies.push(effect.reply)
     }
   }
 

@@ -267,14 +267,14 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "kernel/range/service.ts",
-        find: `if (!proposal.answered) this.#refuse(proposal.session, proposal.id, { code: "outcomeUnknown" })`,
+        find: `if (proposal.answered) continue
+      this.#out.refuse(proposal.session, proposal.reply.id, { code: "outcomeUnknown" })`,
         replace: `if (proposal.answered) continue
       if (context.term !== this.#machine.appliedTerm) {
-        this.#refuse(proposal.session, proposal.id, { code: "outcomeUnknown" })
+        this.#out.refuse(proposal.session, proposal.reply.id, { code: "outcomeUnknown" })
         continue
       }
-      const reply = replyOf(proposal.id, proposal.commitTs, proposal.body)
-      this.#answer(proposal.session, reply, proposal.commitTs, context)`,
+      this.#out.answer(proposal.session, proposal.reply, proposal.commitTs, context.mono, context.wall)`,
       },
     ],
   },

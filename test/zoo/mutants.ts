@@ -211,9 +211,9 @@ const FIRST: readonly Mutant[] = [
     schedule: "A write commits, its answer is lost with its leader, the client asks the next one.",
     edits: [
       {
-        file: "kernel/range/service.ts",
-        find: `if (known.type === "outcome") {`,
-        replace: `if (known.type === "outcome" && known.outcome.commitTs > this.#assignAbove) {`,
+        file: "kernel/range/token-desk.ts",
+        find: `if (known.type === "outcome") return known.outcome`,
+        replace: `if (known.type === "outcome" && known.outcome.commitTs > this.#machine.lowWater) return known.outcome`,
       },
     ],
   },

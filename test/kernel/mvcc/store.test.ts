@@ -5,6 +5,9 @@ import { MemoryBase } from "#kernel/engine/memory-base.ts"
 import { OverlayEngine } from "#kernel/engine/overlay.ts"
 import { collectVersions } from "#kernel/mvcc/gc.ts"
 import { readVersion, scanVersions, writeVersion, type OwnRow, type Rows } from "#kernel/mvcc/store.ts"
+import { findNewer } from "#kernel/mvcc/newer.ts"
+import type { TxnId } from "#kernel/txn/protocol.ts"
+import { encodeVersion } from "#kernel/mvcc/version.ts"
 import { SCAN_BYTES_MAX } from "#kernel/limits.ts"
 
 type Put = { readonly key: string; readonly ts: number; readonly value: string | null }
@@ -153,5 +156,46 @@ test("garbage collection, in calls of any size, changes no read at or above its 
       assert.equal(kept, needed + visible + 2)
     }),
     { numRuns: 300 },
+  )
+})
+
+test("what is newer is found by key, but for what was first written above a limit", () => {
+  fc.assert(
+    fc.property(
+      history,
+      bound,
+      bound,
+      ts,
+      ts,
+      ts,
+      fc.nat(3),
+      (puts, start, end, after, upTo, local, every) => {
+        const engine = engineOf(puts)
+        const stored = new Map<
+          string,
+          { readonly key: string; readonly ts: number; readonly writeTs: number }
+        >()
+        for (const { key, ts } of puts) stored.set(`${ts} ${key}`, { key, ts, writeTs: ts })
+        // Some of them were intents, of one transaction.
+        const txnId = "sixteen bytes id" as TxnId
+        for (const [name, { key, ts }] of stored) {
+          if (ts % (every + 2) !== 0) continue
+          const writeTs = Math.ceil(ts / 2)
+          stored.set(name, { key, ts, writeTs })
+          const { key: at, space } = writeVersion(TENANT, key, ts, "v")
+          engine.apply([
+            { space, type: "put", key: at, value: encodeVersion("v", 0, { id: txnId, writeTs }) },
+          ])
+        }
+        const found = [...stored.values()]
+          .filter((row) => row.key >= start && (end === "" || row.key < end))
+          .filter((row) => row.ts > after && row.ts <= upTo && row.writeTs <= local)
+          .sort((a, b) => (a.key === b.key ? b.ts - a.ts : a.key < b.key ? -1 : 1))[0]
+        const expected = found === undefined ? null : { key: found.key, ts: found.ts }
+        if (end !== "" && end < start) return
+        assert.deepEqual(findNewer(engine, TENANT, start, end, after, upTo, local), expected)
+      },
+    ),
+    { numRuns: 1000 },
   )
 })

@@ -5,6 +5,7 @@ import { ByteReader, ByteWriter } from "#kernel/lib/bytes.ts"
 import { Digest } from "#kernel/lib/digest.ts"
 import { decodeFrame, encodeFrame } from "#kernel/node/frame-codec.ts"
 import type { Frame } from "#kernel/node/input.ts"
+import { plainRequest } from "#kernel/range/request.ts"
 import { readPeerMessage, writePeerMessage } from "#kernel/node/peer-message.ts"
 import { frame, message } from "../../support/kernel-arbitraries.ts"
 
@@ -112,6 +113,52 @@ test("what stores say of lives, losses and repairs has its golden bytes", () => 
     { type: "repairAsk", ...envelope, nonce: 0x1f_ffff_ffff_ffff },
     { type: "repairAnswer", ...envelope, nonce: 1, index: 42 },
     { type: "outdated", incarnation: 5, boot: 6, nonce: 0x10_0000_0003 },
+  ])
+})
+
+test("what gateways say to each other has its golden bytes", () => {
+  const [one, two] = ["0123456789abcdef", "fedcba9876543210"]
+  const anchor = { tenant: 0, rangeId: 7, key: "a" }
+  const range = { tenant: 0, rangeId: 7, generation: 3 }
+  const request = plainRequest(range, [], { id: 300, deadlineUs: 1_000_000 })
+  const wait = { txn: one, tenant: 0, rangeId: 7, ticket: 4 }
+  const meta = {
+    id: one,
+    anchor,
+    level: "serializable",
+    control: "locking",
+    readTs: 3_481_600_000_000_000,
+    writeTs: 0,
+    limitTs: 3_481_600_000_512_000,
+    seq: 5,
+    rolledBack: [{ from: 2, to: 3 }],
+    wait: "skipLocked",
+    lock: "exclusive",
+    pipelined: true,
+    onePhase: [{ start: "a", end: "b", fromTs: 9 }],
+  } as const
+  const promised = [{ rangeId: 7, key: "a", seq: 5 }]
+  const staged = { status: "staging", ts: 10, promised, rolledBack: [], isAbandoned: false } as const
+  const stage = {
+    type: "stage",
+    txn: one,
+    anchor,
+    commitTs: 10,
+    promised,
+    rolledBack: [],
+    results: [],
+  } as const
+  const ok = { type: "ok", id: 300, commitTs: 10, results: [] } as const
+  assertGolden("frame-gateways", [
+    { type: "ask", request: { ...request, txn: meta, ops: [{ type: "put", key: "a", value: "1" }] } },
+    { type: "ask", request: { ...request, command: stage } },
+    {
+      type: "answer",
+      nonce: 0x1f_ffff_ffff_fffe,
+      reply: { ...ok, answer: { type: "state", state: staged } },
+    },
+    { type: "waits", wait, for: [two] },
+    { type: "probe", path: [wait, { ...wait, txn: two, rangeId: 8 }], to: one },
   ])
 })
 

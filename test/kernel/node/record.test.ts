@@ -4,7 +4,7 @@ import { ByteReader, ByteWriter } from "#kernel/lib/bytes.ts"
 import type { Input } from "#kernel/node/input.ts"
 import { readInput, writeInput } from "#kernel/node/record.ts"
 import { TRACE_CHECKPOINT_EVENTS, TraceDigest } from "#kernel/node/trace-digest.ts"
-import { frame, request } from "../../support/kernel-arbitraries.ts"
+import { frame, request, txnRequest } from "../../support/kernel-arbitraries.ts"
 
 const uint = fc.oneof(fc.nat(300), fc.maxSafeNat())
 const stamp = { mono: uint, wall: uint }
@@ -13,6 +13,7 @@ const input: fc.Arbitrary<Input> = fc.oneof(
   fc.record({ type: fc.constantFrom("wake", "drain", "turnEnded"), ...stamp }),
   fc.record({ type: fc.constant("frame" as const), ...stamp, frame }),
   fc.record({ type: fc.constant("request" as const), ...stamp, session: uint, request }),
+  fc.record({ type: fc.constant("txn" as const), ...stamp, session: uint, request: txnRequest }),
   fc.record({
     type: fc.constant("admin" as const),
     ...stamp,

@@ -157,9 +157,10 @@ test("leadership is handed over to a member that has everything, which campaigns
   assert.deepEqual([heir.raft.role, heir.raft.term, leader.raft.role], ["leader", 2, "follower"])
 })
 
-test("the heir of a transfer is asked only when it has the whole log, and takes the high-water over", () => {
+test("the heir of a transfer is asked only when it has the whole log, and takes over what is handed to it", () => {
   const leader = leaderOf(3)
   leader.highWater = 777
+  leader.memory = "locks"
   leader.sync()
   leader.step({ type: "turnEnded" })
   leader.receive(appendReply(3, 1, 3, 1))
@@ -178,13 +179,13 @@ test("the heir of a transfer is asked only when it has the whole log, and takes 
   heir.sync()
   assert.isTrue(heir.released.every((send) => send.message.type === "voteRequest" && send.message.transfer))
   const won = heir.receive(voteReply(3, 2, 4)).filter((effect) => effect.type === "becameLeader")
-  assert.deepEqual(won, [{ type: "becameLeader", index: 2, highWater: 777 }])
+  assert.deepEqual(won, [{ type: "becameLeader", index: 2, highWater: 777, memory: "locks" }])
 })
 
 test("a high-water of an earlier transfer is not taken over in a later term", () => {
   const heir = new Peer(2, { log: [3] })
   heir.receive(heartbeat(1, 2, 3))
-  heir.receive({ type: "timeoutNow", group: 1, from: 1, to: 2, term: 3, highWater: 777 })
+  heir.receive({ type: "timeoutNow", group: 1, from: 1, to: 2, term: 3, highWater: 777, memory: "x" })
   heir.sync()
   heir.receive(heartbeat(3, 2, 5))
   heir.mono = heir.raft.deadline
@@ -192,7 +193,7 @@ test("a high-water of an earlier transfer is not taken over in a later term", ()
   heir.receive(voteReply(3, 2, 6, true, true))
   heir.sync()
   const won = heir.receive(voteReply(3, 2, 6)).filter((effect) => effect.type === "becameLeader")
-  assert.deepEqual(won, [{ type: "becameLeader", index: 2, highWater: null }])
+  assert.deepEqual(won, [{ type: "becameLeader", index: 2, highWater: null, memory: null }])
 })
 
 test("a voter that hears from its leader votes in a transfer all the same", () => {
@@ -230,7 +231,7 @@ test("a transfer to a learner, a stranger or by a follower is refused, and one t
 })
 
 test("a request to campaign counts only from the leader's own term, and only for a voter", () => {
-  const now = { type: "timeoutNow", group: 1, from: 1, to: 2, highWater: 0 } as const
+  const now = { type: "timeoutNow", group: 1, from: 1, to: 2, highWater: 0, memory: "" } as const
   const heir = new Peer(2, { log: [3] })
   heir.receive({ ...now, term: 2 })
   assert.equal(heir.raft.role, "follower")

@@ -371,10 +371,10 @@ describe("tokens", () => {
     rig.settle()
     rig.words()
     rig.pass(2 * tokenTtlUs)
-    rig.append(rig.service.horizonBatch(rig.now)!, false)
+    rig.append(rig.service.housekeeping.moveHorizon(rig.now)!, false)
     rig.settle()
     rig.pass(rig.service.deadline - rig.mono)
-    rig.append(rig.service.forgetBatch(rig.now)!, false)
+    rig.append(rig.service.housekeeping.forgetTokens(rig.now)!, false)
     rig.settle()
     assert.isAbove(rig.machine.horizon, fromWall(EPOCH_US))
     rig.ask([{ type: "increment", key: "n", by: 1 }], token(1))
@@ -389,7 +389,7 @@ describe("tokens", () => {
   test("a horizon that is proposed and not applied yet refuses already: what it lets be forgotten may go first", () => {
     const rig = new ServiceRig()
     rig.mono += 2 * tokenTtlUs
-    assert.isNotNull(rig.service.horizonBatch(rig.now))
+    assert.isNotNull(rig.service.housekeeping.moveHorizon(rig.now))
     rig.ask([{ type: "increment", key: "n", by: 1 }], token(1))
     rig.pump()
     assert.deepEqual(rig.words(), ["1 tokenExpired"])
@@ -408,15 +408,15 @@ describe("tokens", () => {
       rig.settle()
     }
     rig.pass(2 * tokenTtlUs)
-    rig.append(rig.service.horizonBatch(rig.now)!, false)
-    assert.isNull(rig.service.forgetBatch(rig.now), "not before its time")
+    rig.append(rig.service.housekeeping.moveHorizon(rig.now)!, false)
+    assert.isNull(rig.service.housekeeping.forgetTokens(rig.now), "not before its time")
     rig.pass(rig.service.deadline - rig.mono)
-    assert.isNull(rig.service.forgetBatch(rig.now), "not before the horizon is applied")
+    assert.isNull(rig.service.housekeeping.forgetTokens(rig.now), "not before the horizon is applied")
     rig.settle()
     const left: number[] = []
     while (rig.service.deadline < Number.MAX_SAFE_INTEGER) {
       rig.pass(rig.service.deadline - rig.mono)
-      const batch = rig.service.forgetBatch(rig.now)
+      const batch = rig.service.housekeeping.forgetTokens(rig.now)
       if (batch === null) continue
       rig.append(batch, false)
       rig.settle()
@@ -425,7 +425,7 @@ describe("tokens", () => {
     assert.deepEqual(left, [3_000 - 1_024, 3_000 - 2_048, 0])
     assert.isTrue(rig.machine.recount())
     rig.pass(tokenTtlUs)
-    rig.append(rig.service.horizonBatch(rig.now)!, false)
+    rig.append(rig.service.housekeeping.moveHorizon(rig.now)!, false)
     assert.isBelow(rig.service.deadline, Number.MAX_SAFE_INTEGER)
     rig.lose()
     assert.equal(rig.service.deadline, Number.MAX_SAFE_INTEGER)
@@ -454,14 +454,14 @@ describe("tokens", () => {
   test("the horizon moves only when it is worth an entry, and only where its leader may write", () => {
     const rig = new ServiceRig()
     rig.mono += 2 * tokenTtlUs
-    assert.isNotNull(rig.service.horizonBatch(rig.now))
-    assert.isNull(rig.service.horizonBatch(rig.now))
+    assert.isNotNull(rig.service.housekeeping.moveHorizon(rig.now))
+    assert.isNull(rig.service.housekeeping.moveHorizon(rig.now))
     const other = new ServiceRig()
     other.mono += 2 * tokenTtlUs
     other.context = { isLeader: false }
-    assert.isNull(other.service.horizonBatch(other.now))
+    assert.isNull(other.service.housekeeping.moveHorizon(other.now))
     other.context = { termStartIndex: 9 }
-    assert.isNull(other.service.horizonBatch(other.now))
+    assert.isNull(other.service.housekeeping.moveHorizon(other.now))
   })
 })
 

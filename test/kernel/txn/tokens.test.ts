@@ -32,6 +32,7 @@ const record: fc.Arbitrary<OutcomeRecord> = fc.record({
   commitTs: fc.maxSafeNat(),
   body: fc.oneof(
     fc.constant(null),
+    fc.constant({ type: "prevented" as const }),
     fc.record({ type: fc.constant("results" as const), results: fc.array(result, { maxLength: 4 }) }),
     fc.record({
       type: fc.constant("error" as const),

@@ -88,6 +88,7 @@ const reply: fc.Arbitrary<KvReply> = fc.oneof(
     id: uint,
     commitTs: uint,
     results: fc.array(result, { maxLength: 6 }),
+    answer: fc.constant(null),
   }),
   record({ type: fc.constant("error" as const), id: uint, error }),
 )

@@ -96,7 +96,7 @@ function messageOf(...ids: number[]): Buffer {
 }
 
 function ok(id: number, value = "v"): KvReply {
-  return { type: "ok", id, commitTs: 2048, results: [{ type: "value", value }] }
+  return { type: "ok", id, commitTs: 2048, results: [{ type: "value", value }], answer: null }
 }
 
 describe("a session", () => {

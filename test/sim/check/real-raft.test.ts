@@ -230,6 +230,7 @@ class Host {
       draining: false,
       support: NO_SUPPORT,
       highWater: 0,
+      memory: () => "",
       budget: NOTHING_BESIDE,
       switches: NO_SWITCHES,
     }

@@ -115,7 +115,7 @@ export class ToyKernel implements StoreKernel {
           {
             type: "reply",
             session: input.session,
-            reply: { type: "ok", id: input.request.id, commitTs: this.heard, results: [] },
+            reply: { type: "ok", id: input.request.id, commitTs: this.heard, results: [], answer: null },
             barrier: { volume: 1, lsn: this.#lsn + 1 + (this.#inFlight ? 1 : 0) },
           },
         ]
@@ -146,6 +146,7 @@ export class ToyKernel implements StoreKernel {
       case "checkpointFailed":
         return [{ type: "fatal", code: "checkpointFailed", detail: "" }]
       case "drain":
+      case "txn":
         return []
       case "turnEnded":
         return this.#endTurn()

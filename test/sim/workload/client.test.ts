@@ -61,6 +61,7 @@ const ok = (request: KvRequest): KvReply => ({
   id: request.id,
   commitTs: 100,
   results: request.ops.map(() => ({ type: "done" })),
+  answer: null,
 })
 const notLeader =
   (hint: number | null) =>
