@@ -115,6 +115,10 @@ const CATALOGUE: Readonly<Record<string, number | string>> = {
   "range.token.expired": 1_100,
   "range.token.repeated": 2_700,
   "range.write.waitedForClock": 3_700,
+  "txn.blocked":
+    "No workload of the campaign asks for transactions yet: `test/kernel/txn/judge.test.ts` has one wait for another.",
+  "txn.cleaned":
+    "No workload of the campaign asks for transactions yet: `test/kernel/txn/judge.test.ts` has one leave intents behind.",
   "wal.diskFull": 140,
   "wal.madeRoom": 39,
   "wal.recovered.chainBreak": 97,
