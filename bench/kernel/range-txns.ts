@@ -54,7 +54,12 @@ class Leader {
       makeEntry(1, 1, { type: "bootstrap", bootstrap: { descriptor: RANGE, configuration } }),
     )
     this.#service = new RangeService(this.#machine, DEFAULT_TIMING, DEFAULT_LIMITS)
-    this.#path = { leaseIndex: () => this.#index, nextRound: () => 1, timelineWall: () => null }
+    this.#path = {
+      leaseIndex: () => this.#index,
+      nextRound: () => 1,
+      timelineWall: () => null,
+      closedTs: () => 0,
+    }
   }
 
   get #context(): ServiceContext {

@@ -18,6 +18,8 @@ type Place = {
  */
 export class Directory {
   readonly #places = new Map<RangeId, Place>()
+  /** All that a range was ever on. */
+  readonly #stores = new Set<StoreId>()
   /** Ranges of a tenant by start, made when asked for. */
   #sorted = new Map<TenantId, readonly RangeDescriptor[]>()
 
@@ -25,7 +27,7 @@ export class Directory {
     const directory = new Directory()
     for (const { descriptor, configuration } of groups) {
       const stores = [...configuration.voters, ...configuration.learners].map((member) => member.store)
-      directory.#places.set(descriptor.rangeId, { descriptor, stores, leader: null })
+      directory.#put({ descriptor, stores, leader: null })
     }
     return directory
   }
@@ -34,11 +36,11 @@ export class Directory {
   learn(descriptor: RangeDescriptor, store: StoreId): void {
     const known = this.#places.get(descriptor.rangeId)
     if (known === undefined) {
-      this.#places.set(descriptor.rangeId, { descriptor, stores: [store], leader: null })
+      this.#put({ descriptor, stores: [store], leader: null })
       this.#sorted.delete(descriptor.tenant)
       return
     }
-    if (!known.stores.includes(store)) known.stores.push(store)
+    this.#note(known, store)
     if (descriptor.generation <= known.descriptor.generation) return
     known.descriptor = descriptor
     this.#sorted.delete(descriptor.tenant)
@@ -49,7 +51,23 @@ export class Directory {
     const place = this.#places.get(range)
     if (place === undefined) return
     place.leader = store
-    if (store !== null && !place.stores.includes(store)) place.stores.push(store)
+    if (store !== null) this.#note(place, store)
+  }
+
+  #put(place: Place): void {
+    this.#places.set(place.descriptor.rangeId, place)
+    for (const store of place.stores) this.#stores.add(store)
+  }
+
+  #note(place: Place, store: StoreId): void {
+    if (place.stores.includes(store)) return
+    place.stores.push(store)
+    this.#stores.add(store)
+  }
+
+  /** Whether any range is known to have been there. */
+  hasStore(store: StoreId): boolean {
+    return this.#stores.has(store)
   }
 
   get(range: RangeId): RangeDescriptor | null {
@@ -113,7 +131,7 @@ export class Directory {
       const stores: StoreId[] = []
       for (let more = reader.count(); more > 0; more--) stores.push(reader.uint())
       const leader = reader.uint()
-      directory.#places.set(descriptor.rangeId, { descriptor, stores, leader: leader === 0 ? null : leader })
+      directory.#put({ descriptor, stores, leader: leader === 0 ? null : leader })
     }
     return directory
   }

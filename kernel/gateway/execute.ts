@@ -97,6 +97,9 @@ export function* executeAtRanges(course: Course, draft: Draft, statement: Statem
       else if (reply.error.code === "staleGeneration") {
         draft.rollBack(part.seq, part.seq + part.items.length - 1)
         moved.push(...part.items)
+      } else if (reply.error.code === "cancelled" && course.stopped === null) {
+        // That was meant for a statement before this one.
+        newer.push(part)
       } else {
         const at = newerAt(draft, reply.error)
         if (at > 0) newer.push(part)

@@ -160,9 +160,14 @@ export class Gateway {
   /** A range here has a transaction that waits for others; nobody: no longer. */
   waits(wait: Wait, holders: readonly TxnId[], stamp: Stamp): void {
     const gateway = gatewayOf(wait.txn)
-    if (gateway.store !== this.#self.store) this.#send(gateway.store, { type: "waits", wait, for: holders })
+    if (gateway.store !== this.#self.store) this.#pass(gateway.store, { type: "waits", wait, for: holders })
     else this.#toldWaits(wait, holders, stamp)
     this.#settle(stamp)
+  }
+
+  /** To a store that an id names: an id is not proof that there is one. */
+  #pass(to: StoreId, message: GatewayMessage): void {
+    if (this.directory.hasStore(to)) this.#send(to, message)
   }
 
   #toldWaits(wait: Wait, holders: readonly TxnId[], stamp: Stamp): void {
@@ -176,7 +181,7 @@ export class Gateway {
     const todo = [...probes]
     for (let probe = todo.pop(); probe !== undefined; probe = todo.pop()) {
       const { store, nonce } = gatewayOf(probe.to)
-      if (store !== this.#self.store) this.#send(store, probe)
+      if (store !== this.#self.store) this.#pass(store, probe)
       else if (nonce === nonceWord(this.#self.nonce)) {
         const heard = this.#deadlocks.heard(probe)
         if ("probes" in heard) todo.push(...heard.probes)

@@ -21,6 +21,8 @@ export interface Ranges {
 export class Gate {
   readonly desk: Desk = new Desk()
   readonly #gateway: Gateway
+  /** Something was said to the gateway since it was served. */
+  #isTouched = false
 
   constructor(gateway: Gateway) {
     this.#gateway = gateway
@@ -28,6 +30,11 @@ export class Gate {
 
   static open(config: KernelConfig, process: Process, wall: Wall): Gate {
     return new Gate(gatewayFor(config, process, wall))
+  }
+
+  /** Whether it has to be served: most steps of a store have nothing to do with it. */
+  get isBusy(): boolean {
+    return this.#isTouched || !this.desk.isEmpty
   }
 
   get deadline(): Mono {
@@ -40,15 +47,18 @@ export class Gate {
   }
 
   request(input: Extract<Input, { readonly type: "txn" }>, isFenced: boolean, isDraining: boolean): void {
+    this.#isTouched = true
     const refusal: KernelError | null = isFenced ? FENCED : isDraining ? LEAVING : null
     this.#gateway.request(input.session, input.request, refusal, input)
   }
 
   message(message: GatewayMessage, header: FrameHeader, stamp: Stamp): void {
+    this.#isTouched = true
     this.#gateway.message(message, header, stamp)
   }
 
   timePassed(stamp: Stamp): void {
+    this.#isTouched = true
     this.#gateway.timePassed(stamp)
   }
 
@@ -59,6 +69,7 @@ export class Gate {
 
   /** Carries to and fro between the gateway and the ranges, until neither has anything more to say. */
   serve(ranges: Ranges, out: Effect[], stamp: Stamp): void {
+    this.#isTouched = false
     const [gateway, desk] = [this.#gateway, this.desk]
     while (gateway.hasWork || !desk.isEmpty) {
       for (const { session, reply } of desk.takeReplies()) gateway.replied(session, reply, stamp)

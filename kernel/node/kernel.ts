@@ -493,7 +493,7 @@ export class Kernel {
 
   /** What the gateway and the ranges here have to say to each other. */
   #serveGate(stamp: Stamp): void {
-    if (this.#phase !== "running") return
+    if (this.#phase !== "running" || !this.#gate.isBusy) return
     this.#gate.serve(this.#ranges, this.#out, stamp)
     const { deadline } = this.#gate
     if (deadline < Number.MAX_SAFE_INTEGER) this.#agenda.timers.atLatest(GATEWAY, deadline)

@@ -231,6 +231,7 @@ export class Replica {
         this.isDirty = true
         return raft.requestRead()
       },
+      closedTs: () => machine.lowWater,
       timelineWall: () => {
         const statement = raft.statement(this.#raftContext(moment))
         if (statement === null || statement.commitIndex > machine.appliedIndex) return null

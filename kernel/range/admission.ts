@@ -33,8 +33,10 @@ export function refusalOf(
   if (misplaced !== null) return misplaced
   if (context.refusal !== null) return context.refusal
   if (request.read === "eventual" && isReadOnly(request)) return null
-  if (!context.isLeader && request.read === "timeline" && request.readTs === 0 && !context.isFenced)
-    return path.timelineWall() === null ? notLeader(context) : null
+  if (!context.isLeader && request.read === "timeline" && !context.isFenced) {
+    const isHere = request.readTs === 0 ? path.timelineWall() !== null : request.readTs <= path.closedTs()
+    return isHere ? null : notLeader(context)
+  }
   if (!context.isLeader || context.isTransferring) return notLeader(context)
   if (context.isFenced) return { code: "clockOutOfBound" }
   const readTs = readAt(request)

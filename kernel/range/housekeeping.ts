@@ -1,4 +1,5 @@
 import type { Write } from "../engine/engine.ts"
+import type { Timestamp } from "../ids.ts"
 import type { Batch } from "../raft/types.ts"
 import type { Judge } from "../txn/judge.ts"
 import type { ServiceContext } from "./service-context.ts"
@@ -8,10 +9,10 @@ import type { TokenDesk } from "./token-desk.ts"
 /** Log that waits for a quorum, above which nothing is put away: it is in no hurry. */
 const PUT_AWAY_UNCOMMITTED_MAX = 256 << 10
 
-/** An entry of this leader, as the state is now. */
-export function batchOf(machine: StateMachine, writes: readonly Write[]): Batch {
+/** An entry of this leader, as the state is now; nothing after it in the log is given a timestamp at or below `closedTs`. */
+export function batchOf(machine: StateMachine, writes: readonly Write[], closedTs: Timestamp): Batch {
   const { leaseSequence, descriptor } = machine
-  return { generation: descriptor.generation, leaseSequence, closedTs: 0, minVersion: 1, writes }
+  return { generation: descriptor.generation, leaseSequence, closedTs, minVersion: 1, writes }
 }
 
 /** What a leader puts away in logged steps, when nobody waits for it. Null where there is nothing worth an entry. */
@@ -51,6 +52,6 @@ export class Housekeeping {
   }
 
   #batch(writes: readonly Write[]): Batch | null {
-    return writes.length === 0 || this.#machine.checkDamage() ? null : batchOf(this.#machine, writes)
+    return writes.length === 0 || this.#machine.checkDamage() ? null : batchOf(this.#machine, writes, 0)
   }
 }

@@ -37,6 +37,20 @@ export class PlainRequests {
     this.#out.reply(session, this.#evaluated(request, Number.MAX_SAFE_INTEGER, asOf))
   }
 
+  /**
+   * A follower at a timestamp that is closed: whatever will be assigned lies above, and what was lies before it in the log.
+   * Only an intent that is here already may still come to lie beneath.
+   */
+  readClosed(session: number, request: KvRequest, context: ServiceContext): void {
+    const { readTs } = request
+    this.#out.mark("range.read.closed")
+    const footprint = footprintOf(request)
+    const rows = footprint.isWrite ? [] : this.#intents.in(footprint.reads)
+    const met = rows !== "damaged" && rows.some(({ intent }) => intent.writeTs <= readTs)
+    if (met) return this.#out.refuse(session, request.id, notLeader(context))
+    this.#out.answer(session, this.#evaluated(request, readTs, readTs), readTs, context.mono, context.wall)
+  }
+
   /** A follower has no say in what becomes of an intent: whoever meets one there asks the leader. */
   readTimeline(session: number, request: KvRequest, wall: Wall, context: ServiceContext): void {
     this.#out.mark("range.read.timeline")

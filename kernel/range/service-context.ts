@@ -1,5 +1,5 @@
 import type { KernelError } from "../errors.ts"
-import type { LogIndex, Mono, StoreId, Wall } from "../ids.ts"
+import type { LogIndex, Mono, StoreId, Timestamp, Wall } from "../ids.ts"
 import type { Observation } from "../node/observation.ts"
 import type { Switches } from "../node/switches.ts"
 import type { Push } from "../txn/known.ts"
@@ -40,6 +40,8 @@ export interface ReadPath {
   nextRound(): number
   /** The wall clock of the leader as of which this follower holds everything; null when it cannot know. */
   timelineWall(): Wall | null
+  /** Nothing that is not applied here has a timestamp at or below it, but for what intents become. */
+  closedTs(): Timestamp
 }
 
 export type ServiceEffect =

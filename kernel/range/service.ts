@@ -14,7 +14,7 @@ import type { OutcomeBody } from "../txn/outcome.ts"
 import type { TxnId, TxnState } from "../txn/protocol.ts"
 import { notLeader, refusalOf } from "./admission.ts"
 import type { ReadPath, ServiceContext, ServiceEffect } from "./service-context.ts"
-import { footprintOf, isReadOnly, type Footprint } from "./asked.ts"
+import { isReadOnly } from "./asked.ts"
 import { batchOf, Housekeeping } from "./housekeeping.ts"
 import { Latches } from "./latches.ts"
 import { Outbox } from "./outbox.ts"
@@ -128,12 +128,12 @@ export class RangeService {
       context.mono + (request.deadlineUs === 0 ? this.#timing.requestDeadlineUs : request.deadlineUs)
     if (request.read === "eventual" && isReadOnly(request))
       return this.#plain.readHere(session, request, Math.max(this.#machine.lowWater, fromWall(context.wall)))
+    if (!context.isLeader && request.readTs !== 0) return this.#plain.readClosed(session, request, context)
     if (!context.isLeader) return this.#plain.readTimeline(session, request, path.timelineWall()!, context)
     if (context.isDiskFull && !isReadOnly(request)) this.#out.mark("range.diskFull.deletes")
-    const footprint = footprintOf(request)
-    const waiting = arrived(session, request, deadline, footprint.isWrite)
+    const waiting = arrived(session, request, deadline)
     this.#wakeBy(deadline)
-    if (footprint.isWrite) this.#latch(waiting, footprint)
+    if (waiting.footprint.isWrite) this.#latch(waiting)
     else {
       const index = path.leaseIndex()
       if (index === null) waiting.round = path.nextRound()
@@ -143,7 +143,8 @@ export class RangeService {
   }
 
   /** Asks for the latches of a request that writes; one that reads waits for the writers there are. */
-  #latch(waiting: Waiting, footprint: Footprint = footprintOf(waiting.request)): void {
+  #latch(waiting: Waiting): void {
+    const { footprint } = waiting
     waiting.ticket = footprint.isWrite
       ? this.#latches.acquire(footprint.keys)
       : this.#latches.acquireRead(footprint.reads)
@@ -204,7 +205,7 @@ export class RangeService {
       if (command.type === "cancelWait") this.#cancel(command.txn)
       return verdict
     }
-    if (waiting.isWrite) return this.#write(waiting, context)
+    if (waiting.footprint.isWrite) return this.#write(waiting, context)
     if (request.txn !== null || waiting.place !== 0 || !this.#judge.intents.none)
       return this.#carriedOut(waiting, this.#judge.read(waiting, context.wall), context)
     this.#finish(waiting)
@@ -345,7 +346,7 @@ export class RangeService {
     // What a transaction wrote is shown to nobody yet: its gateway waits for the clock when it commits.
     const commitTs = command === null && (txn === null || txn.onePhase !== null) ? ts : 0
     this.#proposing = { session, ticket, deadline, commitTs, reply, kept, isTxn, aftermath, answered }
-    return batchOf(this.#machine, all)
+    return batchOf(this.#machine, all, this.#clock.last)
   }
 
   /** The batch `pump` gave last is in the log at `index`. */

@@ -5,6 +5,7 @@ import type { Cleaning } from "../txn/queues.ts"
 import type { Case } from "../txn/verdict.ts"
 import { loadBody, saveBody, type KeptBody } from "../txn/kept-bodies.ts"
 import type { OutcomeBody } from "../txn/outcome.ts"
+import { footprintOf } from "./asked.ts"
 import type { RangeDescriptor } from "./descriptor.ts"
 import { plainRequest, type KvReply, type KvRequest } from "./request.ts"
 import type { TxnAnswer } from "../txn/protocol.ts"
@@ -15,7 +16,6 @@ import { readReply, readRequest, writeReply, writeRequest } from "./request-code
 export type Waiting = Case & {
   readonly session: number
   readonly deadline: Mono
-  readonly isWrite: boolean
   /** Of this leader itself: nobody is answered. */
   readonly isOwn: boolean
   /** A read: the round that confirms it, 0 once it is confirmed. */
@@ -29,12 +29,12 @@ export type Waiting = Case & {
 }
 
 /** A request that has arrived just now. */
-export function arrived(session: number, request: KvRequest, deadline: Mono, isWrite: boolean): Waiting {
+export function arrived(session: number, request: KvRequest, deadline: Mono): Waiting {
   return {
     session,
     request,
+    footprint: footprintOf(request),
     deadline,
-    isWrite,
     isOwn: false,
     round: 0,
     index: 0,
@@ -52,7 +52,7 @@ export function ownCleaning(descriptor: RangeDescriptor, { txn, state, keys }: C
   const { rolledBack } = state
   const command = { type: "resolve", txn, commitTs, rolledBack, keys, spans: [] } as const
   const request = plainRequest(descriptor, [], { command })
-  return { ...arrived(0, request, Number.MAX_SAFE_INTEGER, true), isOwn: true }
+  return { ...arrived(0, request, Number.MAX_SAFE_INTEGER), isOwn: true }
 }
 
 export type Proposal = {
@@ -75,7 +75,6 @@ export function saveWaiting(waiting: Waiting, sink: Sink): void {
   sink.uint(waiting.session)
   writeRequest(waiting.request, sink)
   sink.uint(waiting.deadline)
-  sink.bool(waiting.isWrite)
   sink.bool(waiting.isOwn)
   sink.uint(waiting.round)
   sink.uint(waiting.index)
@@ -87,11 +86,13 @@ export function saveWaiting(waiting: Waiting, sink: Sink): void {
 }
 
 export function loadWaiting(reader: ByteReader): Waiting {
+  const session = reader.uint()
+  const request = readRequest(reader)
   return {
-    session: reader.uint(),
-    request: readRequest(reader),
+    session,
+    request,
+    footprint: footprintOf(request),
     deadline: reader.uint(),
-    isWrite: reader.bool(),
     isOwn: reader.bool(),
     round: reader.uint(),
     index: reader.uint(),

@@ -86,7 +86,7 @@ export class Judge {
       this.clock.noteRead(each.readTs)
       if (fixed === 0 && this.intents.none) return this.#evaluated(request.ops, each.readTs, NO_OWN)
     }
-    const { reads } = touched(request.ops)
+    const reads = spansOf(each)
     for (;;) {
       const localLimit = fixed === 0 ? each.readTs : seen
       const limit = fixed === 0 ? FOREVER : (meta?.limitTs ?? 0)
@@ -205,8 +205,7 @@ export class Judge {
     this.#localLimit(meta)
     const readTs = meta.readTs === 0 ? this.clock.readNow(wall) : meta.readTs
     this.clock.noteRead(readTs)
-    const { reads } = touched(ops)
-    const rows = this.intents.in(reads)
+    const rows = this.intents.in(spansOf(each))
     if (rows === "damaged") return DAMAGED
     const own = rows.filter(({ intent }) => intent.txn === meta.id)
     const under = this.#under(own, meta)
@@ -516,6 +515,11 @@ function isLocking({ lock, level, control }: TxnMeta): boolean {
 
 function strengthOf({ lock }: TxnMeta): LockStrength {
   return lock ?? "shared"
+}
+
+/** Of one that only reads. */
+function spansOf({ footprint }: Case): readonly KeySpan[] {
+  return footprint.isWrite ? NO_SPANS : footprint.reads
 }
 
 /** It does not look at what it writes over. */

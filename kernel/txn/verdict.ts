@@ -1,6 +1,7 @@
 import type { Write } from "../engine/engine.ts"
 import type { KernelError } from "../errors.ts"
 import type { Timestamp } from "../ids.ts"
+import type { Footprint } from "../range/asked.ts"
 import type { KvRequest, KvResult } from "../range/request.ts"
 import type { Aftermath } from "./aftermath.ts"
 import type { Lock, Met } from "./lock-table.ts"
@@ -9,6 +10,8 @@ import type { TxnAnswer } from "./protocol.ts"
 /** A request under evaluation, and what is kept of it between two evaluations. */
 export type Case = {
   readonly request: KvRequest
+  /** What it latches, looked up once. */
+  readonly footprint: Footprint
   /** Its place among those that wait for locks and intents; 0 before it had to. */
   place: number
   /** A read of "now": when that is, once it was looked at; 0 before. */

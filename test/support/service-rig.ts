@@ -79,6 +79,7 @@ export class ServiceRig {
       leaseIndex: () => this.leaseIndex,
       nextRound: () => this.round + 1,
       timelineWall: () => this.timelineWall,
+      closedTs: () => this.machine.lowWater,
     })
     this.#drain()
     return id

@@ -251,7 +251,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
         file: "kernel/range/service.ts",
         find: "if (this.#machine.appliedIndex < context.termStartIndex) return null",
         replace:
-          "if (this.#machine.appliedIndex < context.termStartIndex && [...this.#waiting.values()].some((waiting) => waiting.isWrite)) return null",
+          "if (this.#machine.appliedIndex < context.termStartIndex && [...this.#waiting.values()].some((waiting) => waiting.footprint.isWrite)) return null",
       },
     ],
   },

@@ -1,5 +1,6 @@
 import { assert, test } from "vitest"
 import type { TxnAction, TxnReply } from "#kernel/gateway/client.ts"
+import { SESSION_TXNS_MAX } from "#kernel/limits.ts"
 import type { KvOp } from "#kernel/range/request.ts"
 import { TxnWorld } from "../../support/txn-world.ts"
 
@@ -349,5 +350,39 @@ test("the past is read as it was, and never written", () => {
   client.begin(1, "serializable", "locking", { readOnly: true, readTs: commits[0]! })
   assert.deepEqual(valuesOf(client.do(1, get("a"), get("z"))), ["1", "1"])
   assert.equal(valuesOf(client.do(1, put("a", "3"))), "readOnlyTransaction")
+  assert.equal(client.commit(1).type, "ok")
+})
+
+test("what cannot be asked is refused with its code, and changes nothing", () => {
+  const world = new TxnWorld(12, [1, 2])
+  const client = new Client(world, 1)
+  const begin = {
+    type: "begin",
+    level: "snapshot",
+    control: "locking",
+    readOnly: false,
+    readTs: 0,
+    token: null,
+  } as const
+  assert.equal(valuesOf(client.commit(1)), "noTransaction")
+  for (let txn = 1; txn <= SESSION_TXNS_MAX; txn++) assert.equal(client.ask(txn, begin).type, "ok")
+  assert.equal(valuesOf(client.ask(99, begin)), "tooManyTransactions")
+  assert.equal(new Client(world, 1, 2).ask(99, begin).type, "ok", "another session may")
+  assert.equal(valuesOf(client.ask(1, begin)), "badRequest", "a name stands for one")
+  client.ask(64, { type: "rollback" })
+  assert.equal(valuesOf(client.ask(99, { ...begin, readTs: 1 })), "badRequest", "nobody writes the past")
+  const future = { ...begin, readOnly: true, readTs: Number.MAX_SAFE_INTEGER }
+  assert.equal(valuesOf(client.ask(99, future)), "clockOutOfBound")
+  for (const action of [
+    { type: "rollbackTo", name: "no such" },
+    { type: "savepoint", name: "\u{100}" },
+    { type: "execute", ops: [put("", "1")], wait: "wait", lock: null, commit: false },
+    { type: "execute", ops: [{ type: "get", key: "\u{100}" }], wait: "wait", lock: null, commit: false },
+  ] as const) {
+    const refused = client.ask(1, action)
+    assert.deepEqual([valuesOf(refused), (refused as { isOpen: boolean }).isOpen], ["badRequest", true])
+  }
+  assert.equal(valuesOf(client.ask(1, { type: "savepoint", name: "x".repeat(65) })), "tooLarge")
+  client.do(1, put("a", "1"), put("z", "1"))
   assert.equal(client.commit(1).type, "ok")
 })

@@ -91,7 +91,7 @@ function splitScan(op: KvOp): readonly KvOp[] {
 }
 
 type Trouble = {
-  readonly kind: "none" | "restart" | "transfer"
+  readonly kind: "cut" | "restart" | "transfer"
   readonly atUs: number
   readonly which: number
 }
@@ -103,18 +103,21 @@ const weather: fc.Arbitrary<Weather> = fc.record({
 })
 const skew = fc.array(fc.integer({ min: -100_000, max: 100_000 }), { minLength: 3, maxLength: 3 })
 const clients = fc.array(fc.array(shape, { minLength: 1, maxLength: 4 }), { minLength: 2, maxLength: 5 })
-const trouble: fc.Arbitrary<Trouble> = fc.record({
-  kind: fc.constantFrom<Trouble["kind"]>("none", "restart", "transfer"),
-  atUs: fc.nat(300_000),
-  which: fc.nat(2),
-})
+const troubles: fc.Arbitrary<readonly Trouble[]> = fc.array(
+  fc.record({
+    kind: fc.constantFrom<Trouble["kind"]>("cut", "restart", "transfer", "transfer"),
+    atUs: fc.oneof(fc.nat(300_000), fc.nat(4_000_000)),
+    which: fc.nat(2),
+  }),
+  { maxLength: 3 },
+)
 
 function live(
   seed: number,
   weather: Weather,
   skewUs: readonly number[],
   clients: readonly (readonly Shape[])[],
-  { kind, atUs, which }: Trouble,
+  troubles: readonly Trouble[],
 ): { readonly world: TxnCluster; readonly all: readonly Lived[] } {
   const world = new TxnCluster(seed, skewUs)
   world.weather = weather
@@ -127,17 +130,23 @@ function live(
         shapes.map((each, n) => scriptOf(each, `${i}.${n}`)),
       ),
   )
-  const store = 1 + which
-  world.after(1 + atUs, () => {
-    if (kind === "transfer") world.transfer(world.cluster.store(store), store, 1 + (store % 3))
-    if (kind !== "restart") return
-    world.restart(store)
-    for (const each of historians) {
-      if (each.store !== store) continue
-      each.gatewayDied()
-      world.after(1_500_000, () => each.gatewayIsBack())
-    }
-  })
+  for (const { kind, atUs, which } of troubles) {
+    const store = 1 + which
+    world.after(1 + atUs, () => {
+      if (kind === "transfer") world.transfer(world.cluster.store(store), store, 1 + (store % 3))
+      if (kind === "cut") {
+        world.cluster.cut.add(store)
+        world.after(2_500_000, () => world.cluster.cut.delete(store))
+      }
+      if (kind !== "restart") return
+      world.restart(store)
+      for (const each of historians) {
+        if (each.store !== store) continue
+        each.gatewayDied()
+        world.after(1_500_000, () => each.gatewayIsBack())
+      }
+    })
+  }
   world.run(60_000_000, () => historians.every((each) => each.isDone))
   assert.isTrue(
     historians.every((each) => each.isDone),
@@ -166,7 +175,7 @@ test("histories of real stores keep their word, whatever the network, the clocks
   const outcomes = new Map<string, number>()
   const many = process.env["ORRERY_HISTORIES"]
   fc.assert(
-    fc.property(fc.nat(), weather, skew, clients, trouble, (seed, ...plan) => {
+    fc.property(fc.nat(), weather, skew, clients, troubles, (seed, ...plan) => {
       const { world, all } = live(seed, ...plan)
       assertAtomic(world, all)
       assertReads(world, all, KEYS)

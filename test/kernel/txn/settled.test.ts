@@ -60,6 +60,35 @@ describe("records", () => {
   })
 })
 
+describe("closed timestamps", () => {
+  test("every entry closes what was assigned before it, and nothing is assigned there any more", () => {
+    const rig = rigWith({ a: "0" })
+    const before = rig.machine.lowWater
+    const reply = rig.answer([put("a", "1")], {})
+    assert.ok(reply.type === "ok")
+    assert.deepEqual([rig.machine.lowWater, before < reply.commitTs], [reply.commitTs, true])
+    // The clock goes back, leadership changes: the next is above all the same.
+    rig.wallOffsetUs -= 100_000
+    rig.lose()
+    rig.context = {}
+    assert.isAbove(rig.service.becameLeader(null, rig.now), reply.commitTs)
+  })
+
+  test("a follower serves what is closed, but for what an intent may become", () => {
+    const rig = rigWith({ a: "0", b: "0" })
+    const readTs = rig.machine.lowWater
+    rig.put("a", "1")
+    rig.begin("readCommitted").put("b", "1")
+    const closed = rig.machine.lowWater
+    rig.plain.length = 0
+    rig.context = { isLeader: false, leaderStore: 2 }
+    const ask = (key: string, at: number): string => send(rig, [get(key)], { read: "timeline", readTs: at })
+    assert.deepEqual([ask("a", readTs), ask("b", readTs), ask("a", closed)], ["0", "0", "1"])
+    assert.deepEqual([ask("b", closed), ask("a", closed + 1)], ["notLeader", "notLeader"])
+    assert.include(rig.marks, "range.read.closed")
+  })
+})
+
 describe("one phase", () => {
   test("commits what is all in one range, and leaves neither an intent nor a record", () => {
     const rig = rigWith({ n: "1" })
