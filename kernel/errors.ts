@@ -37,6 +37,7 @@ export type KernelError =
     }
   | { readonly code: "txnAborted" }
   | { readonly code: "lockNotAvailable"; readonly key: string; readonly by: TxnId | null }
+  | { readonly code: "snapshotTooOld" }
   | { readonly code: "deadlock" }
   | { readonly code: "cancelled" }
   | { readonly code: "noTransaction" }
@@ -66,6 +67,7 @@ export const RECOURSE: Readonly<Record<ErrorCode, Recourse>> = {
   txnRestart: "final", // SQLSTATE 40001: the whole transaction may be begun anew
   txnAborted: "final", // 40001: its record says so
   lockNotAvailable: "final", // 55P03: somebody holds it, and nobody wants to wait
+  snapshotTooOld: "final", // 72000: what could be read there may be gone
   deadlock: "final", // 40P01: the youngest of those that wait for each other
   cancelled: "final", // 57014
   noTransaction: "final", // 25P01

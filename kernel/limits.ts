@@ -43,6 +43,9 @@ export const TXN_HEARTBEAT_US = 1_000_000
 /** After so long without a word of its coordinator a transaction may be decided by anyone: five heartbeats. */
 export const TXN_ABANDONED_US: number = 5 * TXN_HEARTBEAT_US
 
+/** Age at which versions that are written over may go, if nobody has said otherwise: a day. */
+export const VERSION_TTL_US = 86_400_000_000
+
 /** One intent with its history; beyond it a write is `tooLarge`. As much as a request: one put of each op of it fits. */
 export const INTENT_BYTES_MAX: number = 4 << 20
 

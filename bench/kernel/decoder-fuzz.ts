@@ -217,6 +217,7 @@ const COMMANDS: readonly TxnCommand[] = [
   { type: "resolve", txn, commitTs: WIDE, rolledBack, keys: ["a"], spans: [span] },
   { type: "queryWait", txn, ticket: 5 },
   { type: "cancelWait", txn },
+  { type: "protect", id: 7, ts: WIDE },
   { type: "queryOutcome", key: "a", token: request.token!, prevent: true },
 ]
 const ANSWERS: readonly TxnAnswer[] = [

@@ -67,6 +67,8 @@ export type Timing = {
   readonly requestDeadlineUs: number
   /** Age at which tokens may be forgotten: below the horizon the answer is `tokenExpired`. */
   readonly tokenTtlUs: number
+  /** Age at which versions that are written over may go: below that reads are `snapshotTooOld`. A day unless said. */
+  readonly versionTtlUs?: number
   /** Every so often a replica counts its rows again, and a leader compares its state with its followers'. */
   readonly scrubPeriodUs: number
 }

@@ -298,17 +298,21 @@ export class Replica {
 
   /** Housekeeping: moves the horizon of tokens when it is time to. */
   tidy(moment: Moment): void {
-    const batch = this.service.housekeeping.moveHorizon(this.#serviceContext(moment))
-    if (batch === null) return
-    this.#append(batch, moment)
+    const { housekeeping } = this.service
+    const context = this.#serviceContext(moment)
+    this.#log([housekeeping.moveHorizon(context), housekeeping.moveThreshold(context)], moment)
     this.#settle(moment)
+  }
+
+  #log(batches: readonly (Batch | null)[], moment: Moment): void {
+    for (const batch of batches) if (batch !== null) this.#append(batch, moment)
   }
 
   #putAway(moment: Moment): void {
     const { housekeeping } = this.service
     const context = this.#serviceContext(moment)
-    for (const batch of [housekeeping.forgetTokens(context), housekeeping.collectRecords(context)])
-      if (batch !== null) this.#append(batch, moment)
+    const tokens = housekeeping.forgetTokens(context)
+    this.#log([tokens, housekeeping.collectRecords(context), housekeeping.collectVersions(context)], moment)
   }
 
   #step(event: RaftEvent, moment: Moment): void {

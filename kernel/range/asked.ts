@@ -50,6 +50,7 @@ const LETS_GO: Readonly<Record<TxnCommand["type"], boolean>> = {
   forget: true,
   queryWait: true,
   cancelWait: true,
+  protect: false,
   queryOutcome: false,
 }
 
@@ -96,6 +97,7 @@ function footprintOfCommand(command: TxnCommand, { token }: KvRequest): Footprin
       return { isWrite: true, keys: [...new Set(command.keys)] }
     case "queryWait":
     case "cancelWait":
+    case "protect":
       return { isWrite: true, keys: [] }
     default: {
       const record = RECORD_LATCH + command.txn

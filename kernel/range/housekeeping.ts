@@ -33,6 +33,16 @@ export class Housekeeping {
     return this.#batch(this.#tokens.moveHorizon(context.mono, context.wall))
   }
 
+  /** Moves the threshold below which versions may go; call it now and then. */
+  moveThreshold(context: ServiceContext): Batch | null {
+    return this.#mayWrite(context) ? this.#batch(this.#judge.gc.move(context.mono, context.wall)) : null
+  }
+
+  /** Deletes some versions that nobody may read any more; call it when the deadline has come. */
+  collectVersions(context: ServiceContext): Batch | null {
+    return this.#batch(this.#judge.gc.step(context.mono, this.#mayPutAway(context)))
+  }
+
   /** Deletes some of what lies behind the horizon; call it when the deadline has come. */
   forgetTokens(context: ServiceContext): Batch | null {
     return this.#batch(this.#tokens.forget(context.mono, this.#mayPutAway(context)))

@@ -1,7 +1,7 @@
 import type { Timestamp, Wall } from "../ids.ts"
 import { fromWall } from "../time/hlc.ts"
 import type { Verdict } from "../txn/verdict.ts"
-import type { IntentsHere } from "../txn/intents-here.ts"
+import type { Judge } from "../txn/judge.ts"
 import { notLeader } from "./admission.ts"
 import { footprintOf } from "./asked.ts"
 import { evaluate } from "./evaluate.ts"
@@ -15,19 +15,20 @@ import type { StateMachine } from "./state-machine.ts"
 export class PlainRequests {
   readonly #machine: StateMachine
   readonly #clock: RangeClock
-  readonly #intents: IntentsHere
+  readonly #judge: Judge
   readonly #out: Outbox
 
-  constructor(machine: StateMachine, clock: RangeClock, intents: IntentsHere, out: Outbox) {
+  constructor(machine: StateMachine, clock: RangeClock, judge: Judge, out: Outbox) {
     this.#machine = machine
     this.#clock = clock
-    this.#intents = intents
+    this.#judge = judge
     this.#out = out
   }
 
   /** A confirmed read of the leader, where there are no intents. */
   read(session: number, request: KvRequest, { mono, wall }: ServiceContext): void {
     const readTs = request.readTs === 0 ? this.#clock.readNow(wall) : request.readTs
+    if (this.#judge.isTooOld(readTs)) return this.#out.refuse(session, request.id, { code: "snapshotTooOld" })
     this.#clock.noteRead(readTs)
     this.#out.answer(session, this.#evaluated(request, readTs, readTs), readTs, mono, wall)
   }
@@ -44,8 +45,10 @@ export class PlainRequests {
   readClosed(session: number, request: KvRequest, context: ServiceContext): void {
     const { readTs } = request
     this.#out.mark("range.read.closed")
+    if (this.#judge.gc.isGone(readTs))
+      return this.#out.refuse(session, request.id, { code: "snapshotTooOld" })
     const footprint = footprintOf(request)
-    const rows = footprint.isWrite ? [] : this.#intents.in(footprint.reads)
+    const rows = footprint.isWrite ? [] : this.#judge.intents.in(footprint.reads)
     const met = rows !== "damaged" && rows.some(({ intent }) => intent.writeTs <= readTs)
     if (met) return this.#out.refuse(session, request.id, notLeader(context))
     this.#out.answer(session, this.#evaluated(request, readTs, readTs), readTs, context.mono, context.wall)
@@ -55,7 +58,7 @@ export class PlainRequests {
   readTimeline(session: number, request: KvRequest, wall: Wall, context: ServiceContext): void {
     this.#out.mark("range.read.timeline")
     const footprint = footprintOf(request)
-    const met = footprint.isWrite ? [] : this.#intents.in(footprint.reads)
+    const met = footprint.isWrite ? [] : this.#judge.intents.in(footprint.reads)
     if (met.length > 0 && !this.#machine.checkDamage())
       return this.#out.refuse(session, request.id, notLeader(context))
     this.readHere(session, request, fromWall(wall))

@@ -303,6 +303,7 @@ export function readError(reader: ByteReader): KernelError {
     case "diskFull":
     case "clockOutOfBound":
     case "txnAborted":
+    case "snapshotTooOld":
     case "deadlock":
     case "cancelled":
     case "noTransaction":

@@ -71,9 +71,9 @@ export class RangeService {
     this.#timing = timing
     this.#limits = limits
     this.#clock = new RangeClock(machine, timing)
-    this.#judge = new Judge(machine, this.#clock)
+    this.#judge = new Judge(machine, this.#clock, timing)
     this.#tokens = new TokenDesk(machine, timing)
-    this.#plain = new PlainRequests(machine, this.#clock, this.#judge.intents, this.#out)
+    this.#plain = new PlainRequests(machine, this.#clock, this.#judge, this.#out)
   }
 
   /** Requests held here. */
@@ -84,7 +84,7 @@ export class RangeService {
   /** When `timePassed` is wanted next. */
   get deadline(): Mono {
     const own = Math.min(this.#deadline, this.#tokens.deadline, this.#out.deadline)
-    return Math.min(own, this.#judge.queues.deadline, this.#judge.floor.deadline)
+    return Math.min(own, this.#judge.queues.deadline, this.#judge.floor.deadline, this.#judge.gc.deadline)
   }
 
   /** Whether `pump` may have something to do. */

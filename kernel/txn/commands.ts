@@ -10,6 +10,7 @@ import type { Met } from "./lock-table.ts"
 import type { KeySpan, TxnAnswer, TxnCommand } from "./protocol.ts"
 import { readFloor } from "./record.ts"
 import type { Case, Verdict } from "./verdict.ts"
+import { protectWrite } from "./version-gc.ts"
 
 /** What gateways and other ranges ask of this one beside reads and writes. */
 
@@ -17,6 +18,7 @@ type Of<Type extends TxnCommand["type"]> = Extract<TxnCommand, { readonly type: 
 
 const DAMAGED: Verdict = { type: "damaged" }
 const DONE: TxnAnswer = { type: "done" }
+const TOO_OLD: Verdict = { type: "refused", error: { code: "snapshotTooOld" } }
 
 export function judgeCommand(judge: Judge, each: Case, command: TxnCommand, wall: Wall): Verdict {
   switch (command.type) {
@@ -32,6 +34,13 @@ export function judgeCommand(judge: Judge, each: Case, command: TxnCommand, wall
     }
     case "cancelWait":
       return answered(DONE)
+    case "protect": {
+      const { tenant, start } = judge.machine.descriptor
+      if (command.ts !== 0 && judge.isTooOld(command.ts)) return TOO_OLD
+      judge.gc.protect(command.id, command.ts)
+      const writes = [protectWrite(tenant, start, command.id, command.ts)]
+      return { type: "proposed", ts: 0, results: [], answer: DONE, writes, aftermath: null }
+    }
     case "queryOutcome":
       return outcome(judge, command, wall)
     case "stage":
@@ -95,6 +104,8 @@ function answered(answer: TxnAnswer): Verdict {
  */
 function refresh(judge: Judge, each: Case, { txn, spans, toTs }: Of<"refresh">): Verdict {
   const { machine, clock, intents, known } = judge
+  // A deletion may be gone together with what it deleted.
+  if (spans.some(({ fromTs }) => judge.isTooOld(fromTs))) return TOO_OLD
   clock.noteRead(toTs)
   const rows = intents.in(spans)
   if (rows === "damaged") return DAMAGED

@@ -17,10 +17,13 @@ import type { KnownTxns } from "./known.ts"
 import { pointLock, type Lock, type LockTable, type Met } from "./lock-table.ts"
 import type { KeySpan, LockStrength, ReadSpan, RestartReason, TxnId, TxnMeta } from "./protocol.ts"
 import { Queues } from "./queues.ts"
+import type { Timing } from "../node/config.ts"
+import { VersionGc } from "./version-gc.ts"
 import { RecordFloor } from "./record-floor.ts"
 import type { Case, Verdict } from "./verdict.ts"
 
 const DAMAGED: Verdict = { type: "damaged" }
+const TOO_OLD: Verdict = { type: "refused", error: { code: "snapshotTooOld" } }
 const NO_LOCKS: readonly Lock[] = []
 const FOREVER = Number.MAX_SAFE_INTEGER
 /** Of locks, in the message that hands leadership over. */
@@ -39,17 +42,26 @@ export class Judge {
   readonly intents: IntentsHere
   readonly queues: Queues = new Queues()
   readonly floor: RecordFloor
+  readonly gc: VersionGc
 
-  constructor(machine: StateMachine, clock: RangeClock) {
+  constructor(machine: StateMachine, clock: RangeClock, timing: Timing) {
     this.machine = machine
     this.clock = clock
     this.intents = new IntentsHere(machine)
     this.floor = new RecordFloor(machine)
+    this.gc = new VersionGc(machine, timing)
   }
 
   /** All of older terms is applied. */
   begin(mono: Mono): void {
-    if (this.intents.count()) this.floor.begin(mono)
+    if (!this.intents.count()) return
+    this.floor.begin(mono)
+    this.gc.begin(mono)
+  }
+
+  /** What could be read there may be gone. */
+  isTooOld(readTs: Timestamp): boolean {
+    return readTs < this.gc.threshold
   }
 
   /** The next writes that collect records of transactions that are over. */
@@ -80,6 +92,7 @@ export class Judge {
     const meta = request.txn
     if (meta !== null && isLocking(meta)) return this.#lockingRead(each, meta, wall)
     const fixed = meta === null ? request.readTs : meta.readTs
+    if (fixed !== 0 && this.isTooOld(fixed)) return TOO_OLD
     const seen = this.#localLimit(meta)
     if (each.readTs === 0) {
       each.readTs = fixed === 0 ? this.clock.readNow(wall) : fixed
@@ -203,6 +216,7 @@ export class Judge {
     const { ops } = each.request
     const strength = strengthOf(meta)
     this.#localLimit(meta)
+    if (meta.readTs !== 0 && this.isTooOld(meta.readTs)) return TOO_OLD
     const readTs = meta.readTs === 0 ? this.clock.readNow(wall) : meta.readTs
     this.clock.noteRead(readTs)
     const rows = this.intents.in(spansOf(each))
@@ -303,6 +317,8 @@ export class Judge {
     const isRefreshed = onePhase !== null && meta?.level === "serializable"
     const fixed = meta === null || isRefreshed ? 0 : meta.readTs
     const readTs = fixed === 0 ? writeTs - 1 : fixed
+    if (this.isTooOld(readTs) || (onePhase ?? NO_SPANS).some(({ fromTs }) => this.isTooOld(fromTs)))
+      return TOO_OLD
     const { reads, writes } = touched(request.ops)
     const locks = meta !== null && isLocking(meta)
     const wanted = writes.map((key) => pointLock(key, "exclusive"))
@@ -494,18 +510,21 @@ export class Judge {
     this.intents.lostLeadership()
     this.queues.lostLeadership()
     this.floor.lostLeadership()
+    this.gc.lostLeadership()
   }
 
   save(sink: Sink): void {
     this.intents.save(sink)
     this.queues.save(sink)
     this.floor.save(sink)
+    this.gc.save(sink)
   }
 
   load(reader: ByteReader): void {
     this.intents.load(reader)
     this.queues.load(reader)
     this.floor.load(reader)
+    this.gc.load(reader)
   }
 }
 

@@ -318,8 +318,14 @@ export class LockTable {
       const each = this.#waiters.get(ticket)!
       if (each.isReady) continue
       for (const { txn } of each.met.values()) found.add(txn)
+      const ahead = new Set<number>()
       for (const { by, ticket: other } of this.conflicts(each.txn, each.wanted, ticket, true)) {
-        if (by !== null) found.add(by)
+        if (other !== 0) ahead.add(other)
+        else if (by !== null) found.add(by)
+      }
+      for (const other of this.#nearest(ahead)) {
+        const { txn } = this.#waiters.get(other)!
+        if (txn !== null) found.add(txn)
         else asked.add(other)
       }
     }
@@ -327,20 +333,48 @@ export class LockTable {
     return [...found].sort()
   }
 
-  /** Whose records are to be asked: what keeps a reader, and what somebody has waited for since `mono` or longer. */
-  toAsk(mono: Mono): readonly Met[] {
+  /** Of those ahead, who waits for no nearer one of them: the others are waited for through those. */
+  #nearest(ahead: ReadonlySet<number>): readonly number[] {
+    const nearest: number[] = []
+    for (const ticket of [...ahead].sort((a, b) => b - a)) {
+      const waiter = this.#waiters.get(ticket)!
+      if (!nearest.some((nearer) => this.#isBehind(this.#waiters.get(nearer)!, waiter))) nearest.push(ticket)
+    }
+    return nearest
+  }
+
+  /** Whether `waiter` has to wait for `other`, who came earlier. */
+  #isBehind({ txn, wanted, isReady }: Waiter, other: Waiter): boolean {
+    if (isReady || (txn !== null && (other.txn === txn || this.#waitsFor(other, txn)))) return false
+    return wanted.some((want) =>
+      other.wanted.some((theirs) => excludes(theirs.strength, want.strength) && overlap(theirs, want)),
+    )
+  }
+
+  /** Whose records are to be asked for the sake of readers. */
+  toAsk(): readonly Met[] {
     const found = new Map<TxnId, Met>()
     for (const waiter of this.#waiters.values()) {
-      if (waiter.since <= mono && !waiter.isReady) {
-        for (const { key, by, ticket } of this.conflicts(waiter.txn, waiter.wanted, waiter.ticket, true)) {
-          if (by === null || ticket !== 0 || found.has(by)) continue
-          found.set(by, { key, txn: by, anchor: this.#held.get(by)!.anchor, pushTs: null })
-        }
-      }
       for (const met of waiter.met.values()) {
-        if (met.pushTs === null && waiter.since > mono) continue
+        if (met.pushTs === null) continue
         const other = found.get(met.txn)
-        if (other === undefined || (met.pushTs ?? 0) > (other.pushTs ?? 0)) found.set(met.txn, met)
+        if (other === undefined || met.pushTs > other.pushTs!) found.set(met.txn, met)
+      }
+    }
+    return [...found.values()]
+  }
+
+  /** Those who have something that somebody has waited for since `mono` or longer. */
+  holdingUp(mono: Mono): readonly Met[] {
+    const found = new Map<TxnId, Met>()
+    for (const waiter of this.#waiters.values()) {
+      if (waiter.since > mono || waiter.isReady) continue
+      for (const met of waiter.met.values()) if (!found.has(met.txn)) found.set(met.txn, met)
+      const held: Conflict[] = []
+      for (const want of waiter.wanted) this.#holders(waiter.txn, want, held)
+      for (const { key, by } of held) {
+        if (by === null || found.has(by)) continue
+        found.set(by, { key, txn: by, anchor: this.#held.get(by)!.anchor, pushTs: null })
       }
     }
     return [...found.values()]

@@ -245,6 +245,7 @@ const COMMANDS: readonly TxnCommand["type"][] = [
   "queryWait",
   "cancelWait",
   "queryOutcome",
+  "protect",
 ]
 
 export function writeCommand(command: TxnCommand, sink: Sink): void {
@@ -253,6 +254,11 @@ export function writeCommand(command: TxnCommand, sink: Sink): void {
     sink.str(command.key)
     writeToken(command.token, sink)
     sink.bool(command.prevent)
+    return
+  }
+  if (command.type === "protect") {
+    sink.uint(command.id)
+    sink.uint(command.ts)
     return
   }
   writeTxnId(command.txn, sink)
@@ -313,6 +319,7 @@ export function writeCommand(command: TxnCommand, sink: Sink): void {
 /** Turns the reader `failed` when the bytes are no command. */
 export function readCommand(reader: ByteReader): TxnCommand {
   const type = readWord(COMMANDS, reader)
+  if (type === "protect") return { type, id: reader.uint(), ts: reader.uint() }
   if (type === "queryOutcome") {
     return { type, key: reader.str(), token: readToken(reader), prevent: reader.bool() }
   }

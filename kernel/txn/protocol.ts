@@ -132,6 +132,8 @@ export type TxnCommand =
   | { readonly type: "queryWait"; readonly txn: TxnId; readonly ticket: number }
   /** The transaction ends: it waits here no longer. */
   | { readonly type: "cancelWait"; readonly txn: TxnId }
+  /** What can be read at `ts` and above is kept, under a name of the asker's; 0: no longer. Too late: `snapshotTooOld`. */
+  | { readonly type: "protect"; readonly id: number; readonly ts: Timestamp }
   /** What came of this token, whose outcome lies at `key`? `prevent`: nothing yet means that nothing ever will. */
   | { readonly type: "queryOutcome"; readonly key: string; readonly token: Token; readonly prevent: boolean }
 

@@ -26,6 +26,8 @@ export class Queues {
   /** When the record of a transaction that somebody waits for is asked again. */
   #askAgainAt = new Map<TxnId, Mono>()
   #tickAt: Mono = FOREVER
+  /** When it is looked again at who has waited for long. */
+  #lookAt: Mono = 0
 
   get deadline(): Mono {
     return this.#tickAt
@@ -48,7 +50,9 @@ export class Queues {
     if (each.place === 0) each.place = this.locks.ticket()
     if (this.locks.has(each.place)) this.locks.waitAgain(each.place, wanted, met)
     else this.locks.wait(each.place, txn, wanted, met, mono)
-    this.#tickAt = Math.min(this.#tickAt, mono + TICK_US)
+    if (this.#tickAt !== FOREVER) return
+    this.#tickAt = mono + TICK_US
+    this.#lookAt = mono + PATIENCE_US
   }
 
   /** It waits no longer: it was answered, proposed, or is over. */
@@ -94,20 +98,30 @@ export class Queues {
   /** Time has passed: asks and tells what has become due by it. */
   tick(mono: Mono): readonly Waits[] {
     if (mono < this.#tickAt) return NO_WAITS
-    this.#tickAt = this.locks.waiting === 0 ? FOREVER : mono + TICK_US
-    for (const { key, txn, anchor, pushTs } of this.locks.toAsk(mono - PATIENCE_US)) {
-      const known = this.known.get(txn)
-      const status = known?.state.status
-      if (known !== undefined && (status === "committed" || status === "aborted")) {
-        this.clean(txn, known.state, key)
-        this.locks.release(txn, null)
-      } else if (pushTs !== null || mono >= (this.#askAgainAt.get(txn) ?? 0)) {
-        if (pushTs === null) this.#askAgainAt.set(txn, mono + TXN_HEARTBEAT_US)
-        this.known.ask({ txn, anchor, minCommitTs: pushTs ?? 0 })
-      }
+    if (this.locks.waiting === 0) {
+      this.#askAgainAt.clear()
+      this.#tickAt = FOREVER
+      return NO_WAITS
     }
-    if (this.locks.waiting === 0) this.#askAgainAt.clear()
+    this.#tickAt = mono + TICK_US
+    for (const met of this.locks.toAsk()) this.#ask(met)
+    if (mono < this.#lookAt) return NO_WAITS
+    this.#lookAt = mono + PATIENCE_US
+    for (const met of this.locks.holdingUp(mono - PATIENCE_US)) {
+      if (mono < (this.#askAgainAt.get(met.txn) ?? 0)) continue
+      this.#askAgainAt.set(met.txn, mono + TXN_HEARTBEAT_US)
+      this.#ask(met)
+    }
     return this.locks.takeWaits(mono - PATIENCE_US)
+  }
+
+  /** Asks a record, unless it is known to be decided: then what is left of that is cleared away. */
+  #ask({ key, txn, anchor, pushTs }: Met): void {
+    const state = this.known.get(txn)?.state
+    if (state?.status === "committed" || state?.status === "aborted") {
+      this.clean(txn, state, key)
+      this.locks.release(txn, null)
+    } else this.known.ask({ txn, anchor, minCommitTs: pushTs ?? 0 })
   }
 
   takeAsks(): readonly Push[] {
@@ -141,6 +155,7 @@ export class Queues {
       sink.uint(mono)
     }
     sink.uint(this.#tickAt)
+    sink.uint(this.#lookAt)
   }
 
   load(reader: ByteReader): void {
@@ -156,6 +171,7 @@ export class Queues {
     }
     for (let left = reader.count(2); left > 0; left--) this.#askAgainAt.set(readTxnId(reader), reader.uint())
     this.#tickAt = reader.uint()
+    this.#lookAt = reader.uint()
   }
 }
 

@@ -90,10 +90,6 @@ export function putTxnRecord(tenant: TenantId, anchorKey: string, txn: TxnId, re
   return { space: SPACE_RECORDS, type: "put", key, value: encodeTxnRecord(record) }
 }
 
-export function dropTxnRecord(tenant: TenantId, anchorKey: string, txn: TxnId): Write {
-  return { space: SPACE_RECORDS, type: "delete", key: txnRecordKey(tenant, anchorKey, txn), value: "" }
-}
-
 /** Where the floor of a range lies: below the first record that a range beginning at `start` can have. */
 function floorKey(tenant: TenantId, start: string): string {
   return userKeyPrefix(tenant, KV_TABLE, start)
@@ -102,21 +98,33 @@ function floorKey(tenant: TenantId, start: string): string {
 /** No record of a transaction that began at or below it is made anew here: it may have been one that was collected. */
 export function readFloor(view: ReadView, tenant: TenantId, start: string): Timestamp | "damaged" {
   const value = view.get(SPACE_RECORDS, floorKey(tenant, start))
-  if (value === null) return 0
+  return value === null ? 0 : decodeStamp(value)
+}
+
+export function floorWrite(tenant: TenantId, start: string, floor: Timestamp): Write {
+  return { space: SPACE_RECORDS, type: "put", key: floorKey(tenant, start), value: encodeStamp(floor) }
+}
+
+/** A row that says one timestamp. */
+export function encodeStamp(ts: Timestamp): string {
+  const writer = new ByteWriter(16)
+  writer.u32(0)
+  writer.u8(FORMAT_VERSION)
+  writer.uint(ts)
+  writer.patchU32(0, writer.crc32c(CHECKSUM_BYTES))
+  return writer.latin1()
+}
+
+export function decodeStamp(value: string): Timestamp | "damaged" {
   const bytes = bytesFromLatin1(value)
   const reader = new ByteReader(bytes)
   const checksum = reader.u32()
   if (reader.failed || checksum !== crc32c(bytes, CHECKSUM_BYTES, bytes.length)) return "damaged"
   const version = reader.u8()
-  const floor = reader.uint()
-  return version !== FORMAT_VERSION || reader.failed || reader.remaining > 0 ? "damaged" : floor
+  const ts = reader.uint()
+  return version !== FORMAT_VERSION || reader.failed || reader.remaining > 0 ? "damaged" : ts
 }
 
-export function floorWrite(tenant: TenantId, start: string, floor: Timestamp): Write {
-  const writer = new ByteWriter(16)
-  writer.u32(0)
-  writer.u8(FORMAT_VERSION)
-  writer.uint(floor)
-  writer.patchU32(0, writer.crc32c(CHECKSUM_BYTES))
-  return { space: SPACE_RECORDS, type: "put", key: floorKey(tenant, start), value: writer.latin1() }
+export function dropTxnRecord(tenant: TenantId, anchorKey: string, txn: TxnId): Write {
+  return { space: SPACE_RECORDS, type: "delete", key: txnRecordKey(tenant, anchorKey, txn), value: "" }
 }

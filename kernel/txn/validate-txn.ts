@@ -45,6 +45,8 @@ function validateCommand(command: TxnCommand, request: KvRequest): KernelError |
     if (![client, birth, seq].every(isUint)) return bad("the token asked for is not one")
     return validateKeys([command.key])
   }
+  if (command.type === "protect")
+    return isUint(command.id) && isUint(command.ts) ? null : bad("id or ts is not a safe integer >= 0")
   if (beginOf(command.txn) === null)
     return bad("id of the transaction is not 16 bytes that begin with a timestamp")
   switch (command.type) {
@@ -142,6 +144,7 @@ function spansOf(command: TxnCommand | null, txn: TxnMeta | null): readonly KeyS
       return [{ start: command.key, end: "" }]
     case "queryWait":
     case "cancelWait":
+    case "protect":
       return []
     default:
       return [{ start: command.anchor.key, end: "" }]

@@ -30,6 +30,7 @@ const ADVICE: Readonly<Record<ClientErrorCode, string>> = {
   readOnlyTransaction: "This transaction only reads: write in another one",
   tooManyTransactions: "End some of the open transactions first",
   lockNotAvailable: "Another transaction holds it: try again later",
+  snapshotTooOld: "What could be read at that time may be gone: read at a later one",
   unavailable: "No store could be reached in time: see that the cluster runs, then try again",
   closed: "This client was closed",
   notAClient: "Connect with a certificate that was made for a client of this cluster",

@@ -5,6 +5,7 @@ import {
   DEFAULT_TIMING,
   KEY_BYTES_MAX,
   TENANT_MAX,
+  VERSION_TTL_US,
   type Bootstrap,
   type ClusterBootstrap,
   type Limits,
@@ -50,7 +51,10 @@ export function parseNodeConfig(file: string, text: string): NodeConfig {
     node.tenants.items(TENANTS_MAX).map((tenant) => tenant.integer(0, TENANT_MAX - 1)),
   )
   const bootstrap = readBootstrap(node.bootstrap, cluster, stores, tenants)
-  const timing = readOverrides<Timing>(node.timing, DEFAULT_TIMING)
+  const timing = readOverrides<Required<Timing>>(node.timing, {
+    ...DEFAULT_TIMING,
+    versionTtlUs: VERSION_TTL_US,
+  })
   const limits = readOverrides<Limits>(node.limits, DEFAULT_LIMITS)
   const { electionUsMin, electionUsMax } = { ...DEFAULT_TIMING, ...timing }
   if (electionUsMin >= electionUsMax) node.timing.fail("electionUsMin must lie below electionUsMax")

@@ -217,6 +217,7 @@ const txnCommand: fc.Arbitrary<TxnCommand> = fc.oneof(
   }),
   fc.record({ type: fc.constant("queryWait" as const), txn: txnId, ticket: uint }),
   fc.record({ type: fc.constant("cancelWait" as const), txn: txnId }),
+  fc.record({ type: fc.constant("protect" as const), id: uint, ts: uint }),
   fc.record({ type: fc.constant("queryOutcome" as const), key: text, token, prevent: fc.boolean() }),
 )
 
@@ -287,6 +288,7 @@ const error: fc.Arbitrary<KernelError> = fc.oneof(
       "clockOutOfBound" as const,
       "txnAborted" as const,
       "deadlock" as const,
+      "snapshotTooOld" as const,
       "cancelled" as const,
       "noTransaction" as const,
       "readOnlyTransaction" as const,

@@ -1,4 +1,4 @@
-import type { SPACE_INTENTS } from "#kernel/engine/engine.ts"
+import type { Space } from "#kernel/engine/engine.ts"
 import type { KvOp, KvReply, KvRequest } from "#kernel/range/request.ts"
 import { TxnRig } from "./txn-rig.ts"
 
@@ -14,7 +14,7 @@ export function rigWith(rows: Readonly<Record<string, string>>): TxnRig {
   return rig
 }
 
-export function rowsIn(rig: TxnRig, space: typeof SPACE_INTENTS): number {
+export function rowsIn(rig: TxnRig, space: Space): number {
   let rows = 0
   for (const cursor = rig.machine.view.cursor(space, "", "", false); cursor.valid; cursor.next()) rows++
   return rows

@@ -1,5 +1,6 @@
 import { assert, describe, test } from "vitest"
-import { SPACE_INTENTS, SPACE_RECORDS } from "#kernel/engine/engine.ts"
+import { SPACE_INTENTS, SPACE_RECORDS, SPACE_VERSIONS } from "#kernel/engine/engine.ts"
+import { VERSION_TTL_US } from "#kernel/limits.ts"
 import { DEFAULT_TIMING } from "#kernel/node/config.ts"
 import { fromWall } from "#kernel/time/hlc.ts"
 import type { KvOp } from "#kernel/range/request.ts"
@@ -57,6 +58,91 @@ describe("records", () => {
     rig.run()
     tidy(rig, 12_000_000)
     assert.equal(rowsIn(rig, SPACE_RECORDS), 1)
+  })
+})
+
+describe("old versions", () => {
+  const day = VERSION_TTL_US
+
+  /** A day and a half goes by, then the leader tidies as long as there is something to be done. */
+  function age(rig: TxnRig): void {
+    rig.pass(day + day / 2)
+    const { housekeeping } = rig.service
+    const threshold = housekeeping.moveThreshold(rig.now)
+    if (threshold !== null) rig.append(threshold, false)
+    rig.run()
+    for (let i = 0; i < 20; i++) {
+      rig.pass(50_000)
+      const batch = rig.service.housekeeping.collectVersions(rig.now)
+      if (batch !== null) rig.append(batch, false)
+      rig.run()
+    }
+  }
+
+  test("go when they were written over long ago, and whoever would read there is told so", () => {
+    const rig = rigWith({ a: "0", b: "0" })
+    const then = fromWall(rig.wall)
+    rig.answer([put("a", "1"), { type: "delete", key: "b" }], {})
+    assert.equal(rowsIn(rig, SPACE_VERSIONS), 4)
+    age(rig)
+    assert.equal(rowsIn(rig, SPACE_VERSIONS), 1)
+    assert.deepEqual([...rig.rows()], [["a", "1"]])
+    const tooOld = [
+      send(rig, [get("a")], { readTs: then }),
+      send(rig, [get("a")], { txn: rig.begin("snapshot").meta({ readTs: then, limitTs: 0 }) }),
+      send(rig, [put("a", "2")], { txn: rig.begin("snapshot").meta({ readTs: then, limitTs: 0 }) }),
+      send(rig, [], {
+        command: {
+          type: "refresh",
+          txn: rig.begin("snapshot").id,
+          spans: [{ start: "b", end: "", fromTs: then }],
+          toTs: fromWall(rig.wall),
+        },
+      }),
+      send(rig, [], { command: { type: "protect", id: 1, ts: then } }),
+    ]
+    assert.deepEqual(new Set(tooOld), new Set(["snapshotTooOld"]))
+    rig.lose()
+    assert.equal(send(rig, [get("a")], { read: "timeline", readTs: then }), "snapshotTooOld")
+    rig.context = {}
+    rig.service.becameLeader(null, rig.now)
+    rig.pass(DEFAULT_TIMING.clockBoundUs * 2)
+    assert.equal(send(rig, [get("a")], { readTs: then }), "snapshotTooOld", "and by the next leader")
+  })
+
+  test("stay as long as somebody protects them, and go when nobody does", () => {
+    const rig = rigWith({ a: "0" })
+    const then = fromWall(rig.wall)
+    assert.equal(send(rig, [], { command: { type: "protect", id: 7, ts: then } }), "")
+    rig.pass(1_000)
+    rig.answer([put("a", "1")], {})
+    rig.reload()
+    age(rig)
+    assert.deepEqual([rowsIn(rig, SPACE_VERSIONS), send(rig, [get("a")], { readTs: then })], [2, "0"])
+    rig.lose()
+    rig.context = {}
+    rig.service.becameLeader(null, rig.now)
+    rig.pass(DEFAULT_TIMING.clockBoundUs * 2)
+    rig.run()
+    age(rig)
+    assert.equal(send(rig, [get("a")], { readTs: then }), "0", "the next leader knows of it")
+    send(rig, [], { command: { type: "protect", id: 7, ts: 0 } })
+    age(rig)
+    assert.deepEqual(
+      [rowsIn(rig, SPACE_VERSIONS), send(rig, [get("a")], { readTs: then })],
+      [1, "snapshotTooOld"],
+    )
+  })
+
+  test("beneath an intent stay readable for whoever may read there, whatever becomes of it", () => {
+    const rig = rigWith({ a: "0" })
+    const txn = rig.begin("readCommitted").put("a", "1")
+    age(rig)
+    const now = fromWall(rig.wall)
+    rig.command({ type: "heartbeat", txn: txn.id, anchor: ANCHOR })
+    assert.equal(send(rig, [get("a")], { readTs: now }), "0")
+    txn.commit()
+    assert.deepEqual([txn.status, send(rig, [get("a")], { readTs: now })], ["committed", "0"])
   })
 })
 
