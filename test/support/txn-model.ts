@@ -481,6 +481,8 @@ export class ModelRange {
           if (request.txn?.id === command.txn) reply(refused(request.id, { code: "cancelled" }))
         this.#waiters = this.#waiters.filter(({ request }) => request.txn?.id !== command.txn)
         return { type: "done" }
+      case "protect":
+        return { type: "done" }
       case "queryOutcome": {
         const name = nameOf(command.key, command.token)
         const known = this.#outcomes.get(name)
