@@ -1,10 +1,9 @@
 import type { KernelError } from "../errors.ts"
-import type { Timestamp } from "../ids.ts"
 import type { Limits, Timing } from "../node/config.ts"
 import { aheadUs, fromWall } from "../time/hlc.ts"
 import type { RangeDescriptor } from "./descriptor.ts"
 import type { KvRequest } from "./request.ts"
-import { isReadOnly, onlyDeletes } from "./asked.ts"
+import { isReadOnly, onlyDeletes, readAt } from "./asked.ts"
 import type { ReadPath, ServiceContext } from "./service-context.ts"
 import { outsideOf, validateTxn } from "../txn/validate-txn.ts"
 import { outside, validate } from "./validate.ts"
@@ -39,7 +38,7 @@ export function refusalOf(
   }
   if (!context.isLeader || context.isTransferring) return notLeader(context)
   if (context.isFenced) return { code: "clockOutOfBound" }
-  const readTs = readAt(request)
+  const readTs = request.command?.type === "queryIntent" ? request.command.ts : readAt(request)
   const isAhead = readTs > fromWall(context.wall)
   if (isAhead && aheadUs(readTs, context.wall) > timing.clockBoundUs) return { code: "clockOutOfBound" }
   if (request.command === null) {
@@ -54,16 +53,6 @@ export function refusalOf(
     context.uncommittedBytes >= limits.uncommittedBytesMax ||
     context.pendingLogBytes >= limits.pendingLogBytesMax
   return isBehind ? { code: "overloaded" } : null
-}
-
-/**
- * The greatest timestamp that nothing may be written at once this is served: no further ahead than a new leader's first
- * timestamp is sure to be.
- */
-function readAt({ readTs, txn, command }: KvRequest): Timestamp {
-  if (command?.type === "refresh") return command.toTs
-  if (command?.type === "queryIntent") return command.ts
-  return txn === null ? readTs : txn.readTs
 }
 
 export function notLeader(context: ServiceContext): KernelError {

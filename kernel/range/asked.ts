@@ -1,6 +1,7 @@
+import type { Timestamp } from "../ids.ts"
 import { InvariantError } from "../lib/invariant.ts"
 import type { Span } from "../mvcc/key.ts"
-import type { TxnCommand } from "../txn/protocol.ts"
+import type { TxnCommand, TxnMeta } from "../txn/protocol.ts"
 import type { KvOp, KvRequest } from "./request.ts"
 import { touched } from "./validate.ts"
 
@@ -56,17 +57,37 @@ const LETS_GO: Readonly<Record<TxnCommand["type"], boolean>> = {
 
 /** What a request latches: the spans it reads, or else the keys it is to have alone; null: the whole range. */
 export type Footprint =
-  | { readonly isWrite: false; readonly reads: readonly Span[] }
+  | {
+      readonly isWrite: false
+      readonly reads: readonly Span[]
+      /** It takes locks: nobody may write there while it is looked at. */
+      readonly locks: boolean
+    }
   | { readonly isWrite: true; readonly keys: readonly string[] | null }
 
 export function footprintOf(request: KvRequest): Footprint {
   const { command, txn } = request
   if (command !== null) return footprintOfCommand(command, request)
   const { reads, writes } = touched(request.ops)
-  if (writes.length === 0) return { isWrite: false, reads }
+  if (writes.length === 0) return { isWrite: false, reads, locks: txn !== null && isLocking(txn) }
   const onePhase = txn?.onePhase ?? null
   const all = onePhase === null || onePhase.length === 0 ? reads : [...reads, ...onePhase]
   return { isWrite: true, keys: latchedKeys(all, writes) }
+}
+
+/** Its reads take locks, by its level or since it says so. */
+export function isLocking({ lock, level, control }: TxnMeta): boolean {
+  return lock !== null || (level === "serializable" && control === "locking")
+}
+
+/**
+ * What nobody may write at once this stands in the queue of latches, though it waits there for others: a write that comes later
+ * may be evaluated before it, and applied after it. 0: "now".
+ */
+export function readAt({ readTs, txn, command }: KvRequest): Timestamp {
+  if (command?.type === "refresh") return command.toTs
+  if (command?.type === "queryIntent") return command.prevent ? command.ts : 0
+  return txn === null ? readTs : txn.readTs
 }
 
 /** What a writing request latches: the keys it names, or the whole range when it also scans. */
@@ -86,13 +107,17 @@ const RECORD_LATCH = "\xff\xff\xff\xff"
 function footprintOfCommand(command: TxnCommand, { token }: KvRequest): Footprint {
   switch (command.type) {
     case "refresh":
-      return { isWrite: false, reads: command.spans }
+      return { isWrite: false, reads: command.spans, locks: false }
     case "queryIntent":
-      return { isWrite: false, reads: command.writes.map(({ key }) => ({ start: key, end: key + "\0" })) }
+      return {
+        isWrite: false,
+        reads: command.writes.map(({ key }) => ({ start: key, end: key + "\0" })),
+        locks: false,
+      }
     case "queryOutcome":
       return command.prevent
         ? { isWrite: true, keys: [command.key] }
-        : { isWrite: false, reads: [{ start: command.key, end: command.key + "\0" }] }
+        : { isWrite: false, reads: [{ start: command.key, end: command.key + "\0" }], locks: false }
     case "resolve":
       return { isWrite: true, keys: [...new Set(command.keys)] }
     case "queryWait":

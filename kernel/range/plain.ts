@@ -6,7 +6,6 @@ import { notLeader } from "./admission.ts"
 import { footprintOf } from "./asked.ts"
 import { evaluate } from "./evaluate.ts"
 import type { Outbox } from "./outbox.ts"
-import type { RangeClock } from "./range-clock.ts"
 import type { KvReply, KvRequest } from "./request.ts"
 import type { ServiceContext } from "./service-context.ts"
 import type { StateMachine } from "./state-machine.ts"
@@ -14,22 +13,18 @@ import type { StateMachine } from "./state-machine.ts"
 /** Requests that no transaction has anything to do with: all that most ranges ever see. */
 export class PlainRequests {
   readonly #machine: StateMachine
-  readonly #clock: RangeClock
   readonly #judge: Judge
   readonly #out: Outbox
 
-  constructor(machine: StateMachine, clock: RangeClock, judge: Judge, out: Outbox) {
+  constructor(machine: StateMachine, judge: Judge, out: Outbox) {
     this.#machine = machine
-    this.#clock = clock
     this.#judge = judge
     this.#out = out
   }
 
   /** A confirmed read of the leader, where there are no intents. */
-  read(session: number, request: KvRequest, { mono, wall }: ServiceContext): void {
-    const readTs = request.readTs === 0 ? this.#clock.readNow(wall) : request.readTs
+  read(session: number, request: KvRequest, readTs: Timestamp, { mono, wall }: ServiceContext): void {
     if (this.#judge.isTooOld(readTs)) return this.#out.refuse(session, request.id, { code: "snapshotTooOld" })
-    this.#clock.noteRead(readTs)
     this.#out.answer(session, this.#evaluated(request, readTs, readTs), readTs, mono, wall)
   }
 

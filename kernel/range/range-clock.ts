@@ -14,6 +14,8 @@ export class RangeClock {
   #hlc = new Hlc()
   /** Nothing was read above it, so nothing may be written at or below it. */
   #readHighWater: Timestamp = 0
+  /** The greatest that others gave to something that is written here. */
+  #foreign: Timestamp = 0
   /** Handed over by a transfer, or logged by this leader's first entry. */
   #assignAbove: Timestamp = 0
 
@@ -59,6 +61,12 @@ export class RangeClock {
   /** A timestamp that somebody else gave to something written here. */
   observe(ts: Timestamp): void {
     this.#hlc.observe(ts)
+    if (ts > this.#foreign) this.#foreign = ts
+  }
+
+  /** Whether nothing that was given its timestamp elsewhere can lie above it. */
+  isAboveForeign(ts: Timestamp): boolean {
+    return ts >= this.#foreign
   }
 
   /** How long to wait before something can be assigned; "never" when that is longer than anybody should. */
@@ -86,11 +94,13 @@ export class RangeClock {
     this.#hlc.save(sink)
     sink.uint(this.#readHighWater)
     sink.uint(this.#assignAbove)
+    sink.uint(this.#foreign)
   }
 
   load(reader: ByteReader): void {
     this.#hlc = Hlc.load(reader)
     this.#readHighWater = reader.uint()
     this.#assignAbove = reader.uint()
+    this.#foreign = reader.uint()
   }
 }

@@ -14,7 +14,7 @@ import type { OutcomeBody } from "../txn/outcome.ts"
 import type { TxnId, TxnState } from "../txn/protocol.ts"
 import { notLeader, refusalOf } from "./admission.ts"
 import type { ReadPath, ServiceContext, ServiceEffect } from "./service-context.ts"
-import { isReadOnly } from "./asked.ts"
+import { isReadOnly, latchedKeys, readAt } from "./asked.ts"
 import { batchOf, Housekeeping } from "./housekeeping.ts"
 import { Latches } from "./latches.ts"
 import { Outbox } from "./outbox.ts"
@@ -73,7 +73,7 @@ export class RangeService {
     this.#clock = new RangeClock(machine, timing)
     this.#judge = new Judge(machine, this.#clock, timing)
     this.#tokens = new TokenDesk(machine, timing)
-    this.#plain = new PlainRequests(machine, this.#clock, this.#judge, this.#out)
+    this.#plain = new PlainRequests(machine, this.#judge, this.#out)
   }
 
   /** Requests held here. */
@@ -145,9 +145,9 @@ export class RangeService {
   /** Asks for the latches of a request that writes; one that reads waits for the writers there are. */
   #latch(waiting: Waiting): void {
     const { footprint } = waiting
-    waiting.ticket = footprint.isWrite
-      ? this.#latches.acquire(footprint.keys)
-      : this.#latches.acquireRead(footprint.reads)
+    if (footprint.isWrite) waiting.ticket = this.#latches.acquire(footprint.keys)
+    else if (footprint.locks) waiting.ticket = this.#latches.acquire(latchedKeys(footprint.reads, []))
+    else waiting.ticket = this.#latches.acquireRead(footprint.reads)
     this.#waiting.set(waiting.ticket, waiting)
     if (this.#latches.isReady(waiting.ticket)) this.#admitted.push(waiting.ticket)
   }
@@ -167,7 +167,7 @@ export class RangeService {
    */
   pump(context: ServiceContext): Batch | null {
     if (!context.isLeader || context.refusal !== null) return null
-    if (this.#reads.length > 0) this.#admitReads()
+    if (this.#reads.length > 0) this.#admitReads(context)
     if (this.#machine.appliedIndex < context.termStartIndex) return null
     this.#judge.begin(context.mono)
     let batch: Batch | null = null
@@ -206,14 +206,16 @@ export class RangeService {
       return verdict
     }
     if (waiting.footprint.isWrite) return this.#write(waiting, context)
-    if (request.txn !== null || waiting.place !== 0 || !this.#judge.intents.none)
+    const readTs = request.readTs === 0 ? waiting.readTs : request.readTs
+    const isPlain = request.txn === null && waiting.place === 0 && this.#judge.intents.none
+    if (!isPlain || !this.#clock.isAboveForeign(readTs))
       return this.#carriedOut(waiting, this.#judge.read(waiting, context.wall), context)
     this.#finish(waiting)
-    this.#plain.read(waiting.session, request, context)
+    this.#plain.read(waiting.session, request, readTs, context)
     return "done"
   }
 
-  #admitReads(): void {
+  #admitReads({ wall }: ServiceContext): void {
     const { appliedIndex } = this.#machine
     let kept = 0
     for (const read of this.#reads) {
@@ -221,6 +223,10 @@ export class RangeService {
         this.#reads[kept++] = read
         continue
       }
+      // What is written from here on lies above, also if it is written before this is read.
+      const at = readAt(read.request)
+      if (at !== 0) this.#clock.noteRead(at)
+      else if (read.request.command === null) read.readTs = this.#clock.readNow(wall)
       this.#latch(read)
     }
     this.#reads.length = kept

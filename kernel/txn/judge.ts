@@ -4,6 +4,7 @@ import { ByteReader, ByteWriter, type Sink } from "../lib/bytes.ts"
 import { bytesFromLatin1 } from "../lib/latin1.ts"
 import { INTENT_BYTES_MAX, LOCKS_MAX } from "../limits.ts"
 import { findNewer } from "../mvcc/newer.ts"
+import { isLocking } from "../range/asked.ts"
 import { evaluate, type Evaluation, type OpWrite } from "../range/evaluate.ts"
 import type { RangeClock } from "../range/range-clock.ts"
 import type { KvOp, KvResult } from "../range/request.ts"
@@ -94,11 +95,8 @@ export class Judge {
     const fixed = meta === null ? request.readTs : meta.readTs
     if (fixed !== 0 && this.isTooOld(fixed)) return TOO_OLD
     const seen = this.#localLimit(meta)
-    if (each.readTs === 0) {
-      each.readTs = fixed === 0 ? this.clock.readNow(wall) : fixed
-      this.clock.noteRead(each.readTs)
-      if (fixed === 0 && this.intents.none) return this.#evaluated(request.ops, each.readTs, NO_OWN)
-    }
+    // Chosen when it took its place among those who write.
+    if (fixed !== 0) each.readTs = fixed
     const reads = spansOf(each)
     for (;;) {
       const localLimit = fixed === 0 ? each.readTs : seen
@@ -114,7 +112,7 @@ export class Judge {
       if (met.length > 0) return this.queues.blocked(NO_LOCKS, met)
       const verdict = this.#evaluated(request.ops, each.readTs, this.#under(own, meta))
       // Of "now" all that is applied is a part; while it waited, more may have come to be that was acknowledged before.
-      const isCertain = limit <= each.readTs || (fixed === 0 && each.place === 0)
+      const isCertain = limit <= each.readTs || (fixed === 0 && this.clock.isAboveForeign(each.readTs))
       if (isCertain || verdict.type !== "answered") return verdict
       const newer = this.#newerThan(request.ops, verdict.results, each.readTs, limit, localLimit)
       if (newer === "damaged") return DAMAGED
@@ -528,10 +526,6 @@ export class Judge {
   }
 }
 
-function isLocking({ lock, level, control }: TxnMeta): boolean {
-  return lock !== null || (level === "serializable" && control === "locking")
-}
-
 function strengthOf({ lock }: TxnMeta): LockStrength {
   return lock ?? "shared"
 }
@@ -580,5 +574,4 @@ function pointsOf(
   return points
 }
 
-const NO_OWN: ReadonlyMap<string, string | null> = new Map()
 const NO_SPANS: readonly ReadSpan[] = []

@@ -540,13 +540,21 @@ test("requests that overlap as they like come to what they would come to one aft
       const rig = new ServiceRig()
       const asked = new Map<number, readonly KvOp[]>()
       const state = new Map<string, string>()
-      /** In the order of the answers, which is that of the entries, with reads at the moment they are served. */
+      /** What there was from each commit on. */
+      const states: { readonly ts: number; readonly rows: Map<string, string> }[] = [
+        { ts: 0, rows: new Map() },
+      ]
+      /** In the order of the answers, which is that of the entries; reads where their timestamps put them. */
       const hear = (): void => {
         for (const reply of rig.replies.splice(0)) {
           const ops = asked.get(reply.id)
           assert.isDefined(ops, `${reply.id} is answered twice`)
           asked.delete(reply.id)
-          const expected = play(state, ops)
+          const isRead = ops.every(({ type }) => type === "get" || type === "scan")
+          const ts = reply.type === "ok" ? reply.commitTs : 0
+          const then = isRead ? new Map(states.findLast((each) => each.ts <= ts)!.rows) : state
+          const expected = play(then, ops)
+          if (!isRead && reply.type === "ok") states.push({ ts, rows: new Map(state) })
           if (expected === null) assert.equal(reply.type === "error" && reply.error.code, "notAnInteger")
           else assert.deepEqual(reply.type === "ok" ? reply.results : reply.error, expected)
         }

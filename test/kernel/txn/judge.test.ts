@@ -202,6 +202,31 @@ describe("a reader that meets an intent", () => {
   })
 })
 
+test("a read that waits for one writer misses nothing of another who came later and was quicker", () => {
+  for (const level of ["snapshot", "readCommitted"] as const) {
+    const rig = rigWith({ a: "0" })
+    rig.put("a", "1", { id: 5 })
+    assert.equal(rig.pump().length, 1)
+    const reader = rig.begin(level)
+    reader.readTs = fromWall(rig.wall) + 1_000
+    rig.ask([{ type: "scan", start: "", end: "", limit: 9, reverse: false }], {
+      txn: reader.meta({ limitTs: 0 }),
+      id: 6,
+    })
+    rig.confirm(rig.machine.appliedIndex)
+    rig.pump()
+    const late = rig.begin("readCommitted")
+    rig.ask([put("b", "1")], { txn: late.meta({ pipelined: true }), id: 7 })
+    rig.pump()
+    const write = rig.replies.splice(0).find(({ id }) => id === 7)
+    rig.apply()
+    rig.pump()
+    const scan = rig.replies.splice(0).find(({ id }) => id === 6)
+    assert.ok(scan?.type === "ok" && write?.type === "ok")
+    assert.isAbove(write.commitTs, scan.commitTs, level)
+  }
+})
+
 describe("uncertainty", () => {
   const boundUs = DEFAULT_TIMING.clockBoundUs
 
