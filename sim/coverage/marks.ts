@@ -97,6 +97,8 @@ const CATALOGUE: Readonly<Record<string, number | string>> = {
   "raft.window.storeFull": 40,
   "range.diskFull.deletes": 27,
   "range.diskFull.refused": 90,
+  "range.read.closed":
+    "No workload of the campaign asks a follower for a timestamp: `test/kernel/txn/settled.test.ts` does.",
   "range.read.timeline": 810,
   "range.refounded": 35,
   "range.repair.differs": 120,

@@ -491,9 +491,6 @@ export class ModelRange {
         if (command.prevent) this.#outcomes.set(name, { ...none, status: "prevented" })
         return none
       }
-      // It forgets no version anyway.
-      case "protect":
-        return { type: "done" }
       default:
         return this.#record(command, token)
     }

@@ -148,6 +148,8 @@ test("an image that starts under a boot that was used since, with a log that end
   const cluster = new Cluster()
   const victim = cluster.elect()
   write(cluster, 0, 3)
+  // What a leader writes of its own accord, such as how far versions may go, is there.
+  cluster.pass(2 * SECOND)
   // Entries that nobody else gets, durable here.
   cluster.cut.add(victim.id)
   for (let i = 0; i < 4; i++) victim.request([{ type: "put", key: `lost${i}`, value: "x" }], { id: 50 + i })
