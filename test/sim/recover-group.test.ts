@@ -51,7 +51,7 @@ test("an order that names a generation that is not there leaves the store where 
 })
 
 test("a range whose only replica lost its very creation is never spoken of as if it had not been", () => {
-  for (const seed of [13, 31, 40]) {
+  for (const seed of [12, 13, 31]) {
     let forgotAt = Infinity
     const codes = new Map<string, number>()
     simulate(drawPlan(main, seed), {
