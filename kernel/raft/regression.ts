@@ -23,7 +23,8 @@ export function checkRegression(
   context: StepContext,
   out: Outbox,
 ): boolean {
-  if (message.sentMono < progress.provenAt) return false
+  // A clock that stands still gives both one time: then nobody knows which came first.
+  if (message.sentMono <= progress.provenAt) return false
   const committed = state.vouched.get(message.from) ?? 0
   if (message.lastIndex >= Math.max(progress.proven, committed)) {
     progress.proven = Math.max(progress.proven, progress.matchIndex)

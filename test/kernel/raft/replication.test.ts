@@ -171,6 +171,29 @@ test("a lost acknowledgement is asked for by an empty append, not by sending the
   assert.deepEqual(indexesTo(leader, 2), [[]])
 })
 
+// Campaign seed 9000265: the leader's clock stood still, and an answer from before the acknowledgement bore the same time.
+test("who shows less than it acknowledged is believed no more, unless the clock cannot tell which was said first", () => {
+  const leader = paired()
+  leader.propose("x")
+  leader.sync()
+  leader.step({ type: "turnEnded" })
+  leader.receive(appendReply(2, 1, 1, 2))
+  const isRefusedBy = (lastIndex: number, sentMono: number): boolean => {
+    const effects = leader.receive({ ...heartbeatReply(2, 1, 1, 0, lastIndex), sentMono } as RaftMessage)
+    return effects.some(
+      (effect) =>
+        effect.type === "observe" &&
+        effect.observation.type === "mark" &&
+        effect.observation.name === "raft.member.refused",
+    )
+  }
+  assert.isFalse(isRefusedBy(2, leader.mono + 1))
+  leader.mono += 1
+  assert.isFalse(isRefusedBy(2, leader.mono))
+  assert.isFalse(isRefusedBy(1, leader.mono), "at the same time")
+  assert.isTrue(isRefusedBy(1, leader.mono + heartbeatUs), "later")
+})
+
 test("a heartbeat never tells a follower to commit what it is not known to have", () => {
   const leader = paired()
   leader.propose("x")
