@@ -346,7 +346,7 @@ const FIRST: readonly Mutant[] = [
     edits: [
       {
         file: "kernel/raft/regression.ts",
-        find: "if (message.sentMono < progress.provenAt) return false",
+        find: "if (message.sentMono <= progress.provenAt) return false",
         replace: "if (message.sentMono >= 0) return false",
       },
       {
